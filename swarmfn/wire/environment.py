@@ -1,0 +1,95 @@
+"""Settings from the environment and from secret files, read once, with every problem reported together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from swarmfn.wire.durations import parse_duration
+from swarmfn.wire.errors import SettingsError
+from swarmfn.wire.quantities import parse_memory
+
+Value = TypeVar("Value")
+
+_TRUE = {"1", "true", "yes", "on"}
+_FALSE = {"0", "false", "no", "off"}
+
+
+class Environment:
+    """Reads settings out of `variables`; call `finish()` when all are read.
+
+    Every reader returns the default for a missing or empty variable. A variable that does not parse is noted,
+    the default is returned, and `finish()` raises SettingsError naming each of them.
+    """
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._variables = variables
+        self._problems: list[str] = []
+
+    def text(self, name: str, default: str = "") -> str:
+        return self._variables.get(name, "").strip() or default
+
+    def integer(self, name: str, default: int, minimum: int = 0) -> int:
+        def parse(text: str) -> int:
+            number = int(text)
+            if number < minimum:
+                raise ValueError
+            return number
+
+        return self._parsed(name, default, parse, f"a whole number of at least {minimum}")
+
+    def flag(self, name: str, default: bool) -> bool:
+        def parse(text: str) -> bool:
+            if text.lower() in _TRUE:
+                return True
+            if text.lower() in _FALSE:
+                return False
+            raise ValueError
+
+        return self._parsed(name, default, parse, "true or false")
+
+    def duration(self, name: str, default: str) -> float:
+        """Seconds, from whole seconds or a Go duration."""
+        return self._parsed(name, parse_duration(default), parse_duration, 'seconds or a duration such as "1m30s"')
+
+    def size(self, name: str, default: str) -> int:
+        """Bytes, from a quantity such as `64Mi`."""
+        return self._parsed(name, parse_memory(default), parse_memory, 'an amount of memory such as "64Mi"')
+
+    def choice(self, name: str, default: str, options: tuple[str, ...]) -> str:
+        def parse(text: str) -> str:
+            if text not in options:
+                raise ValueError
+            return text
+
+        return self._parsed(name, default, parse, "one of " + ", ".join(options))
+
+    def secret(self, directory: str, name: str) -> str | None:
+        """The content of the secret file `name`, without the newline at its end; None where there is no such file."""
+        path = Path(directory) / name
+        try:
+            return path.read_text().rstrip("\r\n")
+        except FileNotFoundError:
+            return None
+        except (OSError, UnicodeDecodeError) as exc:
+            self.problem(str(path), f"cannot be read: {exc}")
+            return None
+
+    def problem(self, name: str, what: str) -> None:
+        """Notes a problem that only the caller can see, such as two settings that contradict each other."""
+        self._problems.append(f"{name}: {what}")
+
+    def finish(self) -> None:
+        if self._problems:
+            raise SettingsError("cannot start: " + "; ".join(self._problems))
+
+    def _parsed(self, name: str, default: Value, parse: Callable[[str], Value], expected: str) -> Value:
+        text = self.text(name)
+        if not text:
+            return default
+        try:
+            return parse(text)
+        except ValueError:
+            self.problem(name, f"expected {expected}, got {text!r}")
+            return default

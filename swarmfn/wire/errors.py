@@ -1,0 +1,113 @@
+"""The errors clients see, each with its HTTP status, and those that stop a program."""
+
+from __future__ import annotations
+
+
+class FaasError(Exception):
+    """Something the platform cannot do for a caller.
+
+    `message` says what failed and why, `hint` (may be empty) what helps; together they are the reply's body.
+    """
+
+    status = 500
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(f"{message} {hint}".strip())
+        self.message = message
+        self.hint = hint
+
+
+class InvalidRequest(FaasError):
+    """The request itself is wrong; sending it again cannot help."""
+
+    status = 400
+
+
+class InvalidFunction(InvalidRequest):
+    """A function's description is wrong in one field."""
+
+    def __init__(self, field: str, problem: str, hint: str = "") -> None:
+        super().__init__(f"{field}: {problem}", hint)
+        self.field = field
+
+
+class Unauthorized(FaasError):
+    """The credentials are missing or wrong."""
+
+    status = 401
+
+
+class FunctionNotFound(FaasError):
+    """No function of that name is deployed."""
+
+    status = 404
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f'no function "{name}" is deployed here.', "List them with GET /system/functions.")
+        self.name = name
+
+
+class InvocationNotFound(FaasError):
+    """No record of that call id, or its record has expired."""
+
+    status = 404
+
+
+class FunctionExists(FaasError):
+    """A function of that name is deployed already."""
+
+    status = 409
+
+
+class TooLarge(FaasError):
+    """A body is over the configured limit; the message names it."""
+
+    status = 413
+
+
+class Overloaded(FaasError):
+    """Come back later: `retry_after` is in seconds."""
+
+    status = 429
+
+    def __init__(self, message: str, hint: str = "", retry_after: float = 1.0) -> None:
+        super().__init__(message, hint)
+        self.retry_after = retry_after
+
+
+class UpstreamError(FaasError):
+    """A replica was reached, or not, and no answer came."""
+
+    status = 502
+
+
+class Unavailable(FaasError):
+    """A part of the platform is missing just now; `retry_after` is in seconds."""
+
+    status = 503
+
+    def __init__(self, message: str, hint: str = "", retry_after: float = 1.0) -> None:
+        super().__init__(message, hint)
+        self.retry_after = retry_after
+
+
+class NoReplicas(Unavailable):
+    """The function has no healthy replica."""
+
+
+class QueueUnavailable(Unavailable):
+    """Redis does not answer; nothing was stored."""
+
+
+class EngineUnavailable(Unavailable):
+    """The place where functions run does not answer."""
+
+
+class UpstreamTimeout(FaasError):
+    """The function did not answer in time."""
+
+    status = 504
+
+
+class SettingsError(Exception):
+    """The environment cannot be used; the message names every bad variable. Programs exit with 2."""

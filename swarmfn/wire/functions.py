@@ -1,0 +1,214 @@
+"""A function as clients describe it (FunctionSpec) and as the platform reports it (FunctionStatus).
+
+The JSON names and types are those of OpenFaaS's provider API; Python names are converted here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from swarmfn.wire.durations import parse_duration
+from swarmfn.wire.errors import InvalidFunction, InvalidRequest
+from swarmfn.wire.names import NAMESPACE, check_new_name
+from swarmfn.wire.quantities import parse_cpu, parse_memory
+
+SCALE_MIN_LABEL = "com.openfaas.scale.min"
+QUEUE_ANNOTATION = "com.openfaas.queue"
+EXEC_TIMEOUT = "exec_timeout"
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Amounts as the client wrote them; empty text means unset."""
+
+    memory: str = ""
+    cpu: str = ""
+
+    def to_json(self) -> dict[str, str]:
+        return {key: value for key, value in (("memory", self.memory), ("cpu", self.cpu)) if value}
+
+
+@dataclass(frozen=True)
+class FunctionSpec:
+    """What a user deploys. `name` is plain, without a namespace; `image` is kept exactly as given."""
+
+    name: str
+    image: str
+    env_process: str = ""
+    env_vars: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
+    limits: Resources = Resources()
+    requests: Resources = Resources()
+    read_only_root: bool = False
+    registry_auth: str = ""
+    network: str = ""
+
+    @classmethod
+    def from_json(cls, body: Any) -> FunctionSpec:
+        """The spec in a deploy or update body. Raises InvalidRequest or InvalidFunction, naming the field."""
+        document = _object(body)
+        check_namespace(document)
+        image = _text(document, "image")
+        if not image:
+            raise InvalidFunction("image", "is required.")
+        return cls(
+            name=check_new_name(_text(document, "service")),
+            image=image,
+            env_process=_text(document, "envProcess"),
+            env_vars=_texts_by_name(document, "envVars"),
+            labels=_texts_by_name(document, "labels"),
+            annotations=_texts_by_name(document, "annotations"),
+            secrets=_texts(document, "secrets"),
+            constraints=_texts(document, "constraints"),
+            limits=_resources(document, "limits"),
+            requests=_resources(document, "requests"),
+            read_only_root=_flag(document, "readOnlyRootFilesystem"),
+            registry_auth=_text(document, "registryAuth"),
+            network=_text(document, "network"),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The deploy body that `from_json` reads back into an equal spec."""
+        document: dict[str, Any] = {"service": self.name, **self.described()}
+        optional = {"registryAuth": self.registry_auth, "network": self.network}
+        document.update({key: value for key, value in optional.items() if value})
+        return document
+
+    def described(self) -> dict[str, Any]:
+        """The fields that a deploy body and a status share.
+
+        `labels` and `annotations` are always there, everything else only when set: faas-cli and dashboards rely on
+        both (an empty `envVars` is absent).
+        """
+        document: dict[str, Any] = {
+            "image": self.image,
+            "namespace": NAMESPACE,
+            "labels": dict(self.labels),
+            "annotations": dict(self.annotations),
+        }
+        optional: dict[str, Any] = {
+            "envProcess": self.env_process,
+            "envVars": dict(self.env_vars),
+            "secrets": list(self.secrets),
+            "constraints": list(self.constraints),
+            "limits": self.limits.to_json(),
+            "requests": self.requests.to_json(),
+            "readOnlyRootFilesystem": self.read_only_root,
+        }
+        document.update({key: value for key, value in optional.items() if value})
+        return document
+
+    @property
+    def initial_replicas(self) -> int:
+        """Replicas to start with: the label `com.openfaas.scale.min`, else 1 (also when the label does not parse)."""
+        text = self.labels.get(SCALE_MIN_LABEL, "")
+        return int(text) if text.isdigit() else 1
+
+    @property
+    def queue(self) -> str:
+        """The queue its asynchronous calls wait in: its own, unless an annotation names another."""
+        return self.annotations.get(QUEUE_ANNOTATION, "") or self.name
+
+    def exec_timeout(self, image_env: Mapping[str, str], default: float) -> float:
+        """Seconds one attempt may run: envVars, else label, else the image's ENV, else `default`.
+
+        A value that is no duration is passed over, as the watchdog does; 0 means no limit of its own, hence `default`.
+        """
+        for source in (self.env_vars, self.labels, image_env):
+            try:
+                seconds = parse_duration(source.get(EXEC_TIMEOUT, ""))
+            except ValueError:
+                continue
+            if seconds > 0:
+                return seconds
+        return default
+
+
+@dataclass(frozen=True)
+class FunctionStatus:
+    """A deployed function as the platform reports it. `created_at` is RFC 3339 text in UTC."""
+
+    spec: FunctionSpec
+    replicas: int
+    available_replicas: int
+    created_at: str
+    invocation_count: float = 0
+    usage: Mapping[str, float] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        document = {
+            "name": self.spec.name,
+            **self.spec.described(),
+            "replicas": self.replicas,
+            "availableReplicas": self.available_replicas,
+            "invocationCount": float(self.invocation_count),
+            "createdAt": self.created_at,
+        }
+        if self.usage is not None:
+            document["usage"] = dict(self.usage)
+        return document
+
+
+def check_namespace(document: Mapping[str, Any]) -> None:
+    """Raises InvalidFunction unless the body names no namespace or the only one there is."""
+    namespace = document.get("namespace") or NAMESPACE
+    if namespace != NAMESPACE:
+        raise InvalidFunction("namespace", f'there is only "{NAMESPACE}", got {namespace!r}.')
+
+
+def _object(body: Any) -> dict[str, Any]:
+    if not isinstance(body, dict):
+        raise InvalidRequest("the body is not a JSON object.", "Send Content-Type: application/json and an object.")
+    return body
+
+
+def _text(document: Mapping[str, Any], name: str) -> str:
+    value = document.get(name)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise InvalidFunction(name, f"expected text, got {value!r:.100}.")
+    return value
+
+
+def _flag(document: Mapping[str, Any], name: str) -> bool:
+    value = document.get(name)
+    if value is None:
+        return False
+    if not isinstance(value, bool):
+        raise InvalidFunction(name, f"expected true or false, got {value!r:.100}.")
+    return value
+
+
+def _texts(document: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    value = document.get(name)
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise InvalidFunction(name, "expected a list of texts.")
+    return tuple(value)
+
+
+def _texts_by_name(document: Mapping[str, Any], name: str) -> dict[str, str]:
+    value = document.get(name)
+    if value is None:
+        return {}
+    if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
+        raise InvalidFunction(name, "expected an object whose values are texts.", 'Quote numbers: {"limit": "10"}.')
+    return value
+
+
+def _resources(document: Mapping[str, Any], name: str) -> Resources:
+    amounts = _texts_by_name(document, name)
+    for key, parse in (("memory", parse_memory), ("cpu", parse_cpu)):
+        if amounts.get(key):
+            try:
+                parse(amounts[key])
+            except ValueError as exc:
+                raise InvalidFunction(f"{name}.{key}", f"{exc}.") from exc
+    return Resources(memory=amounts.get("memory", ""), cpu=amounts.get("cpu", ""))

@@ -1,0 +1,54 @@
+"""HTTP header names with a meaning on this platform, and which headers may travel on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+CALL_ID = "X-Call-Id"
+PARENT_CALL_ID = "X-Parent-Call-Id"
+START_TIME = "X-Start-Time"
+DURATION = "X-Duration-Seconds"
+CALLBACK_URL = "X-Callback-Url"
+FUNCTION_NAME = "X-Function-Name"
+FUNCTION_STATUS = "X-Function-Status"
+ATTEMPT = "X-Attempt"
+DEADLINE = "X-Deadline"
+INTERNAL = "X-OpenFaaS-Internal"
+"""Set on answers that the platform, not the function, gave; clients of OpenFaaS look for it."""
+
+HOP_BY_HOP = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+"""Never forwarded (RFC 9110 section 7.6.1), and `Connection` may name more."""
+
+CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization", "set-cookie"})
+"""Passed on to the function but never shown by a status, a log or the dashboard."""
+
+Headers = list[tuple[str, str]]
+"""Pairs in their order; a name may repeat. Values are Latin-1 text, as on the wire."""
+
+
+def end_to_end(headers: Iterable[tuple[str, str]]) -> Headers:
+    """`headers` less the hop-by-hop ones and those that `Connection` names."""
+    kept = list(headers)
+    dropped: frozenset[str] | set[str] = HOP_BY_HOP
+    for name, value in kept:
+        if name.lower() == "connection":
+            dropped = dropped | {token.strip().lower() for token in value.split(",")}
+    return [(name, value) for name, value in kept if name.lower() not in dropped]
+
+
+def first(headers: Iterable[tuple[str, str]], name: str) -> str | None:
+    """The first value of header `name`, matched without regard to case."""
+    wanted = name.lower()
+    return next((value for key, value in headers if key.lower() == wanted), None)
