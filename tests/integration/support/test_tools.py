@@ -1,0 +1,57 @@
+"""The tests' own tools work as the other tests take for granted."""
+
+from __future__ import annotations
+
+import http.client
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.http import RecordingServer
+from tests.support.processes import ChildProcess, is_running
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import wait_until
+
+
+def test_wait_until_says_what_it_waited_for() -> None:
+    with pytest.raises(AssertionError, match="the moon"):
+        wait_until(lambda: False, timeout=0.05, message="the moon")
+
+
+def test_redis_keeps_its_data_over_a_restart_on_the_same_port(tmp_path: Path) -> None:
+    with RedisServer(tmp_path) as server:
+        with server.client() as client:
+            client.set("key", "value")
+        server.stop()
+        server.start()
+        with server.client() as client:
+            assert client.get("key") == b"value"
+
+
+def test_the_shared_redis_is_empty_for_each_test(redis_server: RedisServer) -> None:
+    with redis_server.client() as client:
+        assert client.dbsize() == 0
+        client.set("left", "over")
+
+
+def test_the_shared_redis_is_empty_for_the_next_test_too(redis_server: RedisServer) -> None:
+    with redis_server.client() as client:
+        assert client.dbsize() == 0
+
+
+def test_a_child_process_is_gone_after_its_block(tmp_path: Path) -> None:
+    with ChildProcess([sys.executable, "-c", "import time; print('up'); time.sleep(60)"], tmp_path / "log") as child:
+        child.wait_for_log("up")
+        pid = child.pid
+    assert not is_running(pid)
+
+
+def test_a_recording_server_notes_requests() -> None:
+    with RecordingServer(lambda request: (201, [("X-Echo", request.path)], request.body)) as server:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port)
+        connection.request("POST", "/a?b=c", body=iter([b"one", b"two"]), headers={"X-Call-Id": "1"})
+        response = connection.getresponse()
+        assert (response.status, response.headers["X-Echo"], response.read()) == (201, "/a?b=c", b"onetwo")
+        connection.close()
+        assert server.received[0].header("x-call-id") == "1"

@@ -1,0 +1,125 @@
+"""Real child processes for tests: started with a log, always ended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from tests.support.waiting import wait_until
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+class ChildProcess:
+    """One program in a process group of its own, its output in `log_path`. Use it as a context manager.
+
+    `environment` is added to the test's own environment; PYTHONPATH holds the repository.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str | Path],
+        log_path: Path,
+        environment: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        pass_fds: Sequence[int] = (),
+    ) -> None:
+        self.log_path = log_path
+        variables = {**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1", **(environment or {})}
+        with log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                [str(word) for word in command],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=variables,
+                cwd=cwd,
+                pass_fds=tuple(pass_fds),
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs; negative for the signal that ended it."""
+        return self._process.poll()
+
+    def log(self) -> str:
+        return self.log_path.read_text(errors="replace")
+
+    def send(self, signal_number: int) -> None:
+        self._process.send_signal(signal_number)
+
+    def wait(self, timeout: float = 30.0) -> int:
+        """Its exit code; fails the test, showing the log, when it does not end in time."""
+        try:
+            return self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"still running after {timeout:g} s; its log:\n{self.log()}") from None
+
+    def wait_for_log(self, text: str, timeout: float = 20.0) -> None:
+        """Returns once `text` is in the log; fails the test when the process ends first."""
+
+        def seen() -> bool:
+            ended = self.exit_code is not None
+            if text in self.log():
+                return True
+            if ended:
+                raise RuntimeError(f"ended with {self.exit_code} before {text!r}; its log:\n{self.log()}")
+            return False
+
+        wait_until(seen, timeout, f"{text!r} in the log:\n{self.log()}")
+
+    def terminate(self, timeout: float = 30.0) -> int:
+        """SIGTERM, then its exit code."""
+        self.send(signal.SIGTERM)
+        return self.wait(timeout)
+
+    def kill(self) -> None:
+        """SIGKILL to the whole process group; does nothing when all of it has ended."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def __enter__(self) -> ChildProcess:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+
+
+def free_port() -> int:
+    """A loopback port that nothing listens on just now (another program may take it at any moment)."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def listening_socket() -> socket.socket:
+    """A bound and listening loopback socket on a port of its own, for programs that take `listen_fd`."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(128)
+    return listener
+
+
+def is_running(pid: int) -> bool:
+    """Whether process `pid` exists and is no zombie."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state not in ("Z", "X")

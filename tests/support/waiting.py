@@ -1,0 +1,30 @@
+"""Waiting on a condition, with a deadline."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+Value = TypeVar("Value")
+
+
+def wait_until(condition: Callable[[], Value], timeout: float = 20.0, message: str = "", every: float = 0.02) -> Value:
+    """The first true value of `condition()`.
+
+    An AssertionError or OSError raised by the condition counts as "not yet" and is shown when the time is up.
+    Fails the test after `timeout` seconds, which says how long the test may hang, not how fast the code must be.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        last: object
+        try:
+            last = value = condition()
+            if value:
+                return value
+        except (AssertionError, OSError) as exc:
+            last = exc
+        if time.monotonic() >= deadline:
+            what = message or getattr(condition, "__name__", "the condition")
+            raise AssertionError(f"waited {timeout:g} s in vain: {what} (last: {last!r})")
+        time.sleep(every)
