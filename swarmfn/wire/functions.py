@@ -5,6 +5,7 @@ The JSON names and types are those of OpenFaaS's provider API; Python names are 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,7 @@ from swarmfn.wire.quantities import parse_cpu, parse_memory
 SCALE_MIN_LABEL = "com.openfaas.scale.min"
 QUEUE_ANNOTATION = "com.openfaas.queue"
 EXEC_TIMEOUT = "exec_timeout"
+_REPLICAS = re.compile(r"[0-9]{1,9}")
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ class FunctionSpec:
     def initial_replicas(self) -> int:
         """Replicas to start with: the label `com.openfaas.scale.min`, else 1 (also when the label does not parse)."""
         text = self.labels.get(SCALE_MIN_LABEL, "")
-        return int(text) if text.isdigit() else 1
+        return int(text) if _REPLICAS.fullmatch(text) else 1
 
     @property
     def queue(self) -> str:

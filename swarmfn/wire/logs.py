@@ -14,7 +14,7 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 class _Extras(logging.Formatter):
     """A formatter that also shows what was passed as `extra`: the event's name and values such as the call id."""
 
-    converter = time.gmtime
+    converter = staticmethod(time.gmtime)
     default_time_format = "%Y-%m-%dT%H:%M:%S"
     default_msec_format = "%s.%03dZ"
 
@@ -31,7 +31,8 @@ class TextFormatter(_Extras):
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802, the logging module's name
         extras = " ".join(f"{key}={value}" for key, value in self.extras(record).items())
         line = super().formatMessage(record)
-        return f"{line} [{extras}]" if extras else line
+        # One event, one line: a newline in a value must not look like a line of ours.
+        return (f"{line} [{extras}]" if extras else line).replace("\r", "\\r").replace("\n", "\\n")
 
 
 class JsonFormatter(_Extras):

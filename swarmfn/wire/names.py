@@ -37,7 +37,8 @@ def check_new_name(text: str) -> str:
             f"{text[:100]!r} is not a name for a function.",
             f"Use up to {MAX_LENGTH} letters, digits, - and _, beginning and ending with a letter or digit.",
         )
-    if name in RESERVED:
+    # Host names of the stack are matched without regard to case.
+    if name.lower() in RESERVED:
         raise InvalidFunction("service", f'"{name}" is the name of a part of the platform.', "Choose another name.")
     return name
 

@@ -10,7 +10,7 @@ _DECIMAL = {"K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
 # which nobody means for memory. The capital letters keep their decimal Kubernetes meaning.
 _DOCKER = {"b": 1, "k": 2**10, "kb": 2**10, "m": 2**20, "mb": 2**20, "g": 2**30, "gb": 2**30, "t": 2**40, "tb": 2**40}
 _MEMORY_UNITS = {"": 1, **_BINARY, **_DECIMAL, **_DOCKER}
-_AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]*)")
+_AMOUNT = re.compile(r"(\d{1,20}(?:\.\d{1,20})?)\s*([A-Za-z]*)")
 _NANO_CPUS_FROM = 1_000_000
 
 
@@ -20,7 +20,9 @@ def parse_memory(text: str) -> int:
     factor = _MEMORY_UNITS.get(match.group(2)) if match else None
     if match is None or factor is None:
         raise ValueError(f'expected an amount of memory such as "128Mi", got {text!r}')
-    return int(float(match.group(1)) * factor)
+    amount = match.group(1)
+    # A float is exact up to 2**53 only.
+    return int(float(amount) * factor) if "." in amount else int(amount) * factor
 
 
 def parse_cpu(text: str) -> float:
