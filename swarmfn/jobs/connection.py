@@ -1,0 +1,85 @@
+"""Connections to Redis, and calling the scripts over them."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import redis
+import redis.asyncio
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, RedisError
+from redis.retry import Retry
+
+from swarmfn.jobs.scripts import Script
+from swarmfn.wire.errors import QueueUnavailable
+
+Unreachable = (RedisError, OSError, TimeoutError)
+"""What a client raises when Redis is away, does not answer, or refuses to write."""
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """`host:port`, the port being 6379 when it is missing."""
+    host, _, port = address.rpartition(":")
+    if not host:
+        return address, 6379
+    return host.strip("[]"), int(port)
+
+
+def connect(address: str, password: str | None) -> redis.asyncio.Redis:
+    """A client for an event loop. It opens connections as needed and never sends a command twice on its own."""
+    host, port = split_address(address)
+    return redis.asyncio.Redis(
+        host=host,
+        port=port,
+        password=password,
+        socket_connect_timeout=2.0,
+        socket_timeout=5.0,
+        socket_keepalive=True,
+        retry=AsyncRetry(NoBackoff(), 0),
+        health_check_interval=0,
+        protocol=2,
+        lib_name="swarmfn",
+    )
+
+
+def connect_blocking(address: str, password: str | None) -> redis.Redis:
+    """A client for threads, with the same limits."""
+    host, port = split_address(address)
+    return redis.Redis(
+        host=host,
+        port=port,
+        password=password,
+        socket_connect_timeout=2.0,
+        socket_timeout=5.0,
+        socket_keepalive=True,
+        retry=Retry(NoBackoff(), 0),
+        protocol=2,
+        lib_name="swarmfn",
+    )
+
+
+async def command(client: redis.asyncio.Redis, *words: Any) -> Any:
+    """The reply to one command, bytes as Redis sent them. Raises the client's errors."""
+    untyped: Any = client
+    return await untyped.execute_command(*words)
+
+
+async def call(client: redis.asyncio.Redis, script: Script, *arguments: Any) -> Any:
+    """The reply of `script`. Raises the client's errors."""
+    try:
+        return await command(client, "EVALSHA", script.sha, 0, *arguments)
+    except NoScriptError:
+        # A restarted Redis has forgotten its scripts.
+        return await command(client, "EVAL", script.text, 0, *arguments)
+
+
+def call_blocking(client: redis.Redis, script: Script, *arguments: Any) -> Any:
+    """The reply of `script`, from a thread. Raises the client's errors."""
+    return cast(Any, client.eval(script.text, 0, *arguments))
+
+
+def unavailable(exc: BaseException) -> QueueUnavailable:
+    """What a client of the gateway is told when Redis failed with `exc`."""
+    reason = "refused to store it" if "OOM" in str(exc) else "does not answer"
+    return QueueUnavailable(f"the queue (Redis) {reason}; nothing was accepted.", "Try again shortly.", retry_after=1.0)

@@ -1,0 +1,82 @@
+"""Names and constants of the job layout in Redis. docs/reference/jobs.md is the public description.
+
+Keys of RQ's own (rq 3.0): `rq:job:ID` hash, `rq:queue:NAME` list, `rq:queues` set, `rq:wip|finished|failed|scheduled:
+NAME` registries, `rq:results:ID` stream. Ours begin with `swarmfn:`.
+"""
+
+from __future__ import annotations
+
+import base64
+import pickle
+import time
+import zlib
+from functools import lru_cache
+
+STOCK_FUNCTION = "swarmfn.jobs.stock.run"
+"""What a stock `rq worker` imports and calls for a job of ours."""
+
+JOB_DATA = pickle.dumps((STOCK_FUNCTION, None, (), {}), protocol=4)
+"""The `data` field of every job of ours, the same bytes each time: primitives only, and nothing a worker of ours ever
+unpickles, since it compares instead."""
+
+CALLBACK_QUEUE = "callbacks"
+"""The lane of callback deliveries; no function may have this name."""
+
+INLINE_LIMIT = 64 * 1024
+"""Bodies up to this many bytes are fields of the job's hash; larger ones are keys of their own, so that whoever reads
+a job's hash does not fetch them too."""
+
+WAKE_CHANNEL = "swarmfn:wake"
+"""Every submit publishes the queue's name here."""
+
+TOTALS_KEY = "swarmfn:totals"
+"""Hash of counters `EVENT:FUNCTION`: accepted, succeeded, failed, redriven."""
+
+
+def job_key(call_id: str) -> str:
+    return f"rq:job:{call_id}"
+
+
+def queue_key(queue: str) -> str:
+    return f"rq:queue:{queue}"
+
+
+def request_body_key(call_id: str) -> str:
+    """A request (or delivery) body above INLINE_LIMIT."""
+    return f"swarmfn:body:{call_id}"
+
+
+def response_body_key(call_id: str) -> str:
+    """A response body above INLINE_LIMIT."""
+    return f"swarmfn:response:{call_id}"
+
+
+def is_our_data(data: bytes) -> bool:
+    """Whether a job's `data` field is ours, plain or as RQ saves it again after a requeue (zlib-compressed)."""
+    if data == JOB_DATA:
+        return True
+    if len(data) > 2 * len(JOB_DATA) + 64:
+        return False
+    try:
+        return zlib.decompress(data) == JOB_DATA
+    except zlib.error:
+        return False
+
+
+def rq_time(seconds: float | None = None) -> str:
+    """Unix `seconds` (default: now) in RQ's own format, `2026-01-31T12:00:00.000000Z`."""
+    moment = time.time() if seconds is None else seconds
+    whole = int(moment)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(whole))}.{int((moment - whole) * 1e6):06d}Z"
+
+
+@lru_cache(4096)
+def rq_return_value(text: str) -> str:
+    """`text` as RQ's results stream holds a return value: pickled, then base64."""
+    return base64.b64encode(pickle.dumps(text, protocol=4)).decode()
+
+
+@lru_cache(4096)
+def rq_exc_string(text: str) -> str:
+    """`text` as RQ's results stream holds a failure's description: zlib, then base64."""
+    return base64.b64encode(zlib.compress(text.encode())).decode()

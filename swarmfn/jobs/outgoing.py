@@ -1,0 +1,80 @@
+"""What goes out on behalf of a call: the request a function sees, and the report its callback URL gets."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from swarmfn import __version__
+from swarmfn.wire import headers as names
+from swarmfn.wire.headers import Headers, end_to_end
+from swarmfn.wire.invocations import Invocation, StoredResponse
+
+USER_AGENT = f"swarmfn/{__version__}"
+UNREACHABLE = 503
+"""X-Function-Status of a call whose function could never be reached (OpenFaaS's convention)."""
+
+_SET_BY_CLIENT = frozenset({"host", "content-length", "expect"})
+_OURS_TO_FUNCTION = frozenset(name.lower() for name in (names.CALL_ID, names.START_TIME, names.ATTEMPT, names.DEADLINE))
+_OURS_TO_CALLBACK = frozenset(
+    name.lower()
+    for name in (
+        names.CALL_ID,
+        names.START_TIME,
+        names.FUNCTION_NAME,
+        names.FUNCTION_STATUS,
+        names.DURATION,
+        "user-agent",
+        "date",
+        "server",
+    )
+)
+_TARGET_SAFE = "/!$&'()*+,;=:@~-._%?"
+
+
+def request_target(invocation: Invocation) -> str:
+    """Path and query for the function's replica, as the client sent them."""
+    path = invocation.path or "/"
+    return f"{path}?{invocation.query}" if invocation.query else path
+
+
+def function_headers(invocation: Invocation, attempt: int, deadline: float) -> Headers:
+    """The original end-to-end headers plus ours. `deadline` is Unix seconds; attempts count from 1.
+
+    `Host` and `Content-Length` are the HTTP client's to set.
+    """
+    kept = [
+        (name, value)
+        for name, value in invocation.headers
+        if (lower := name.lower()) not in _SET_BY_CLIENT and lower not in _OURS_TO_FUNCTION
+    ]
+    kept += [
+        (names.CALL_ID, invocation.call_id),
+        (names.START_TIME, str(invocation.start_time)),
+        (names.ATTEMPT, str(attempt)),
+        (names.DEADLINE, f"{deadline:.3f}"),
+    ]
+    return kept
+
+
+def delivery_headers(invocation: Invocation, response: StoredResponse | None, seconds: float) -> Headers:
+    """The headers of a callback: the function's own, then what the platform knows of the call.
+
+    `response` is None when the function could never be reached. `seconds` is the last attempt's duration.
+    """
+    own = end_to_end(response.headers) if response else []
+    kept = [(n, v) for n, v in own if (low := n.lower()) not in _OURS_TO_CALLBACK and low not in _SET_BY_CLIENT]
+    kept += [
+        (names.CALL_ID, invocation.call_id),
+        (names.START_TIME, str(invocation.start_time)),
+        (names.FUNCTION_NAME, invocation.invoked_as),
+        (names.FUNCTION_STATUS, str(response.status if response else UNREACHABLE)),
+        (names.DURATION, f"{seconds:f}"),
+        ("User-Agent", USER_AGENT),
+    ]
+    return kept
+
+
+def callback_target(path: str, query: str) -> str:
+    """The request target of a callback URL's path and query; anything that may not stand there is escaped."""
+    target = quote(path or "/", safe=_TARGET_SAFE)
+    return f"{target}?{quote(query, safe=_TARGET_SAFE)}" if query else target

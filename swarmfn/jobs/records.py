@@ -1,0 +1,104 @@
+"""What the queue knows about one call, read for whoever asks."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from swarmfn.wire.invocations import StoredResponse
+
+FIELDS = (
+    "status",
+    "state",
+    "call",
+    "created_at",
+    "started_at",
+    "ended_at",
+    "origin",
+    "attempts",
+    "failures",
+    "interruptions",
+    "delivery",
+    "callback",
+    "response",
+    "large_answer",
+)
+"""The fields of a job's hash that say how it fares; bodies are not among them."""
+
+_LIVE_STATES = {
+    "queued": "queued",
+    "started": "running",
+    "scheduled": "retrying",
+    "canceled": "cancelled",
+    "finished": "succeeded",
+    "failed": "failed",
+    "stopped": "failed",
+    "deferred": "queued",
+}
+
+
+@dataclass(frozen=True)
+class Record:
+    """One call as the queue knows it. Times are RFC 3339 text in UTC, or "" for what has not happened."""
+
+    call_id: str
+    function: str
+    queue: str
+    state: str
+    created_at: str
+    started_at: str
+    ended_at: str
+    attempts: tuple[dict[str, Any], ...]
+    platform_failures: int
+    interruptions: int
+    callback_url: str
+    callback_state: str
+    delivery_id: str
+    response: StoredResponse | None
+    has_large_answer: bool
+
+    @property
+    def is_final(self) -> bool:
+        return self.state in ("succeeded", "failed", "cancelled", "expired")
+
+
+def record_of(call_id: str, values: list[bytes | None]) -> Record | None:
+    """The record in the values of FIELDS; None when there is no such call, or it is not one of ours."""
+    fields = {
+        name: value.decode("utf-8", "replace") if value else "" for name, value in zip(FIELDS, values, strict=True)
+    }
+    try:
+        call = json.loads(fields["call"])
+        function, callback_url = call["fn"], call.get("cb", "")
+    except (ValueError, KeyError, TypeError):
+        return None
+    return Record(
+        call_id=call_id,
+        function=function,
+        queue=fields["origin"],
+        state=fields["state"] if fields["status"] in ("finished", "failed") and fields["state"] else _state(fields),
+        created_at=fields["created_at"],
+        started_at=fields["started_at"],
+        ended_at=fields["ended_at"],
+        attempts=tuple(_attempts(fields["attempts"])),
+        platform_failures=int(fields["failures"] or 0),
+        interruptions=int(fields["interruptions"] or 0),
+        callback_url=callback_url,
+        callback_state=fields["callback"],
+        delivery_id=fields["delivery"],
+        response=StoredResponse.from_json(fields["response"].encode()) if fields["response"] else None,
+        has_large_answer=bool(fields["large_answer"]),
+    )
+
+
+def _state(fields: dict[str, str]) -> str:
+    return _LIVE_STATES.get(fields["status"], fields["status"])
+
+
+def _attempts(text: str) -> list[dict[str, Any]]:
+    attempts = json.loads(text) if text else []
+    for attempt in attempts:
+        attempt["at"] = datetime.fromtimestamp(attempt["at"], UTC).isoformat().replace("+00:00", "Z")
+    return attempts

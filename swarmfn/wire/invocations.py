@@ -1,0 +1,163 @@
+"""An invocation, its response and a callback's delivery as they are stored: compact JSON with short names.
+
+This is the `call` field (and the `response` field) of the job layout, a public contract; docs/reference/jobs.md
+describes it for writers of other queue-workers. Bodies are stored beside the JSON, as raw bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from swarmfn.wire.headers import Headers
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One accepted asynchronous call.
+
+    path: what followed the function's name, "" or beginning with "/"; query: without "?"; headers: end-to-end ones
+    as received; exec_timeout: seconds one attempt may run; start_time: Unix nanoseconds when it was accepted.
+    """
+
+    call_id: str
+    function: str
+    queue: str
+    invoked_as: str
+    method: str
+    path: str
+    query: str
+    headers: Headers
+    exec_timeout: float
+    start_time: int
+    callback_url: str = ""
+
+    def to_json(self) -> bytes:
+        document: dict[str, Any] = {
+            "v": VERSION,
+            "fn": self.function,
+            "m": self.method,
+            "h": self.headers,
+            "t": self.exec_timeout,
+            "st": self.start_time,
+        }
+        if self.path:
+            document["p"] = self.path
+        if self.query:
+            document["q"] = self.query
+        if self.callback_url:
+            document["cb"] = self.callback_url
+        if self.invoked_as != self.function:
+            document["as"] = self.invoked_as
+        return _dump(document)
+
+    @classmethod
+    def from_json(cls, call_id: str, queue: str, document: dict[str, Any]) -> Invocation:
+        """Raises KeyError, TypeError or ValueError for a document that is not an invocation."""
+        return cls(
+            call_id=call_id,
+            queue=queue,
+            function=_text(document["fn"]),
+            invoked_as=_text(document.get("as", document["fn"])),
+            method=_text(document["m"]),
+            path=_text(document.get("p", "")),
+            query=_text(document.get("q", "")),
+            headers=_headers(document["h"]),
+            exec_timeout=float(document["t"]),
+            start_time=int(document["st"]),
+            callback_url=_text(document.get("cb", "")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One result on its way to a callback URL; `call_id` is the invocation it reports."""
+
+    delivery_id: str
+    call_id: str
+    function: str
+    url: str
+    headers: Headers
+
+    def to_json(self) -> bytes:
+        return _dump({"v": VERSION, "to": self.url, "of": self.call_id, "fn": self.function, "h": self.headers})
+
+    @classmethod
+    def from_json(cls, delivery_id: str, document: dict[str, Any]) -> Delivery:
+        """Raises KeyError, TypeError or ValueError for a document that is not a delivery."""
+        return cls(
+            delivery_id=delivery_id,
+            call_id=_text(document["of"]),
+            function=_text(document["fn"]),
+            url=_text(document["to"]),
+            headers=_headers(document["h"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StoredResponse:
+    """A function's answer without its body. `size` is the body's length in bytes before any cut."""
+
+    status: int
+    headers: Headers
+    size: int
+    is_truncated: bool = False
+
+    def to_json(self) -> bytes:
+        document: dict[str, Any] = {"v": VERSION, "s": self.status, "h": self.headers, "n": self.size}
+        if self.is_truncated:
+            document["cut"] = True
+        return _dump(document)
+
+    @classmethod
+    def from_json(cls, text: bytes) -> StoredResponse:
+        document = json.loads(text)
+        return cls(int(document["s"]), _headers(document["h"]), int(document["n"]), bool(document.get("cut", False)))
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One finished try. `status` is the function's, or 0 when the platform could not get an answer (`problem` says
+    why; such a try does not count against the function). `at` is Unix seconds, `seconds` how long it took."""
+
+    at: float
+    seconds: float
+    status: int
+    worker: str
+    problem: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        document: dict[str, Any] = {
+            "at": round(self.at, 3),
+            "seconds": round(self.seconds, 6),
+            "status": self.status,
+            "worker": self.worker,
+        }
+        if self.problem:
+            document["problem"] = self.problem
+        return document
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """Bytes on one of our queues that are neither an invocation nor a delivery."""
+
+    problem: str
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+def _dump(document: dict[str, Any]) -> bytes:
+    return json.dumps(document, separators=(",", ":")).encode()
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"expected text, got {value!r:.50}")
+    return value
+
+
+def _headers(value: Any) -> Headers:
+    return [(_text(name), _text(content)) for name, content in value]
