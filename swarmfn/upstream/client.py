@@ -1,0 +1,133 @@
+"""The client: takes or makes a connection, and waits for the head of the answer."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+
+from swarmfn.upstream.addresses import split_address
+from swarmfn.upstream.connection import Connection
+from swarmfn.upstream.failures import DeadlinePassed, NotSent
+from swarmfn.upstream.pool import Pool
+from swarmfn.upstream.response import Response
+from swarmfn.upstream.sending import LAST_CHUNK, chunk, framed
+
+
+class Upstream:
+    """Exchanges with any number of addresses, over connections it keeps. One per event loop, on which it is made.
+
+    connect_timeout: seconds for resolving and connecting (and the TLS handshake); idle_timeout: how long an unused
+    connection is kept, to be shorter than the replicas' own; max_idle: how many are kept per address; tls_context:
+    for exchanges with `tls=True`, by default one that checks certificates against the system's.
+    """
+
+    def __init__(
+        self,
+        *,
+        connect_timeout: float = 3.0,
+        idle_timeout: float = 5.0,
+        max_idle: int = 256,
+        tls_context: ssl.SSLContext | None = None,
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._connect_timeout = connect_timeout
+        self._pool = Pool(self._loop, idle_timeout, max_idle)
+        self._tls_context = tls_context
+        self._open: set[Connection] = set()
+        self._is_closed = False
+        self._all_gone = asyncio.Event()
+
+    async def exchange(
+        self,
+        address: str,
+        head: bytes,
+        body: bytes | AsyncIterator[bytes] = b"",
+        *,
+        method_is_head: bool = False,
+        chunked: bool = False,
+        deadline: float | None = None,
+        tls: bool = False,
+    ) -> Response:
+        """Sends one request to `address` ("host:port", IPv6 in brackets) and returns when its head has come back.
+
+        head: from `request_head`; body: all of it, or an iterator (see the package); method_is_head: the answer has
+        no body whatever it says; chunked: send the body in chunks, as `head` announces; deadline: in loop time, for
+        the whole exchange up to the end of the answer's body. Raises NotSent, Broken or DeadlinePassed.
+        """
+        if chunked or not isinstance(body, bytes):
+            body = _framed(head, body, chunked)
+        if deadline is not None and deadline <= self._loop.time():
+            raise DeadlinePassed(address, "was not asked: the deadline had passed before.")
+        connection = self._pool.take("tls:" + address if tls else address)
+        if connection is None:
+            connection = await self._connect(address, tls, deadline)
+        waiter = self._loop.create_future()
+        response = connection.start(head, body, not method_is_head, deadline, waiter)
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            response.abort()
+            raise
+        if not response.status and response.failure is not None:
+            raise response.failure
+        return response
+
+    async def close(self) -> None:
+        """Closes every connection and returns when all are gone. Exchanges that are on end as Broken."""
+        self._is_closed = True
+        self._pool.close()
+        for connection in list(self._open):
+            connection.close()
+        while self._open:
+            self._all_gone.clear()
+            await self._all_gone.wait()
+
+    async def _connect(self, address: str, tls: bool, deadline: float | None) -> Connection:
+        if self._is_closed:
+            raise NotSent(address, "was not asked: this client is closed.")
+        give_up = self._loop.time() + self._connect_timeout
+        is_hurried = deadline is not None and deadline < give_up
+        try:
+            async with asyncio.timeout_at(deadline if is_hurried else give_up):
+                connection = await self._open_connection(address, tls)
+        except TimeoutError as exc:
+            if is_hurried:
+                raise DeadlinePassed(address, "could not be reached before the deadline.") from exc
+            raise NotSent(address, f"could not be reached in {self._connect_timeout:g} s.") from exc
+        except ConnectionRefusedError as exc:
+            raise NotSent(address, "refused the connection.") from exc
+        except (OSError, ValueError) as exc:
+            raise NotSent(address, f"cannot be reached: {exc}.") from exc
+        if self._is_closed or not connection.is_usable:
+            connection.close()
+            raise NotSent(address, "was not asked: the connection was closed at once.")
+        return connection
+
+    async def _open_connection(self, address: str, tls: bool) -> Connection:
+        host, port = split_address(address)
+        key = "tls:" + address if tls else address
+        _, connection = await self._loop.create_connection(
+            lambda: Connection(self._loop, key, address, self._pool.put, self._on_lost),
+            host,
+            port,
+            ssl=self._tls() if tls else None,
+        )
+        self._open.add(connection)
+        return connection
+
+    def _on_lost(self, connection: Connection) -> None:
+        self._pool.forget(connection)
+        self._open.discard(connection)
+        self._all_gone.set()
+
+    def _tls(self) -> ssl.SSLContext:
+        if self._tls_context is None:
+            self._tls_context = ssl.create_default_context()
+        return self._tls_context
+
+
+def _framed(head: bytes, body: bytes | AsyncIterator[bytes], chunked: bool) -> bytes | AsyncIterator[bytes]:
+    if isinstance(body, bytes):
+        return chunk(body) + LAST_CHUNK if body else LAST_CHUNK
+    return framed(head, body, chunked)

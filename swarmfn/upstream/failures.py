@@ -1,0 +1,40 @@
+"""How an exchange can fail, by what the caller may do next."""
+
+from __future__ import annotations
+
+
+class UpstreamFailure(Exception):
+    """No whole answer came from `address`; the message is a sentence that names it."""
+
+    def __init__(self, address: str, problem: str) -> None:
+        super().__init__(f"{address} {problem}")
+        self.address = address
+
+
+class NotSent(UpstreamFailure):
+    """Not one byte of the request was written, so another replica may be tried."""
+
+
+class Broken(UpstreamFailure):
+    """The connection was lost after sending, or the answer is not HTTP. The replica may have run the request.
+
+    is_reused: the connection had served another request before and not one byte of an answer came on it, so most
+    likely it was closed for being idle.
+    """
+
+    def __init__(self, address: str, problem: str, *, is_reused: bool = False) -> None:
+        super().__init__(address, problem)
+        self.is_reused = is_reused
+
+
+class DeadlinePassed(UpstreamFailure):
+    """The answer was not complete in time; the connection is closed."""
+
+
+class BodyTooLarge(UpstreamFailure):
+    """The body is over the `limit` given to `Response.read`; `received` is what had come of it."""
+
+    def __init__(self, address: str, limit: int, received: bytes) -> None:
+        super().__init__(address, f"answered with a body of more than {limit} bytes.")
+        self.limit = limit
+        self.received = received
