@@ -1,0 +1,81 @@
+"""Making what runs equal to what is wanted, and waiting until it is ready."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from stack.embedded.client import ServiceState, SupervisorClient
+from stack.embedded.log_files import last_lines
+from stack.embedded.plan import Plan, make_plan
+from stack.embedded.spec import ServiceSpec
+from stack.errors import DeployFailed
+
+READY_TIMEOUT = 60.0
+_HOPELESS_AFTER = 3
+_REPORT_INTERVAL = 5.0
+_STOP_TIMEOUT = 90.0
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A service and its check, which takes the pid and says what is still missing ("" once it is ready)."""
+
+    spec: ServiceSpec
+    missing: Callable[[int], str]
+
+
+def converge(
+    supervisor: SupervisorClient,
+    wanted: Sequence[Wanted],
+    say: Callable[[str], None],
+    timeout: float = READY_TIMEOUT,
+) -> Plan:
+    """Stops, starts and replaces only what differs, one after the other, and waits until every service is ready.
+
+    Returns what was done. Raises DeployFailed, with the end of the log, for a service that does not get ready.
+    """
+    present = {name: service.fingerprint for name, service in supervisor.services().items()}
+    plan = make_plan([one.spec for one in wanted], present)
+    for name in plan.stop:
+        say(f"{name}: stopping, no longer wanted")
+        supervisor.stop(name, _STOP_TIMEOUT)
+    for one in wanted:
+        name = one.spec.name
+        if name in plan.start or name in plan.replace:
+            say(f"{name}: {'replacing' if name in plan.replace else 'starting'}")
+            supervisor.apply(one.spec)
+        ready = _wait_until_ready(supervisor, one, say, timeout)
+        if name in plan.start or name in plan.replace:
+            say(f"{name}: ready (process {ready.pid})")
+    return plan
+
+
+def _wait_until_ready(
+    supervisor: SupervisorClient, wanted: Wanted, say: Callable[[str], None], timeout: float
+) -> ServiceState:
+    name = wanted.spec.name
+    began = reported = time.monotonic()
+    restarts_before = supervisor.services()[name].restarts
+    while True:
+        service = supervisor.services()[name]
+        missing = f"it ended: {service.last_end}" if service.pid is None else wanted.missing(service.pid)
+        if not missing:
+            return service
+        now = time.monotonic()
+        if service.restarts - restarts_before >= _HOPELESS_AFTER:
+            raise _failure(wanted, f"ended {_HOPELESS_AFTER} times in a row: {service.last_end}")
+        if now - began > timeout:
+            raise _failure(wanted, f"is not ready after {timeout:.0f} s: {missing}")
+        if now - reported > _REPORT_INTERVAL:
+            say(f"{name}: still waiting, {now - began:.0f} s: {missing}")
+            reported = now
+        time.sleep(0.05)
+
+
+def _failure(wanted: Wanted, what: str) -> DeployFailed:
+    log = Path(wanted.spec.log)
+    lines = "".join(f"\n  | {line}" for line in last_lines(log, 15))
+    return DeployFailed(f"{wanted.spec.name} {what}. The end of {log}:{lines or ' (empty)'}")

@@ -1,0 +1,46 @@
+"""What runs, on disk: one file a service, so that a new supervisor finds the processes that an old one left."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from stack.embedded.identity import ProcessIdentity
+from stack.embedded.spec import ServiceSpec
+from stack.state import write_private
+
+
+class Records:
+    """Files in `directory`, written before a service's program begins: no process is ever without its record."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def write(self, spec: ServiceSpec, process: ProcessIdentity) -> None:
+        document = {"spec": spec.to_json(), "process": asdict(process)}
+        write_private(self._path(spec.name), json.dumps(document))
+
+    def remove(self, name: str) -> None:
+        self._path(name).unlink(missing_ok=True)
+
+    def running(self) -> list[tuple[ServiceSpec, ProcessIdentity]]:
+        """The recorded processes that still run. Records of others, stale or damaged, are removed."""
+        found = []
+        for path in sorted(self._directory.glob("*.json")):
+            try:
+                document = json.loads(path.read_text())
+                spec = ServiceSpec.from_json(document["spec"])
+                process = ProcessIdentity(**document["process"])
+            except (OSError, ValueError, KeyError, TypeError):
+                path.unlink(missing_ok=True)
+                continue
+            if process.is_alive():
+                found.append((spec, process))
+            else:
+                path.unlink(missing_ok=True)
+        return found
+
+    def _path(self, name: str) -> Path:
+        return self._directory / f"{name}.json"

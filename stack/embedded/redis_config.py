@@ -1,0 +1,27 @@
+"""The configuration file of the embedded Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def redis_config(shared: str, environment: Mapping[str, str], directory: Path, port: int, password: str) -> str:
+    """The text of redis.conf: the settings shared with every engine, then this machine's.
+
+    The password belongs in this file (mode 0600), never on a command line, which every user of the machine can read.
+    """
+    own = {
+        **environment,
+        "bind": "127.0.0.1",
+        "port": str(port),
+        "dir": quoted(str(directory)),
+        "requirepass": quoted(password),
+        "daemonize": "no",
+    }
+    return shared + "".join(f"{name} {value}\n" for name, value in own.items())
+
+
+def quoted(text: str) -> str:
+    """`text` as Redis reads it back, with any character in it."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,0 +1,23 @@
+"""What can go wrong with the stack, each with the exit code of the command."""
+
+from __future__ import annotations
+
+
+class StackError(Exception):
+    """The command failed; the message says what, why and what helps."""
+
+    exit_code = 1
+
+
+class ComposeFileError(StackError):
+    """docker-compose.swarm.yml, or a value put into it, cannot be used."""
+
+
+class DeployFailed(StackError):
+    """A service or an example did not become healthy."""
+
+
+class NoEngine(StackError):
+    """The engine asked for is not there, or this release cannot use it."""
+
+    exit_code = 3

@@ -1,0 +1,90 @@
+"""The state directory of an embedded stack: what lies where, how it is made, and how it is removed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from stack.errors import StackError
+
+_MARKER = ".swarmfn-state"
+_MARKER_TEXT = "A state directory of swarmfn. `deploy_extended.py down --purge` removes all of it.\n"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What one `up` chose and later ones keep. `redis_port` 0: none chosen yet."""
+
+    port: int = 8080
+    listen_address: str = "127.0.0.1"
+    redis_port: int = 0
+
+
+class StateDirectory:
+    """Paths below one directory, which belongs to swarmfn and to one user alone."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+        self.credentials = self.root / "credentials"
+        self.secrets = self.root / "secrets"
+        self.redis = self.root / "redis"
+        self.logs = self.root / "logs"
+        self.run = self.root / "run"
+        self._settings = self.root / "settings.json"
+        self._marker = self.root / _MARKER
+
+    def log(self, service: str) -> Path:
+        """The log file of a service, or of `supervisor`."""
+        return self.logs / f"{service}.log"
+
+    def exists(self) -> bool:
+        """Whether this is a state directory already."""
+        return self._marker.is_file()
+
+    def make(self) -> None:
+        """Makes it, with everything in it private to the user. Raises StackError for a directory of someone else's."""
+        self._refuse_foreign()
+        try:
+            for directory in (self.root, self.secrets, self.redis, self.logs, self.run):
+                directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._marker.write_text(_MARKER_TEXT)
+        except OSError as exc:
+            raise StackError(f"cannot make the state directory {self.root}: {exc}") from exc
+
+    def purge(self) -> None:
+        """Removes all of it; nothing when it is not there. Raises StackError for a directory of someone else's."""
+        self._refuse_foreign()
+        if self.root.exists():
+            shutil.rmtree(self.root)
+
+    def settings(self) -> Settings:
+        """The remembered choices; defaults where there are none or the file is damaged."""
+        try:
+            return replace(Settings(), **json.loads(self._settings.read_text()))
+        except (OSError, ValueError, TypeError):
+            return Settings()
+
+    def remember(self, settings: Settings) -> None:
+        write_private(self._settings, json.dumps(asdict(settings)) + "\n")
+
+    def _refuse_foreign(self) -> None:
+        if self.exists() or not self.root.exists():
+            return
+        if not self.root.is_dir() or any(self.root.iterdir()):
+            raise StackError(
+                f"{self.root} exists and is not a state directory of swarmfn. Choose another with --state-dir."
+            )
+
+
+def write_private(path: Path, text: str) -> None:
+    """Writes the file with mode 0600, all of it or nothing: readers see the old text or the new."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(descriptor, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
