@@ -14,7 +14,7 @@ import redis.asyncio
 from swarmfn.jobs import layout
 from swarmfn.jobs.batches import Batcher
 from swarmfn.jobs.connection import call, call_blocking, command
-from swarmfn.jobs.scripts import CALLBACK_STATE, CLAIM, FINISH, HAND_BACK, PROMOTE, REAP, RENEW, RETRY_LATER
+from swarmfn.jobs.scripts import CLAIM, FINISH, HAND_BACK, PROMOTE, REAP, RENEW, RETRY_LATER
 from swarmfn.wire.invocations import Attempt, Delivery, Foreign, Invocation, StoredResponse
 
 LEASE = 15.0
@@ -23,9 +23,9 @@ LEASE = 15.0
 _RQ_SUCCESSFUL, _RQ_FAILED = 1, 2
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Claim:
-    """One job taken off a queue, held under a lease. `execution` is the fencing token."""
+    """One job taken off a queue, held under a lease. `execution` is the fencing token; no two claims are equal."""
 
     job_id: str
     execution: str
@@ -38,6 +38,11 @@ class Claim:
     claimed_at: float = field(default_factory=time.time)
 
     @property
+    def next_attempt(self) -> int:
+        """The number of the attempt about to be made: those that only the platform failed do not count."""
+        return 1 + sum(attempt.status != 0 for attempt in self.attempts)
+
+    @property
     def entry(self) -> str:
         return f"{self.job_id}:{self.execution}"
 
@@ -48,7 +53,8 @@ class Ending:
 
     state: `succeeded` or `failed`; counter: the field of the totals it counts in; note: our own fixed words for RQ's
     result or failure text, never anything a function said; response and answer: what to keep; delivery and
-    delivery_body: what to send to the callback URL.
+    delivery_body: what to send to the callback URL; parent and parent_note: for a delivery, the call it reports and
+    what to note there.
     """
 
     state: str
@@ -61,6 +67,8 @@ class Ending:
     delivery: Delivery | None = None
     delivery_body: bytes = b""
     delivery_timeout: float = 0
+    parent: str = ""
+    parent_note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +142,6 @@ class Claims:
     async def promote(self, limit: int = 500) -> int:
         """Queues what has come due; returns how many."""
         return int(await call(self._client, PROMOTE, layout.rq_time(), limit))
-
-    async def note_callback(self, call_id: str, state: str) -> None:
-        """Records at a call what became of its callback."""
-        await call(self._client, CALLBACK_STATE, call_id, state)
 
     async def queues(self) -> dict[str, int]:
         """Every queue RQ knows, with its length."""
@@ -226,4 +230,6 @@ def _finish_arguments(claim: Claim, ending: Ending) -> tuple[Any, ...]:
         b"" if large_delivery else ending.delivery_body,
         len(ending.delivery_body) if large_delivery else b"",
         int(ending.delivery_timeout),
+        ending.parent,
+        ending.parent_note,
     )

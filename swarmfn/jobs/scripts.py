@@ -127,11 +127,11 @@ FINISH = Script(
     + _QUEUEING
     + _RELEASE
     + """
--- Shared: worker, now, data. Items (19): id, execution, queue, counter, state, ttl, response, answer, large answer,
--- result type, return value, exc string, attempts, started at; then a delivery to queue: id, call, body, large,
--- timeout. `counter` is a field of swarmfn:totals, such as succeeded:echo.
+-- Shared: worker, now, data. Items (21): id, execution, queue, counter, state, ttl, response, answer, large answer,
+-- result type, return value, exc string, attempts, started at; a delivery to queue: id, call, body, large, timeout;
+-- the call whose callback this was, and what to note there. `counter` is a field of swarmfn:totals (succeeded:echo).
 local replies = {}
-for i = 4, #ARGV, 19 do
+for i = 4, #ARGV, 21 do
   local id, execution, queue, state, ttl = ARGV[i], ARGV[i+1], ARGV[i+2], ARGV[i+4], ARGV[i+5]
   local key = 'rq:job:' .. id
   if redis.call('HGET', key, 'execution') ~= execution then
@@ -176,6 +176,9 @@ for i = 4, #ARGV, 19 do
         redis.call('HSET', delivery_key, 'body', ARGV[i+16])
       end
       enqueue('callbacks', delivery)
+    end
+    if ARGV[i+19] ~= '' and redis.call('EXISTS', 'rq:job:' .. ARGV[i+19]) == 1 then
+      redis.call('HSET', 'rq:job:' .. ARGV[i+19], 'callback', ARGV[i+20])
     end
     replies[#replies + 1] = 1
   end
@@ -295,17 +298,3 @@ return returned
 """
 )
 """Puts back what workers claimed and neither finished nor renewed in time. → how many."""
-
-CALLBACK_STATE = Script(
-    """
--- Items: call id, state in words.
-for i = 1, #ARGV, 2 do
-  local key = 'rq:job:' .. ARGV[i]
-  if redis.call('EXISTS', key) == 1 then redis.call('HSET', key, 'callback', ARGV[i+1]) end
-end
-return 0
-"""
-)
-"""Notes at an invocation what became of its callback."""
-
-ALL = (SUBMIT, CLAIM, FINISH, RETRY_LATER, PROMOTE, RENEW, HAND_BACK, REAP, CALLBACK_STATE)

@@ -1,0 +1,55 @@
+"""`python -m worker`: a supervisor, and under it the worker processes (the same command with a name set)."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+
+from swarmfn.jobs.connection import Unreachable, connect_blocking
+from swarmfn.wire.errors import SettingsError
+from swarmfn.wire.logs import configure_logging
+from worker.settings import Settings
+from worker.supervisor import NAME_VARIABLE, Supervisor
+
+logger = logging.getLogger("worker")
+
+_LONGEST_WAIT = 5.0
+
+
+def main() -> int:
+    try:
+        settings = Settings.from_environment(os.environ)
+    except SettingsError as exc:
+        print(exc, file=sys.stderr)
+        return 2
+    configure_logging(settings.log_format)
+    name = os.environ.get(NAME_VARIABLE)
+    return _work(settings, name) if name else Supervisor(settings).run()
+
+
+def _work(settings: Settings, name: str) -> int:
+    from worker.rq_worker import make_worker  # the supervisor stays small without RQ and uvloop
+
+    connection = connect_blocking(settings.redis_address, settings.redis_password)
+    wait = 0.2
+    while True:
+        try:
+            connection.ping()
+            break
+        except Unreachable as exc:
+            logger.warning("waiting for Redis at %s: %s", settings.redis_address, exc)
+            time.sleep(wait)
+            wait = min(_LONGEST_WAIT, wait * 2)
+    logger.info(
+        "worker ready: up to %d calls a queue at once", settings.max_inflight, extra={"event": "ready", "worker": name}
+    )
+    make_worker(connection, name).work()
+    connection.close()
+    logger.info("worker stopped", extra={"event": "stopped", "worker": name})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,166 @@
+"""What follows from one attempt: pure functions from what happened to what to record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from swarmfn.jobs.claims import Claim, Ending, Postponement
+from swarmfn.jobs.outgoing import delivery_headers
+from swarmfn.wire.call_ids import new_delivery_id
+from swarmfn.wire.headers import INTERNAL, Headers, first
+from swarmfn.wire.invocations import Attempt, Delivery, Foreign, Invocation, StoredResponse
+
+PLATFORM_TRIES = 10
+"""How often an invocation is tried while only the platform fails it; the function's own answers do not count."""
+
+DELIVERY_TRIES = 8
+"""How often a callback is offered to its receiver."""
+
+KEPT_ATTEMPTS = 20
+"""The record of a call holds its last attempts, up to this many."""
+
+_DELIVERY_AGAIN = frozenset({408, 429})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The function, or a callback's receiver, answered. `seconds` from sending to the end of the body."""
+
+    status: int
+    headers: Headers
+    body: bytes
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The platform got no answer: no replica, connection refused or reset. `problem` is our own sentence, without
+    anything a function said."""
+
+    problem: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """How long and how much is kept: seconds and bytes."""
+
+    result_ttl: float
+    failure_ttl: float
+    max_result: int
+    callback_timeout: float
+
+
+def backoff(failures: int, first_wait: float, longest: float) -> float:
+    """Seconds before the next try after so many failures in a row (at least 1), doubling each time."""
+    return min(longest, first_wait * 2.0 ** (failures - 1))
+
+
+def after_invocation(
+    claim: Claim, invocation: Invocation, result: Answer | Failure, now: float, worker: str, keeping: Keeping
+) -> Ending | Postponement:
+    """What becomes of an invocation after one attempt. `now` is Unix seconds."""
+    if isinstance(result, Failure):
+        return _after_platform_failure(claim, invocation, result, now, worker, keeping)
+    attempts = _with(claim, Attempt(now, result.seconds, result.status, worker))
+    if result.status == 429 and first(result.headers, INTERNAL) is not None:
+        # The watchdog is full (max_inflight): that means wait, it is neither an answer nor a failure.
+        return Postponement(1.0, claim.failures, claim.attempts)
+    stored = StoredResponse(result.status, result.headers, len(result.body), len(result.body) > keeping.max_result)
+    state = "succeeded" if result.status < 400 else "failed"
+    return Ending(
+        state=state,
+        counter=f"{state}:{invocation.function}",
+        ttl=keeping.result_ttl if state == "succeeded" else keeping.failure_ttl,
+        note=f"{invocation.function} answered {result.status}",
+        response=stored,
+        answer=result.body[: keeping.max_result],
+        attempts=attempts,
+        delivery=_delivery(invocation, stored, result.seconds),
+        delivery_body=result.body if invocation.callback_url else b"",
+        delivery_timeout=keeping.callback_timeout,
+    )
+
+
+def after_delivery(
+    claim: Claim, delivery: Delivery, result: Answer | Failure, now: float, worker: str, keeping: Keeping
+) -> Ending | Postponement:
+    """What becomes of a callback's delivery after one try. The function itself never runs again for it."""
+    is_answered = isinstance(result, Answer)
+    status = result.status if isinstance(result, Answer) else 0
+    problem = "" if isinstance(result, Answer) else result.problem
+    said = f"the receiver answered {status}" if is_answered else "the receiver could not be reached"
+    attempts = _with(claim, Attempt(now, result.seconds, status, worker, problem))
+    if is_answered and status < 300:
+        return _delivery_ending("succeeded", "delivered", f"delivered, {said}", delivery, attempts, keeping.result_ttl)
+    failures = claim.failures + 1
+    may_change = not is_answered or status >= 500 or status in _DELIVERY_AGAIN
+    if may_change and failures < DELIVERY_TRIES:
+        delay = backoff(failures, 1.0, 60.0)
+        return Postponement(delay, failures, attempts, delivery.call_id, f"retrying, {said}")
+    return _delivery_ending("failed", "undelivered", f"failed, {said}", delivery, attempts, keeping.failure_ttl)
+
+
+def after_foreign(claim: Claim, foreign: Foreign, now: float, worker: str, keeping: Keeping) -> Ending:
+    """Bytes that are no invocation end as failed, where an operator sees them, and stop nothing else."""
+    return Ending(
+        state="failed",
+        counter="foreign:" + claim.queue,
+        ttl=keeping.failure_ttl,
+        note=f"not run: {foreign.problem}",
+        response=None,
+        answer=b"",
+        attempts=(Attempt(now, 0.0, 0, worker, foreign.problem),),
+    )
+
+
+def _after_platform_failure(
+    claim: Claim, invocation: Invocation, failure: Failure, now: float, worker: str, keeping: Keeping
+) -> Ending | Postponement:
+    failures = claim.failures + 1
+    attempts = _with(claim, Attempt(now, failure.seconds, 0, worker, failure.problem))
+    if failures < PLATFORM_TRIES:
+        return Postponement(backoff(failures, 0.2, 30.0), failures, attempts)
+    return Ending(
+        state="failed",
+        counter=f"failed:{invocation.function}",
+        ttl=keeping.failure_ttl,
+        note=f"{invocation.function} could not be reached in {failures} tries",
+        response=None,
+        answer=b"",
+        attempts=attempts,
+        delivery=_delivery(invocation, None, failure.seconds),
+        delivery_timeout=keeping.callback_timeout,
+    )
+
+
+def _delivery(invocation: Invocation, response: StoredResponse | None, seconds: float) -> Delivery | None:
+    if not invocation.callback_url:
+        return None
+    return Delivery(
+        delivery_id=new_delivery_id(),
+        call_id=invocation.call_id,
+        function=invocation.function,
+        url=invocation.callback_url,
+        headers=delivery_headers(invocation, response, seconds),
+    )
+
+
+def _delivery_ending(
+    state: str, event: str, said: str, delivery: Delivery, attempts: tuple[Attempt, ...], ttl: float
+) -> Ending:
+    return Ending(
+        state=state,
+        counter=f"{event}:{delivery.function}",
+        ttl=ttl,
+        note=f"callback {said}",
+        response=None,
+        answer=b"",
+        attempts=attempts,
+        parent=delivery.call_id,
+        parent_note=said,
+    )
+
+
+def _with(claim: Claim, attempt: Attempt) -> tuple[Attempt, ...]:
+    return (*claim.attempts, attempt)[-KEPT_ATTEMPTS:]

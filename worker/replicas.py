@@ -1,0 +1,70 @@
+"""The replica table as the gateway publishes it, followed through Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+import redis.asyncio
+
+from swarmfn.jobs.connection import Unreachable, command
+from swarmfn.jobs.layout import WAKE_CHANNEL
+from swarmfn.wire.replicas import REPLICAS_KEY, ReplicaTable, decode_table
+
+logger = logging.getLogger(__name__)
+
+_POLL = 1.0
+_PAUSE = 0.5
+
+
+class Announcements:
+    """Listens on Redis for two things: the replica table's changes, and queues that have got work.
+
+    `table` is the last table seen; it goes on serving while Redis or the gateway is away. `on_wake` is called with
+    the name of a queue that has got work. A lost message costs at most the poll interval, a second.
+    """
+
+    def __init__(self, client: redis.asyncio.Redis, on_wake: Callable[[str], None]) -> None:
+        self._client = client
+        self._on_wake = on_wake
+        self.table: ReplicaTable = {}
+        self.has_table = asyncio.Event()
+
+    async def follow(self) -> None:
+        """Runs until cancelled."""
+        while True:
+            try:
+                await self._listen()
+            except Unreachable as exc:
+                logger.debug("lost the announcements (%s); connecting again", exc)
+            await asyncio.sleep(_PAUSE)
+
+    async def _listen(self) -> None:
+        pubsub = self._client.pubsub(ignore_subscribe_messages=True)
+        try:
+            await pubsub.subscribe(WAKE_CHANNEL, REPLICAS_KEY)
+            await self._read_table()
+            while True:
+                message = await pubsub.get_message(timeout=_POLL)
+                if message is None:
+                    await self._read_table()
+                elif message["channel"] == REPLICAS_KEY.encode():
+                    self._take(message["data"])
+                else:
+                    self._on_wake(message["data"].decode())
+        finally:
+            await pubsub.aclose()  # type: ignore[no-untyped-call]
+
+    async def _read_table(self) -> None:
+        document = await command(self._client, "GET", REPLICAS_KEY)
+        if document is not None:
+            self._take(document)
+
+    def _take(self, document: bytes) -> None:
+        try:
+            self.table = decode_table(document)
+        except (ValueError, KeyError, TypeError) as exc:
+            logger.error("the replica table in Redis does not parse (%s); going on with the last one", exc)
+            return
+        self.has_table.set()

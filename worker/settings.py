@@ -1,0 +1,64 @@
+"""The worker's settings, read once from the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from swarmfn.wire.environment import Environment
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Durations are seconds, sizes bytes. docs/reference/settings.md explains each."""
+
+    redis_address: str
+    redis_password: str | None = field(repr=False)
+    max_inflight: int
+    worker_processes: int
+    drain_timeout: float
+    callback_timeout: float
+    result_ttl: float
+    failure_ttl: float
+    max_result: int
+    max_response: int
+    body_budget: int
+    host_aliases: Mapping[str, str]
+    log_format: str
+
+    @classmethod
+    def from_environment(cls, variables: Mapping[str, str]) -> Settings:
+        """Raises SettingsError that names every bad variable."""
+        env = Environment(variables)
+        secrets = env.text("secret_mount_path", "/run/secrets")
+        settings = cls(
+            redis_address=env.text("faas_redis_address", "redis:6379"),
+            redis_password=env.secret(secrets, "redis-password"),
+            max_inflight=env.integer("max_inflight", 100, minimum=1),
+            worker_processes=env.integer("worker_processes", 1, minimum=1),
+            drain_timeout=env.duration("drain_timeout", "30s"),
+            callback_timeout=env.duration("callback_timeout", "30s"),
+            result_ttl=env.duration("result_ttl", "1h"),
+            failure_ttl=env.duration("failure_ttl", "168h"),
+            max_result=env.size("max_result", "16Mi"),
+            max_response=env.size("max_response", "256Mi"),
+            body_budget=env.size("body_budget", "256Mi"),
+            host_aliases=_aliases(env),
+            log_format=env.choice("log_format", "text", ("text", "json")),
+        )
+        if settings.result_ttl < 1 or settings.failure_ttl < 1:
+            env.problem("result_ttl, failure_ttl", "must be at least one second")
+        env.finish()
+        return settings
+
+
+def _aliases(env: Environment) -> dict[str, str]:
+    """`gateway:8080=127.0.0.1:9090,…`: where a host and port in a callback URL really are."""
+    aliases = {}
+    for pair in filter(None, (part.strip() for part in env.text("host_aliases").split(","))):
+        name, equals, address = pair.partition("=")
+        if not equals or ":" not in name or ":" not in address:
+            env.problem("host_aliases", f'expected "host:port=host:port", got {pair!r}')
+            continue
+        aliases[name.lower()] = address
+    return aliases

@@ -1,0 +1,73 @@
+"""Which queues to claim from next, and how many: in turn, each up to its own limit."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+CLAIM_AT_ONCE = 64
+"""Jobs of one queue in one claim: small enough that a long queue does not keep the others waiting."""
+
+
+class Slots:
+    """Counts what is in flight by queue, and remembers which queues may have work.
+
+    Every queue has `per_queue` slots of its own, so that a slow function leaves the others theirs. `total` bounds
+    them all together.
+    """
+
+    def __init__(self, per_queue: int, total: int) -> None:
+        self._per_queue = per_queue
+        self._total = total
+        self._in_flight: Counter[str] = Counter()
+        self._sum = 0
+        self._maybe: dict[str, None] = {}
+
+    @property
+    def in_flight(self) -> int:
+        return self._sum
+
+    def note_work(self, queue: str) -> None:
+        """`queue` may hold jobs."""
+        self._maybe[queue] = None
+
+    def wants(self) -> list[tuple[str, int]]:
+        """What to ask for now. The queues named are taken off the list of those that may have work: whoever finds
+        more there, or is told of more meanwhile, notes it again."""
+        wants: list[tuple[str, int]] = []
+        room = self._total - self._sum
+        for queue in list(self._maybe):
+            count = min(CLAIM_AT_ONCE, self._per_queue - self._in_flight[queue], room)
+            if count <= 0:
+                continue
+            wants.append((queue, count))
+            room -= count
+            # Re-inserted by note_work, it comes last: that is the rotation.
+            del self._maybe[queue]
+        return wants
+
+    def take(self, queue: str) -> None:
+        self._in_flight[queue] += 1
+        self._sum += 1
+
+    def give_back(self, queue: str) -> None:
+        self._in_flight[queue] -= 1
+        self._sum -= 1
+        if not self._in_flight[queue]:
+            del self._in_flight[queue]
+
+
+class ByteBudget:
+    """Bounds the bytes of large bodies in memory at once. One body larger than the whole budget may pass alone."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._used = 0
+
+    def has_room(self, size: int) -> bool:
+        return self._used == 0 or self._used + size <= self._size
+
+    def take(self, size: int) -> None:
+        self._used += size
+
+    def give_back(self, size: int) -> None:
+        self._used -= size
