@@ -1,0 +1,11 @@
+"""Functions as processes on this machine, each replica a watchdog of its own, for machines without a Docker Engine.
+
+Inside: what is wanted (definitions, programs, venvs), what is there (records, processes, probes), the pure decision
+between the two, and the thread that acts on it. Not inside: proxying calls, the queue, and the supervision of the
+platform's own processes.
+"""
+
+from swarmfn.provider.local.provider import LocalProvider
+from swarmfn.provider.local.stopping import stop_all
+
+__all__ = ["LocalProvider", "stop_all"]

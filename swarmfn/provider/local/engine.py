@@ -1,0 +1,265 @@
+"""Makes what is there what is wanted: the state of a local provider, and the one step that works on it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from swarmfn.provider.local import processes
+from swarmfn.provider.local.decisions import (
+    NO_TROUBLE,
+    NOTHING_WANTED,
+    Action,
+    Kill,
+    Phase,
+    Retire,
+    Start,
+    Terminate,
+    Timing,
+    Trouble,
+    Wanted,
+    decide,
+    next_deadline,
+)
+from swarmfn.provider.local.definitions import Definition, DefinitionStore
+from swarmfn.provider.local.output import Output, last_line
+from swarmfn.provider.local.programs import Program
+from swarmfn.provider.local.replicas import Replica, Replicas
+from swarmfn.provider.local.venvs import Venvs
+from swarmfn.wire.errors import FunctionExists, FunctionNotFound
+from swarmfn.wire.functions import FunctionSpec
+from swarmfn.wire.replicas import ReplicaTable, Route
+
+logger = logging.getLogger(__name__)
+
+_ROTATION_INTERVAL = 10.0
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Definitions and routes of one moment."""
+
+    definitions: dict[str, Definition]
+    table: ReplicaTable
+
+
+class Engine:
+    """Belongs to the main loop, `snapshot` excepted. `publish` is called with each table that differs from the last."""
+
+    def __init__(
+        self,
+        store: DefinitionStore,
+        output: Output,
+        venvs: Venvs,
+        timing: Timing,
+        default_exec_timeout: float,
+        publish: Callable[[ReplicaTable], None],
+    ) -> None:
+        self._store = store
+        self._output = output
+        self._venvs = venvs
+        self._timing = timing
+        self._default_exec_timeout = default_exec_timeout
+        self._publish = publish
+        self._definitions = store.load()
+        self._troubles: dict[str, Trouble] = {}
+        self._removed: set[str] = set()
+        self._next_rotation = 0.0
+        self._replicas: Replicas
+        self.snapshot = Snapshot({}, {})
+
+    def open(self, replicas: Replicas) -> None:
+        """Takes over what is running, before the first step."""
+        self._replicas = replicas
+        replicas.adopt()
+        programs = [definition.program for definition in self._definitions.values()]
+        venvs_in_use = {program.venv for program in programs} | {replica.record.venv for replica in replicas}
+        self._venvs.delete_unused(venvs_in_use)
+        self._removed = {replica.record.name for replica in replicas} - self._definitions.keys()
+        self._take_snapshot()
+
+    def deploy(self, function: FunctionSpec, program: Program) -> None:
+        if function.name in self._definitions:
+            raise FunctionExists(f'a function "{function.name}" is deployed already.', "Update it with PUT instead.")
+        self._store_definition(Definition.new(function, program))
+
+    def update(self, function: FunctionSpec, program: Program) -> None:
+        present = self._definition(function.name)
+        wanted = present.updated(function, program)
+        # Asking again for what keeps failing means: try again now.
+        self._troubles.pop(function.name, None)
+        self._venvs.retry_now(program.venv)
+        if wanted != present:
+            self._store_definition(wanted)
+
+    def scale(self, name: str, replicas: int) -> None:
+        present = self._definition(name)
+        if replicas != present.replicas:
+            self._store_definition(replace(present, replicas=replicas))
+
+    def remove(self, name: str) -> None:
+        self._definition(name)
+        self._store.delete(name)
+        del self._definitions[name]
+        self._troubles.pop(name, None)
+        self._removed.add(name)
+
+    def step(self) -> float | None:
+        """Does everything that is due; returns when to be called again if nothing happens before."""
+        self._replicas.bury()
+        names = {*self._definitions, *(replica.record.name for replica in self._replicas)}
+        deadlines = [self._reconcile(name) for name in sorted(names)]
+        now = time.monotonic()
+        deadlines.append(self._replicas.probe(now))
+        self._take_snapshot()
+        self._clean_up(now)
+        if self._definitions:
+            deadlines.append(self._next_rotation)
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    def on_exit(self, replica: Replica, status: int | None) -> None:
+        how = processes.describe_exit(status)
+        if replica.phase is Phase.STARTING:
+            self._note_failure(replica, f"{how} at start")
+        elif replica.phase is Phase.READY:
+            self._note_failure(replica, f"{how} while it was running")
+        logger.info(
+            "replica %d of %s %s",
+            replica.record.number,
+            replica.record.name,
+            how,
+            extra={"event": "replica_ended", "function": replica.record.name},
+        )
+
+    def _definition(self, name: str) -> Definition:
+        definition = self._definitions.get(name)
+        if definition is None:
+            raise FunctionNotFound(name)
+        return definition
+
+    def _store_definition(self, definition: Definition) -> None:
+        self._store.save(definition)
+        self._definitions[definition.function.name] = definition
+        self._removed.discard(definition.function.name)
+
+    def _reconcile(self, name: str) -> float | None:
+        """One function's turn; returns when its next one is due."""
+        definition = self._definitions.get(name)
+        wanted = self._wanted(definition)
+        trouble = self._present_trouble(name, wanted)
+        present = [replica.present() for replica in self._replicas.of(name)]
+        for action in decide(wanted, present, trouble, time.monotonic(), self._timing):
+            self._do(action, name, definition)
+        deadlines = [
+            next_deadline(
+                [replica.present() for replica in self._replicas.of(name)],
+                self._troubles.get(name, NO_TROUBLE),
+                time.monotonic(),
+                self._timing,
+            ),
+            self._venvs.retry_at(definition.program.venv) if definition and not wanted.can_start else None,
+        ]
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    def _wanted(self, definition: Definition | None) -> Wanted:
+        if definition is None:
+            return NOTHING_WANTED
+        venv = definition.program.venv
+        if definition.replicas and not self._venvs.is_ready(venv):
+            name = definition.function.name
+            self._venvs.prepare(venv, Path(definition.program.folder), name, self._output.of_requirements(name))
+        return Wanted(definition.replicas, definition.revision, self._venvs.is_ready(venv))
+
+    def _present_trouble(self, name: str, wanted: Wanted) -> Trouble:
+        """The function's trouble; over once a replica has stayed healthy for a while."""
+        healthy_since = [r.since for r in self._ready(name) if r.record.revision == wanted.revision]
+        if healthy_since and time.monotonic() - min(healthy_since) >= self._timing.stable_after:
+            self._troubles.pop(name, None)
+        return self._troubles.get(name, NO_TROUBLE)
+
+    def _do(self, action: Action, name: str, definition: Definition | None) -> None:
+        if isinstance(action, Start):
+            if definition is not None:
+                self._start(definition, action.count)
+            return
+        replica = next(r for r in self._replicas.of(name) if r.record.id == action.id)
+        if isinstance(action, Kill):
+            if action.is_failure:
+                limit = self._timing.start_limit
+                self._note_failure(
+                    replica, f"was not healthy {limit:g} s after its start: the health check {replica.last_probe}"
+                )
+            self._replicas.move(replica, Phase.KILLED)
+        elif isinstance(action, Retire):
+            if action.is_failure:
+                self._note_failure(replica, f"is no longer healthy: the health check {replica.last_probe}")
+            self._replicas.move(replica, Phase.RETIRING)
+        elif isinstance(action, Terminate):
+            self._replicas.move(replica, Phase.STOPPING)
+
+    def _start(self, definition: Definition, count: int) -> None:
+        name = definition.function.name
+        try:
+            self._venvs.mark_used(definition.program.venv)
+            for _ in range(count):
+                self._replicas.start(definition)
+        except OSError as exc:
+            self._note_reason(name, f"cannot be started: {exc}")
+
+    def _note_failure(self, replica: Replica, what: str) -> None:
+        name = replica.record.name
+        definition = self._definitions.get(name)
+        if definition is None or definition.revision != replica.record.revision:
+            return
+        line = last_line(self._output.of_replica(name, replica.record.number), replica.log_offset)
+        self._note_reason(name, f"{what}: {line}" if line else what)
+
+    def _note_reason(self, name: str, reason: str) -> None:
+        failures = self._troubles.get(name, NO_TROUBLE).failures + 1
+        self._troubles[name] = Trouble(failures, time.monotonic(), reason)
+        logger.warning(
+            "a replica of %s %s; the next one starts in %g s",
+            name,
+            reason,
+            self._timing.backoff(failures),
+            extra={"event": "replica_failed", "function": name},
+        )
+
+    def _ready(self, name: str) -> list[Replica]:
+        return [replica for replica in self._replicas.of(name) if replica.phase is Phase.READY]
+
+    def _take_snapshot(self) -> None:
+        table = {name: self._route(definition) for name, definition in sorted(self._definitions.items())}
+        is_changed = table != self.snapshot.table
+        self.snapshot = Snapshot(dict(self._definitions), table if is_changed else self.snapshot.table)
+        if is_changed:
+            self._publish(table)
+
+    def _route(self, definition: Definition) -> Route:
+        function = definition.function
+        ready = self._ready(function.name)
+        problem = ""
+        if definition.replicas and not any(r.record.revision == definition.revision for r in ready):
+            trouble = self._troubles.get(function.name, NO_TROUBLE)
+            problem = self._venvs.problem(definition.program.venv) or trouble.reason
+        return Route(
+            name=function.name,
+            addresses=tuple(replica.record.address for replica in ready),
+            replicas=definition.replicas,
+            exec_timeout=function.exec_timeout(definition.program.image_env, self._default_exec_timeout),
+            queue=function.queue,
+            problem=problem,
+        )
+
+    def _clean_up(self, now: float) -> None:
+        """Deletes what removed functions left, once their last replica is gone, and keeps logs short."""
+        for name in [name for name in self._removed if not self._replicas.of(name)]:
+            self._output.delete(name)
+            self._store.clean(name)
+            self._removed.discard(name)
+        if now >= self._next_rotation:
+            self._output.rotate()
+            self._next_rotation = now + _ROTATION_INTERVAL

@@ -1,0 +1,166 @@
+"""Operating-system processes: started apart from ours, recognised beyond any doubt, signalled and reaped.
+
+A pid alone is never trusted, since the system uses it again: a process is known by its pid, its start time and the
+boot it was started in, and signalled through a pidfd. Each replica, and so every process it starts, carries
+`swarmfn_replica` in its environment, by which ours are found even if nothing was written down about them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+MARKER = "swarmfn_replica"
+_PROC = Path("/proc")
+_KILL_ROUNDS = 5
+
+
+@dataclass(frozen=True)
+class ProcessId:
+    """One process for all time: `start_time` is in clock ticks since the boot named by `boot`."""
+
+    pid: int
+    start_time: int
+    boot: str
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Whose process it is: the state directory, the function and the id of the replica."""
+
+    state_dir: str
+    name: str
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.state_dir}:{self.name}:{self.id}"
+
+
+def start(
+    argv: list[str], environment: Mapping[str, str], folder: Path, log: Path, descriptor: int
+) -> tuple[ProcessId, int]:
+    """Starts `argv` in a session of its own, with `descriptor` passed on under the same number; also its pidfd.
+
+    Its output is appended to `log`. It is not stopped by our end. Raises OSError.
+    """
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            argv,
+            env=dict(environment),
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            pass_fds=(descriptor,),
+            start_new_session=True,
+        )
+    # Popen is not to look after it: it may outlive us, and `exit_status` reaps it.
+    process.returncode = 0
+    # Even if it has ended by now, it stays in the process table until it is reaped.
+    return ProcessId(process.pid, _start_time(process.pid) or 0, boot_id()), os.pidfd_open(process.pid)
+
+
+def boot_id() -> str:
+    return (_PROC / "sys/kernel/random/boot_id").read_text().strip()
+
+
+def open_process(process: ProcessId) -> int | None:
+    """A pidfd of `process`, None if it is gone (a zombie is not yet). The caller closes it."""
+    if process.boot != boot_id():
+        return None
+    try:
+        descriptor = os.pidfd_open(process.pid)
+    except ProcessLookupError:
+        return None
+    # Compared after opening: from then on the pid cannot become another process's unnoticed.
+    if _start_time(process.pid) == process.start_time:
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+def send_signal(pidfd: int, number: signal.Signals) -> None:
+    """Signals the process, if it is still there."""
+    with contextlib.suppress(ProcessLookupError):
+        signal.pidfd_send_signal(pidfd, number)
+
+
+def exit_status(pid: int) -> int | None:
+    """Reaps `pid`, which has ended: its exit status, negative for a signal; None if it was not our child."""
+    try:
+        reaped, status = os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return None
+    return os.waitstatus_to_exitcode(status) if reaped else None
+
+
+def describe_exit(status: int | None) -> str:
+    if status is None:
+        return "ended"
+    if status >= 0:
+        return f"exited with status {status}"
+    try:
+        return f"was killed by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"was killed by signal {-status}"
+
+
+def marked() -> Iterator[tuple[int, Mark]]:
+    """Every process of this user that carries a mark, with its pid."""
+    for entry in os.scandir(_PROC):
+        if entry.name.isdigit() and (mark := _mark(int(entry.name))) is not None:
+            yield int(entry.name), mark
+
+
+def kill_marked(is_unwanted: Callable[[Mark], bool]) -> None:
+    """Kills every marked process for which `is_unwanted` holds.
+
+    Reaches also what left its process group, as commands that a watchdog forks do, and what they start meanwhile.
+    """
+    for _ in range(_KILL_ROUNDS):
+        if not _kill_once(is_unwanted):
+            return
+
+
+def _kill_once(is_unwanted: Callable[[Mark], bool]) -> int:
+    killed = 0
+    for pid, mark in list(marked()):
+        if not is_unwanted(mark):
+            continue
+        with contextlib.suppress(ProcessLookupError):
+            pidfd = os.pidfd_open(pid)
+            try:
+                if _mark(pid) == mark:
+                    send_signal(pidfd, signal.SIGKILL)
+                    killed += 1
+            finally:
+                os.close(pidfd)
+    return killed
+
+
+def _start_time(pid: int) -> int | None:
+    """Field 22 of /proc/PID/stat; None for a process that is gone."""
+    try:
+        text = (_PROC / str(pid) / "stat").read_text(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    # The second field is the name in brackets, which may hold spaces and brackets.
+    return int(text[text.rindex(")") + 2 :].split()[19])
+
+
+def _mark(pid: int) -> Mark | None:
+    try:
+        variables = (_PROC / str(pid) / "environ").read_bytes().split(b"\0")
+    except OSError:
+        return None
+    prefix = f"{MARKER}=".encode()
+    for variable in variables:
+        if variable.startswith(prefix):
+            parts = os.fsdecode(variable.removeprefix(prefix)).rsplit(":", 2)
+            return Mark(*parts) if len(parts) == 3 else None
+    return None

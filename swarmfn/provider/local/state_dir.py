@@ -1,0 +1,81 @@
+"""The folder that belongs to one local provider: what lies where, who may use it, and how files in it are written."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from swarmfn.wire.errors import EngineUnavailable
+
+
+class StateDir:
+    """Paths under one state directory. `root` is absolute and free of symbolic links, so that it can name its owner.
+
+    Creating one makes the folders that are missing; files and folders in it are for this user only.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+        self.functions = self.root / "functions"
+        self.records = self.root / "run" / "replicas"
+        self.lock_file = self.root / "run" / "provider.lock"
+        self.logs = self.root / "logs" / "functions"
+        self.venvs = self.root / "cache" / "venvs"
+        self.watchdog = self.root / "cache" / "watchdog"
+        try:
+            for folder in (self.functions, self.records, self.logs, self.venvs, self.watchdog):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as exc:
+            raise EngineUnavailable(f"cannot use the state directory {self.root}: {exc}.") from exc
+
+    def work_folder(self, name: str) -> Path:
+        """Where a function without a folder of its own runs."""
+        return self.functions / name / "work"
+
+
+class Lock:
+    """The right to run the functions of one state directory; it ends with `release` or with the process."""
+
+    def __init__(self, state: StateDir) -> None:
+        self._descriptor = os.open(state.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            holder = os.read(self._descriptor, 20).decode(errors="replace").strip() or "another process"
+            os.close(self._descriptor)
+            raise EngineUnavailable(
+                f"the functions in {state.root} are looked after by process {holder}.",
+                "Stop it first, or use another state directory.",
+            ) from exc
+        os.ftruncate(self._descriptor, 0)
+        os.write(self._descriptor, str(os.getpid()).encode())
+
+    def release(self) -> None:
+        os.close(self._descriptor)
+
+
+def write_atomically(path: Path, content: bytes, durable: bool) -> None:
+    """Puts `content` at `path` so that readers see the old file or the new one, never a part.
+
+    `durable` also waits until it would survive a power cut.
+    """
+    temporary = path.with_name(path.name + ".new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        if durable:
+            os.fsync(file.fileno())
+    temporary.replace(path)
+    if durable:
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Waits until renames and removals in `folder` would survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
