@@ -1,7 +1,7 @@
 """Records the callbacks it gets and lists them.
 
-POST stores one; GET lists them as JSON, oldest first; DELETE forgets all. `?call_id=…` picks the callbacks of one call,
-`?since=…` those after an earlier answer's `next`, `?count=1` answers with their number only.
+POST stores one; GET lists them as JSON, oldest first; DELETE forgets all. `?call_id=…` picks the callbacks of one call and
+of those it started, `?since=…` those after an earlier answer's `next`, `?count=1` answers with their number only.
 
 The record is one file in the folder `notify_dir`, a JSON object a line, shared by every worker process. It is there
 before the callback is answered. Replicas on several machines would each keep a record of their own: run one.
@@ -44,6 +44,7 @@ def _entry(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
     """What is kept of one callback. A header that the sender left out is null."""
     return {
         "call_id": headers.get("X-Call-Id"),
+        "parent_call_id": headers.get("X-Parent-Call-Id"),
         "function_name": headers.get("X-Function-Name"),
         "function_status": _number(headers.get("X-Function-Status"), int),
         "duration_seconds": _number(headers.get("X-Duration-Seconds"), float),
@@ -95,7 +96,7 @@ def _listed(query: Mapping[str, str]) -> dict[str, Any]:
     if call_id is None and query.get("count"):
         return _json(200, {"count": lines.count(b"\n"), "next": position})
     entries = [json.loads(line) for line in lines.splitlines()]
-    chosen = [entry for entry in entries if call_id in (None, entry["call_id"])]
+    chosen = [entry for entry in entries if call_id in (None, entry["call_id"], entry["parent_call_id"])]
     counted = {"count": len(chosen), "next": position}
     return _json(200, counted if query.get("count") else {**counted, "callbacks": chosen})
 

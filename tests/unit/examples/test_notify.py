@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from swarmfn.wire.headers import CALL_ID, DURATION, FUNCTION_NAME, FUNCTION_STATUS
+from swarmfn.wire.headers import CALL_ID, DURATION, FUNCTION_NAME, FUNCTION_STATUS, PARENT_CALL_ID
 
 CALLBACK = {
     CALL_ID: "7",
@@ -52,6 +52,7 @@ def test_a_callback_is_listed_with_everything_it_said(notify: ModuleType) -> Non
     assert entry.pop("received_at").endswith("Z")
     assert entry == {
         "call_id": "7",
+        "parent_call_id": None,
         "function_name": "wordcount",
         "function_status": 200,
         "duration_seconds": 0.00312,
@@ -102,6 +103,13 @@ def test_the_callbacks_of_one_call_can_be_picked_and_counted(notify: ModuleType)
     assert call(notify, "GET", call_id="b", count="1")[1]["count"] == 1
     assert call(notify, "GET", call_id="c")[1]["callbacks"] == []
     assert call(notify, "GET", count="1")[1]["count"] == 3
+
+
+def test_a_call_is_also_found_by_the_id_of_the_call_that_started_it(notify: ModuleType) -> None:
+    call(notify, "POST", b"", {CALL_ID: "child", PARENT_CALL_ID: "parent"})
+    listed = call(notify, "GET", call_id="parent")[1]
+    assert [entry["call_id"] for entry in listed["callbacks"]] == ["child"]
+    assert call(notify, "GET", call_id="child", count="1")[1]["count"] == 1
 
 
 def test_reading_on_from_an_earlier_answer_shows_only_what_came_since(notify: ModuleType) -> None:
