@@ -1,7 +1,7 @@
 """Records the callbacks it gets and lists them.
 
-POST stores one; GET lists them as JSON, oldest first; DELETE forgets all. `?call_id=…` picks the callbacks of one call and
-of those it started, `?since=…` those after an earlier answer's `next`, `?count=1` answers with their number only.
+POST stores one; GET lists them as JSON, oldest first; DELETE forgets all. `?call_id=…` picks the callbacks of one call
+and of those it started, `?since=…` those after an earlier answer's `next`; `?count=1` answers with their number only.
 
 The record is one file in the folder `notify_dir`, a JSON object a line, shared by every worker process. It is there
 before the callback is answered. Replicas on several machines would each keep a record of their own: run one.
