@@ -1,0 +1,66 @@
+"""`python -m fwatchdog`: reads the settings, starts the parts, ends with an exit code."""
+
+from __future__ import annotations
+
+# Has to come before asyncio itself.
+import fwatchdog.light_asyncio  # noqa: F401
+
+# isort: split
+import asyncio
+import contextlib
+import logging
+import os
+import resource
+import sys
+
+from fwatchdog.lifecycle import serve
+from fwatchdog.modes import CannotStart
+from fwatchdog.settings import Settings
+from swarmfn.wire.errors import SettingsError
+from swarmfn.wire.logs import configure_logging
+
+logger = logging.getLogger("fwatchdog")
+
+_MOST_DESCRIPTORS = 65536
+
+
+def main() -> int:
+    """0 after a drain, 1 when the function cannot be served, 2 for bad settings."""
+    _keep_standard_descriptors()
+    try:
+        settings = Settings.load(os.environ)
+    except SettingsError as exc:
+        print(exc, file=sys.stderr)
+        return 2
+    configure_logging(settings.log_format)
+    for warning in settings.warnings:
+        logger.warning("%s", warning, extra={"event": "setting_ignored"})
+    _allow_descriptors()
+    try:
+        asyncio.run(serve(settings))
+    except CannotStart as exc:
+        logger.error("cannot start: %s", exc, extra={"event": "cannot_start"})
+        return 1
+    return 0
+
+
+def _keep_standard_descriptors() -> None:
+    """Pipes must not get the numbers 0 to 2, which a parent may have closed: children's are moved onto these."""
+    while True:
+        descriptor = os.open(os.devnull, os.O_RDWR)
+        if descriptor > 2:
+            os.close(descriptor)
+            return
+
+
+def _allow_descriptors() -> None:
+    """A forked call takes six; the usual soft limit of 1024 would end at 170 calls."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _MOST_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

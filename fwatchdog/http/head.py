@@ -1,0 +1,117 @@
+"""The head of a request: parsed strictly, because a lenient parser behind a proxy is how requests get smuggled."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from swarmfn.wire.headers import Headers
+
+MAX_HEAD = 64 * 1024
+"""Bytes of request line and headers together. Each header becomes a variable of a forked child: keep it modest."""
+
+_TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"  # noqa: S105, the grammar's name for it
+_REQUEST_LINE = re.compile(rf"({_TOKEN}) ([\x21-\x7e\x80-\xff]+) HTTP/([0-9])\.([0-9])")
+_FIELD = re.compile(rf"({_TOKEN}):([\t\x20-\x7e\x80-\xff]*)")
+_LENGTH = re.compile(r"[0-9]{1,18}")
+_SINGLE = frozenset({"host", "content-length", "transfer-encoding"})
+
+
+class BadRequest(Exception):
+    """The bytes are no request this server takes; the connection cannot be used any further."""
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+
+
+class RequestHead(NamedTuple):
+    """length is None for a chunked body. `target` is the origin form: `/path?query`, or `*`."""
+
+    method: str
+    target: str
+    headers: Headers
+    length: int | None
+    is_http_1_1: bool
+    keep_alive: bool
+    expects_continue: bool
+
+
+def parse_head(block: bytes) -> RequestHead:
+    """The head in `block`, which ends before the empty line. Raises BadRequest."""
+    first, *lines = block.decode("latin-1").split("\r\n")
+    match = _REQUEST_LINE.fullmatch(first)
+    if match is None:
+        raise BadRequest(400, "the request line is malformed")
+    method, target, major, minor = match.groups()
+    if major != "1":
+        raise BadRequest(505, "only HTTP/1.0 and HTTP/1.1 are spoken here")
+    is_http_1_1 = minor != "0"
+    headers, framing = _parse_fields(lines)
+    if is_http_1_1 and "host" not in framing:
+        raise BadRequest(400, "the Host header is missing")
+    tokens = _tokens(framing.get("connection", ""))
+    return RequestHead(
+        method=method,
+        target=_origin_form(method, target),
+        headers=headers,
+        length=_body_length(framing, is_http_1_1),
+        is_http_1_1=is_http_1_1,
+        keep_alive="close" not in tokens and (is_http_1_1 or "keep-alive" in tokens),
+        expects_continue=is_http_1_1 and framing.get("expect", "").lower() == "100-continue",
+    )
+
+
+def _parse_fields(lines: list[str]) -> tuple[Headers, dict[str, str]]:
+    """All headers, and those that the server itself acts on by lower-case name."""
+    headers: Headers = []
+    framing: dict[str, str] = {}
+    for line in lines:
+        match = _FIELD.fullmatch(line)
+        if match is None:
+            raise BadRequest(400, "a header is malformed")
+        name, value = match[1], match[2].strip(" \t")
+        headers.append((name, value))
+        lower = name.lower()
+        if lower in _SINGLE:
+            if lower in framing:
+                raise BadRequest(400, f"{name} is there more than once")
+            framing[lower] = value
+        elif lower == "connection":
+            framing[lower] = f"{framing[lower]},{value}" if lower in framing else value
+        elif lower == "expect":
+            framing[lower] = value
+    return headers, framing
+
+
+def _tokens(value: str) -> set[str]:
+    return {token.strip(" \t").lower() for token in value.split(",")} if value else set()
+
+
+def _body_length(framing: dict[str, str], is_http_1_1: bool) -> int | None:
+    coding, length = framing.get("transfer-encoding"), framing.get("content-length")
+    if coding is not None:
+        if length is not None:
+            raise BadRequest(400, "Content-Length and Transfer-Encoding contradict each other")
+        if not is_http_1_1:
+            raise BadRequest(400, "Transfer-Encoding is not part of HTTP/1.0")
+        if coding.lower() != "chunked":
+            raise BadRequest(501, "the only transfer coding understood is chunked")
+        return None
+    if length is None:
+        return 0
+    if _LENGTH.fullmatch(length) is None:
+        raise BadRequest(400, "Content-Length is not a number")
+    return int(length)
+
+
+def _origin_form(method: str, target: str) -> str:
+    if target[0] == "/" or (target == "*" and method == "OPTIONS"):
+        return target
+    scheme, found, rest = target.partition("://")
+    if not found or scheme.lower() not in ("http", "https"):
+        raise BadRequest(400, "the request target is malformed")
+    slash = re.search(r"[/?]", rest)
+    path = rest[slash.start() :] if slash else "/"
+    return path if path[0] == "/" else "/" + path

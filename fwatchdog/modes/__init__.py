@@ -1,0 +1,52 @@
+"""The ways to run a function, one module or package each, behind one interface."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from fwatchdog import settings as names
+from fwatchdog.children import Nursery
+from fwatchdog.http.messages import Request, Response
+from fwatchdog.settings import Settings
+
+
+class CannotStart(Exception):
+    """The function cannot be served; the message is one line for whoever deployed it."""
+
+
+class Mode(Protocol):
+    """One way to run the function."""
+
+    async def start(self) -> None:
+        """Returns once calls can be served. Raises CannotStart."""
+
+    async def run(self, request: Request, timeout: float) -> Response:
+        """The function's answer, or what ended the run (408 after `timeout` seconds; 0 is no limit).
+
+        Cancelled when the caller has gone: then, as at every end, nothing of the run is left behind.
+        """
+
+    async def close(self) -> None:
+        """Ends whatever still runs."""
+
+
+def _fork(settings: Settings, nursery: Nursery) -> Mode:
+    from fwatchdog.modes.fork import ForkMode
+
+    return ForkMode(settings, nursery)
+
+
+def _python(settings: Settings, nursery: Nursery) -> Mode:
+    from fwatchdog.modes.python.mode import PythonMode
+
+    return PythonMode(settings, nursery)
+
+
+# Imported when chosen: a replica carries only the mode it runs in.
+_MODES: Mapping[str, Callable[[Settings, Nursery], Mode]] = {names.FORK: _fork, names.PYTHON: _python}
+
+
+def create_mode(settings: Settings, nursery: Nursery) -> Mode:
+    """The mode that the settings name."""
+    return _MODES[settings.mode](settings, nursery)

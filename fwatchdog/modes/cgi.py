@@ -1,0 +1,35 @@
+"""A request as the variables a forked function finds in its environment."""
+
+from __future__ import annotations
+
+from fwatchdog.http.messages import Request
+
+# Go's net/http, which the contract describes, takes these out of the headers and shows them elsewhere.
+_NOT_HEADERS = frozenset({"host", "transfer-encoding"})
+
+
+def cgi_variables(request: Request) -> dict[bytes, bytes]:
+    """`Http_*` variables: the first value of each header, then method, path, query, host and the body's framing."""
+    variables: dict[bytes, bytes] = {}
+    for name, value in request.headers:
+        if name.lower() not in _NOT_HEADERS:
+            variables.setdefault(_variable(name), value.encode("latin-1"))
+    variables[b"Http_Method"] = request.method.encode("latin-1")
+    variables[b"Http_Path"] = request.path
+    _add(variables, b"Http_Query", request.query)
+    _add(variables, b"Http_Host", request.header("host"))
+    if request.length is None:
+        variables[b"Http_Transfer_Encoding"] = b"chunked"
+    length = b"-1" if request.length is None else str(request.length).encode()
+    variables[b"Http_Content_Length"] = variables[b"Http_ContentLength"] = length
+    return variables
+
+
+def _variable(name: str) -> bytes:
+    """`x-call-id` → `Http_X_Call_Id`."""
+    return ("Http_" + "_".join(part.capitalize() for part in name.split("-"))).encode("latin-1")
+
+
+def _add(variables: dict[bytes, bytes], name: bytes, value: str | None) -> None:
+    if value:
+        variables[name] = value.encode("latin-1")

@@ -1,0 +1,33 @@
+"""Answers and headers that mean the same in every mode."""
+
+from __future__ import annotations
+
+import logging
+
+from fwatchdog.http.messages import Request, Response, text_response
+from swarmfn.wire.headers import CALL_ID, DURATION
+
+logger = logging.getLogger(__name__)
+
+KILLED = "Killed process.\n"
+"""The contract's text for a run that took longer than exec_timeout; clients and tests look for it."""
+
+
+def call_id_of(request: Request) -> str:
+    """The call's id for the log; empty where the caller sent none."""
+    return request.header(CALL_ID) or ""
+
+
+def about(event: str, call_id: str, **more: object) -> dict[str, object]:
+    """What a log line about a run says besides its sentence."""
+    return {"event": event, **({"call_id": call_id} if call_id else {}), **more}
+
+
+def duration_header(seconds: float) -> tuple[str, str]:
+    return DURATION, f"{seconds:.6f}"
+
+
+def killed_for_time(timeout: float, seconds: float, call_id: str) -> Response:
+    """The answer to a run that was stopped at its exec_timeout."""
+    logger.warning("killed the run after %g s (exec_timeout)", timeout, extra=about("exec_timeout", call_id))
+    return text_response(408, KILLED, [duration_header(seconds)])
