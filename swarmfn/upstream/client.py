@@ -38,6 +38,15 @@ class Upstream:
         self._is_closed = False
         self._all_gone = asyncio.Event()
 
+    @property
+    def open_connections(self) -> int:
+        """How many there are now, idle ones included."""
+        return len(self._open)
+
+    @property
+    def idle_connections(self) -> int:
+        return len(self._pool)
+
     async def exchange(
         self,
         address: str,

@@ -17,6 +17,9 @@ class Pool:
         self._idle: dict[str, list[Connection]] = {}  # each oldest first
         self._sweeper: asyncio.TimerHandle | None = None
 
+    def __len__(self) -> int:
+        return sum(map(len, self._idle.values()))
+
     def take(self, key: str) -> Connection | None:
         """A connection that is open as far as this side knows."""
         idle = self._idle.get(key)

@@ -26,7 +26,6 @@ class Response:
     __slots__ = (
         "_chunks",
         "_connection",
-        "_unread",
         "_waiter",
         "address",
         "failure",
@@ -34,6 +33,7 @@ class Response:
         "is_complete",
         "is_reused",
         "status",
+        "unread",
     )
 
     def __init__(self, connection: Connection, waiter: asyncio.Future[None]) -> None:
@@ -47,7 +47,8 @@ class Response:
         self.failure: BaseException | None = None
         """What ended the exchange too early; raised once all that had come is read."""
         self._chunks: list[bytes] = []
-        self._unread = 0
+        self.unread = 0
+        """Bytes received and not read yet."""
         self._waiter: asyncio.Future[None] | None = waiter
         # Set while the connection is ours: from the start of the exchange to its end.
         self._connection: Connection | None = connection
@@ -113,7 +114,7 @@ class Response:
         chunks = self._chunks
         data = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         chunks.clear()
-        self._unread = 0
+        self.unread = 0
         if self._connection is not None:
             self._connection.resume()
         return data
@@ -123,8 +124,8 @@ class Response:
     def add(self, data: bytes) -> int:
         """Takes a piece of the body; returns how much is unread now."""
         self._chunks.append(data)
-        self._unread += len(data)
-        return self._unread
+        self.unread += len(data)
+        return self.unread
 
     def end(self, failure: BaseException | None) -> None:
         """The connection is no longer ours; without a failure, all of the body is here."""
