@@ -33,16 +33,13 @@ def exclusive(path: Path, what: str, say: Callable[[str], None], patience: float
 def _acquire(path: Path, say: Callable[[str], None], deadline: float) -> int:
     is_told = False
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # A purge may have removed the file while we waited; a lock on a removed file keeps nobody out.
-            if path.exists() and os.path.samestat(os.fstat(descriptor), path.stat()):
-                return descriptor
-            os.close(descriptor)
-            continue
-        except BlockingIOError:
-            holder = os.pread(descriptor, 100, 0).decode(errors="replace") or "command"
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        except FileNotFoundError as exc:
+            raise StackError(f"{path.parent} was removed meanwhile by another command. Run this one again.") from exc
+        holder = _try_to_lock(descriptor, path)
+        if holder is None:
+            return descriptor
         os.close(descriptor)
         name, _, pid = holder.partition(" ")
         if time.monotonic() > deadline:
@@ -51,3 +48,15 @@ def _acquire(path: Path, say: Callable[[str], None], deadline: float) -> int:
             say(f"another {name} is running (pid {pid}); waiting for it")
             is_told = True
         time.sleep(0.1)
+
+
+def _try_to_lock(descriptor: int, path: Path) -> str | None:
+    """None when the lock is ours, else who has it, as `up 123`."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return os.pread(descriptor, 100, 0).decode(errors="replace") or "command"
+    # A purge may have removed the file while we waited; a lock on a removed file keeps nobody out.
+    if os.fstat(descriptor).st_nlink == 0:
+        raise StackError(f"{path.parent} was removed meanwhile by another command. Run this one again.")
+    return None

@@ -27,7 +27,7 @@ class StateDirectory:
     """Paths below one directory, which belongs to swarmfn and to one user alone."""
 
     def __init__(self, root: Path) -> None:
-        self.root = root.absolute()
+        self.root = root.resolve()
         self.credentials = self.root / "credentials"
         self.secrets = self.root / "secrets"
         self.redis = self.root / "redis"

@@ -93,8 +93,8 @@ class SupervisorClient:
         with self._state.log("supervisor").open("ab") as log:
             # The process detaches itself at once; what ends here is only its parent half.
             subprocess.run(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False, cwd=self._state.root,
-                env=_environment(self._root), timeout=_START_TIMEOUT,
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False,
+                cwd=self._state.root, start_new_session=True, env=_environment(self._root), timeout=_START_TIMEOUT,
             )  # fmt: skip
 
     def _wait_for(self, gone: bool) -> None:

@@ -25,7 +25,7 @@ class ReadinessChecks:
     def redis_server(self, pid: int) -> str:
         """Ready when it answers, which includes that its data is loaded."""
         try:
-            with self._client() as client:
+            with self.redis_client() as client:
                 client.ping()
         except redis.exceptions.BusyLoadingError:
             return "it is loading its data"
@@ -49,14 +49,15 @@ class ReadinessChecks:
     def worker(self, pid: int) -> str:
         """Ready when a worker of its session is registered in Redis."""
         try:
-            with self._client() as client:
+            with self.redis_client() as client:
                 keys = client.smembers("rq:workers")
                 pids = [client.hget(key, "pid") for key in keys]
         except redis.RedisError as exc:
             return str(exc)
         return "" if any(_is_of_session(found, pid) for found in pids) else "it is not registered yet"
 
-    def _client(self) -> redis.Redis:
+    def redis_client(self) -> redis.Redis:
+        """A client of this Redis; the caller closes it."""
         host, _, port = self._redis.rpartition(":")
         return redis.Redis(
             host=host,

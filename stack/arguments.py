@@ -1,0 +1,119 @@
+"""The command line: what it accepts and what --help teaches."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from swarmfn import __version__
+
+COMMANDS = ("up", "down", "status", "logs")
+
+_DESCRIPTION = """\
+Starts, changes, shows and stops swarmfn: functions behind HTTP, called synchronously or from a queue.
+
+commands:
+  up       start the stack, or change only what differs; deploy the example functions (this is the default)
+  down     stop everything; functions, secrets and queued calls stay for the next up
+  status   show services and functions
+  logs     show what a service or a function wrote
+"""
+
+_EXAMPLES = """\
+examples:
+  python3 deploy_extended.py                     start everything on http://127.0.0.1:8080
+  python3 deploy_extended.py up --port 9000      the same on another port; later runs remember it
+  python3 deploy_extended.py status              what runs, since when, and what is wrong
+  python3 deploy_extended.py logs gateway -f     follow the gateway's log
+  python3 deploy_extended.py logs markdown       the output of a function
+  python3 deploy_extended.py down                stop; everything is kept
+  python3 deploy_extended.py down --purge        stop and delete functions, credentials and queued calls
+  upstream_timeout=2m python3 deploy_extended.py change a setting (docs/reference/settings.md lists them)
+
+exit codes:
+  0 ok   1 failed   2 wrong usage   3 the engine asked for cannot be used   130 interrupted
+"""
+
+
+def parse(arguments: Sequence[str], root: Path) -> argparse.Namespace:
+    """The parsed arguments; `up` where no command is named. Exits with 2, or 0 after --help."""
+    words = list(arguments)
+    if not words or (words[0] not in COMMANDS and words[0] not in ("-h", "--help", "--version")):
+        words.insert(0, "up")
+    return _parser(root).parse_args(words)
+
+
+def _parser(root: Path) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="deploy_extended.py",
+        usage="python3 deploy_extended.py [up | down | status | logs] [options]",
+        description=_DESCRIPTION,
+        epilog=_EXAMPLES + "\nEvery command has a help of its own: python3 deploy_extended.py up --help",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"swarmfn {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="", help=argparse.SUPPRESS)
+    common = _common(root)
+    _add_up(commands.add_parser("up", parents=[common], help="start or change", description=_UP))
+    down = commands.add_parser("down", parents=[common], help="stop", description=_DOWN)
+    down.add_argument("--purge", action="store_true", help="also delete functions, credentials, queued calls and logs")
+    status = commands.add_parser("status", parents=[common], help="show", description=_STATUS)
+    status.add_argument("--json", action="store_true", help="print one JSON object")
+    _add_logs(commands.add_parser("logs", parents=[common], help="show logs", description=_LOGS))
+    return parser
+
+
+_UP = """Starts what is missing, replaces what differs from docker-compose.swarm.yml, the settings or the code, waits
+until everything is ready, and deploys the examples. Run again, it says "nothing to do" when nothing differs."""
+_DOWN = """Stops the workers, which finish what they are running, then the gateway, the functions and Redis. What was
+deployed or queued is there again after the next up."""
+_STATUS = """Shows every service and function. Ends with 0 when all services are ready, else with 1."""
+_LOGS = """Shows the last lines that a service wrote; without a name, those of every service."""
+
+
+def _common(root: Path) -> argparse.ArgumentParser:
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--state-dir",
+        type=Path,
+        default=root / ".swarmfn",
+        metavar="DIR",
+        help="where functions, credentials, queued calls and logs are kept (default: .swarmfn beside this program)",
+    )
+    common.add_argument(
+        "--engine",
+        choices=("auto", "swarm", "local"),
+        default="auto",
+        help="where to run: a Docker Swarm, or processes on this machine (default: auto, whichever there is)",
+    )
+    return common
+
+
+def _add_up(up: argparse.ArgumentParser) -> None:
+    up.add_argument("--port", type=_port, help="the gateway's port (default: 8080, or the one of the last up)")
+    up.add_argument(
+        "--listen",
+        metavar="ADDRESS",
+        help="the gateway's address (default: 127.0.0.1, this machine only, or that of the last up; "
+        "0.0.0.0 for every network this machine is in)",
+    )
+    up.add_argument("--no-examples", action="store_true", help="do not deploy the example functions")
+
+
+def _add_logs(logs: argparse.ArgumentParser) -> None:
+    logs.add_argument("service", nargs="?", metavar="SERVICE", help="gateway, worker, redis, supervisor or a function")
+    logs.add_argument("-f", "--follow", action="store_true", help="go on with new lines until interrupted")
+    logs.add_argument("-n", "--lines", type=_count, default=50, metavar="N", help="lines to begin with (default: 50)")
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"expected a port from 1 to 65535, got {text!r}")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not text.isdigit():
+        raise argparse.ArgumentTypeError(f"expected a number of lines, got {text!r}")
+    return int(text)

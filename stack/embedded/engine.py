@@ -1,0 +1,137 @@
+"""The embedded engine as the command uses it: up and down."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from stack.compose import load_services
+from stack.credentials import Credentials, make_credentials
+from stack.embedded.client import SupervisorClient
+from stack.embedded.converge import Wanted, converge
+from stack.embedded.ports import free_port, holder_of, is_free
+from stack.embedded.readiness import ReadinessChecks
+from stack.embedded.records import Records
+from stack.embedded.redis_binary import find_redis_server
+from stack.embedded.redis_config import redis_config
+from stack.embedded.services import EmbeddedServices, reachable
+from stack.errors import StackError
+from stack.state import Settings, StateDirectory, write_private
+from swarmfn.provider.local import stop_all
+
+FUNCTION_STOP_TIMEOUT = 30.0
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the user asked for in this run; None: what was chosen before, or the default."""
+
+    port: int | None = None
+    listen_address: str | None = None
+
+
+class EmbeddedEngine:
+    """The stack of one state directory. `root` is where the compose file and the packages lie."""
+
+    def __init__(self, state: StateDirectory, root: Path, say: Say) -> None:
+        self.state = state
+        self._root = root
+        self._say = say
+        self.supervisor = SupervisorClient(state, root)
+
+    def up(self, choice: Choice) -> bool:
+        """Brings the services to what the compose file and `choice` say; whether that changed anything.
+
+        Raises StackError. What a first start began is stopped again when it fails.
+        """
+        is_first_start = self.supervisor.pid() is None and not Records(self.state.run / "services").running()
+        credentials = make_credentials(self.state)
+        settings = self._settle(choice)
+        wanted = self._wanted(settings, credentials)
+        self.supervisor.ensure()
+        try:
+            plan = converge(self.supervisor, wanted, self._say)
+        except StackError:
+            if is_first_start:
+                self._say("stopping what was started")
+                self.stop()
+            raise
+        return not plan.is_empty
+
+    def stop(self) -> None:
+        """Stops everything: workers first, so that they can finish, then the gateway, the functions and Redis.
+
+        Definitions and data stay. Works as well when the supervisor is gone; nothing happens when nothing runs.
+        """
+        if self.supervisor.pid() is None and not Records(self.state.run / "services").running():
+            self._stop_functions()
+            return
+        self.supervisor.ensure()
+        names = reversed(list(self.supervisor.services()))
+        order = sorted(names, key=_stop_rank)
+        for name in [name for name in order if name != "redis"]:
+            self._stop_service(name)
+        self._stop_functions()
+        if "redis" in order:
+            self._stop_service("redis")
+        self.supervisor.shutdown(timeout=10)
+
+    def _stop_service(self, name: str) -> None:
+        self._say(f"{name}: stopping")
+        self.supervisor.stop(name, timeout=120)
+
+    def _stop_functions(self) -> None:
+        if (self.state.root / "functions").is_dir():
+            stop_all(self.state.root, FUNCTION_STOP_TIMEOUT)
+
+    def _settle(self, choice: Choice) -> Settings:
+        """The settings of this run, remembered for the next: every port in them is ours or free."""
+        before = self.state.settings()
+        settings = replace(
+            before, port=choice.port or before.port, listen_address=choice.listen_address or before.listen_address
+        )
+        running = {spec.name: spec.environment for spec, _ in Records(self.state.run / "services").running()}
+        ours = running.get("gateway", {})
+        where = (settings.listen_address, str(settings.port))
+        if where != (ours.get("listen_address"), ours.get("port")):
+            self._refuse_taken_port(settings, is_ours=ours.get("port") == str(settings.port))
+        if "redis" not in running and not (settings.redis_port and is_free("127.0.0.1", settings.redis_port)):
+            settings = replace(settings, redis_port=free_port())
+        if settings != before:
+            self.state.remember(settings)
+        return settings
+
+    def _refuse_taken_port(self, settings: Settings, is_ours: bool) -> None:
+        if not is_ours and not is_free(settings.listen_address, settings.port):
+            raise StackError(
+                f"port {settings.port} is in use{holder_of(settings.port)}. Choose another, such as --port "
+                f"{settings.port + 1}."
+            )
+
+    def _wanted(self, settings: Settings, credentials: Credentials) -> Sequence[Wanted]:
+        compose = load_services(self._root / "docker-compose.swarm.yml", os.environ)
+        services = EmbeddedServices(compose, self._root, self.state, settings)
+        shared = (self._root / "stack" / "redis.conf").read_text()
+        config = redis_config(
+            shared, compose["redis"].environment, self.state.redis, settings.redis_port, credentials.redis_password
+        )
+        write_private(self.state.redis / "redis.conf", config)
+        checks = checks_of(settings, credentials)
+        return [
+            Wanted(services.redis(find_redis_server(), config), checks.redis_server),
+            Wanted(services.gateway(), checks.gateway),
+            *(Wanted(spec, checks.worker) for spec in services.workers()),
+        ]
+
+
+def checks_of(settings: Settings, credentials: Credentials) -> ReadinessChecks:
+    """The readiness checks of the stack with these settings."""
+    return ReadinessChecks(reachable(settings), f"127.0.0.1:{settings.redis_port}", credentials)
+
+
+def _stop_rank(name: str) -> int:
+    """Workers, then the gateway, then the rest."""
+    return 0 if name.startswith("worker") else 1 if name == "gateway" else 2

@@ -1,0 +1,89 @@
+"""What is there, for people and for machines."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from swarmfn.wire.durations import format_duration
+
+
+@dataclass(frozen=True)
+class ServiceLine:
+    """One service. `problem` says why it is not ready ("" when it is); `uptime` is in seconds."""
+
+    name: str
+    state: str
+    pid: int | None
+    uptime: float
+    restarts: int
+    problem: str
+
+
+@dataclass(frozen=True)
+class FunctionLine:
+    """One function: healthy replicas out of those wanted."""
+
+    name: str
+    available: int
+    replicas: int
+    problem: str
+
+
+@dataclass(frozen=True)
+class StackStatus:
+    """The stack of one state directory. `url` is the gateway's; without `supervisor_pid` nothing is supervised."""
+
+    url: str
+    state_dir: str
+    supervisor_pid: int | None
+    services: Sequence[ServiceLine]
+    functions: Sequence[FunctionLine]
+
+    @property
+    def is_healthy(self) -> bool:
+        """Every service runs and is ready; functions do not count."""
+        return bool(self.services) and not any(service.problem for service in self.services)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"healthy": self.is_healthy, **asdict(self)}
+
+
+def make_line(name: str, state: str, pid: int | None, since: float, restarts: int, problem: str) -> ServiceLine:
+    """A service's line as of now."""
+    return ServiceLine(name, state, pid, round(max(0.0, time.time() - since), 1), restarts, problem)
+
+
+def render(status: StackStatus) -> str:
+    """The tables that `status` prints."""
+    if not status.services:
+        return f"nothing is running in {status.state_dir}"
+    services = [("SERVICE", "STATE", "PID", "UPTIME", "RESTARTS", "PROBLEM")]
+    services += [
+        (
+            line.name,
+            line.state,
+            str(line.pid or "-"),
+            format_duration(int(line.uptime)),
+            str(line.restarts),
+            line.problem,
+        )
+        for line in status.services
+    ]
+    parts = [f"gateway {status.url}   state {status.state_dir}   supervisor {status.supervisor_pid or '-'}"]
+    parts.append(table(services))
+    if status.functions:
+        functions = [("FUNCTION", "REPLICAS", "PROBLEM")]
+        functions += [(line.name, f"{line.available}/{line.replicas}", line.problem) for line in status.functions]
+        parts.append(table(functions))
+    return "\n\n".join(parts)
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows as aligned columns, without spaces at line ends."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join(
+        "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )

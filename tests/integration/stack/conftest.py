@@ -1,0 +1,75 @@
+"""A supervisor of the test's own, and small real services for it."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from stack.embedded.client import SupervisorClient
+from stack.embedded.identity import identify
+from stack.embedded.records import Records
+from stack.embedded.spec import ServiceSpec
+from stack.state import StateDirectory
+from tests.support.processes import REPOSITORY, is_running
+from tests.support.waiting import wait_until
+
+MakeSpec = Callable[..., ServiceSpec]
+
+SERVER = """
+import http.server, sys, threading, signal, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+print("began", flush=True)
+http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), http.server.SimpleHTTPRequestHandler).serve_forever()
+"""
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Iterator[StateDirectory]:
+    """A state directory; what still runs in it at the end of the test is killed."""
+    state = StateDirectory(tmp_path / "state")
+    state.make()
+    yield state
+    kill_all(state)
+
+
+def kill_all(state: StateDirectory) -> None:
+    """SIGKILL to the supervisor and every recorded process of the state directory."""
+    if not state.exists():
+        return
+    pid = SupervisorClient(state, REPOSITORY).pid()
+    supervisor = identify(pid) if pid is not None else None
+    if supervisor is not None:
+        supervisor.signal(signal.SIGKILL)
+        wait_until(lambda: not is_running(supervisor.pid), message="the supervisor is gone")
+    for _, process in Records(state.run / "services").running():
+        process.signal_group(signal.SIGKILL)
+        wait_until(lambda process=process: not process.is_alive(), message="the service is gone")
+
+
+@pytest.fixture
+def supervisor(state: StateDirectory) -> SupervisorClient:
+    """A running supervisor."""
+    client = SupervisorClient(state, REPOSITORY)
+    client.ensure()
+    return client
+
+
+@pytest.fixture
+def make_spec(state: StateDirectory) -> MakeSpec:
+    """Makes the spec of a service that runs a piece of Python code."""
+
+    def make(name: str, code: str, *arguments: str, version: str = "", stop_timeout: float = 5.0) -> ServiceSpec:
+        return ServiceSpec(
+            name=name,
+            command=(sys.executable, "-c", code, *arguments),
+            directory=str(state.root),
+            log=str(state.log(name)),
+            stop_timeout=stop_timeout,
+            version=version,
+        )
+
+    return make
