@@ -79,6 +79,10 @@ class Launcher:
             default_exec_timeout=self._default_exec_timeout,
             gateway_url=self._gateway_url,
         )
+        if "TMPDIR" not in {**program.image_env, **definition.function.env_vars}:
+            temporary = self._state.temporary_folder(definition.function.name)
+            temporary.mkdir(mode=0o700, exist_ok=True)
+            environment["TMPDIR"] = str(temporary)
         if program.command:
             environment |= {"mode": "fork", "fprocess": program.command, "function_process": program.command}
         else:

@@ -33,6 +33,10 @@ class StateDir:
         """Where a function without a folder of its own runs."""
         return self.functions / name / "work"
 
+    def temporary_folder(self, name: str) -> Path:
+        """A function's TMPDIR: its own, as it would be in a container, and shared by its replicas."""
+        return self.functions / name / "tmp"
+
 
 class Lock:
     """The right to run the functions of one state directory; it ends with `release` or with the process."""
