@@ -58,3 +58,5 @@ def configure_logging(log_format: str = "text", level: int = logging.INFO) -> No
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    for chatty in ("uvicorn", "rq.worker"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)

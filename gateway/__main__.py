@@ -1,0 +1,170 @@
+"""`python -m gateway`: builds the real parts and serves until SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+from contextlib import AsyncExitStack
+
+import redis.asyncio
+import uvloop
+
+from gateway.api.management import Credentials, Management
+from gateway.app import Parts, create_app
+from gateway.fastlane.app import FastLane
+from gateway.fastlane.connection import Limits
+from gateway.fastlane.passing_on import ToFlask
+from gateway.invoke.asynchronous import Asynchronous
+from gateway.invoke.bridge import Bridge
+from gateway.invoke.synchronous import Synchronous
+from gateway.metrics import InvocationMetrics
+from gateway.metrics_listener import serve_metrics
+from gateway.publisher import Publisher
+from gateway.serving import FlaskServer, PortTaken, fast_lane_server, listen
+from gateway.settings import Settings
+from swarmfn.jobs.connection import connect, connect_blocking
+from swarmfn.jobs.submissions import Submissions
+from swarmfn.provider import Provider
+from swarmfn.provider.local import LocalProvider
+from swarmfn.upstream import Upstream
+from swarmfn.wire.errors import FaasError, SettingsError
+from swarmfn.wire.logs import configure_logging
+from swarmfn.wire.replicas import ReplicaTable
+
+logger = logging.getLogger("gateway")
+
+
+def main() -> int:
+    try:
+        settings = Settings.from_environment(os.environ)
+    except SettingsError as exc:
+        print(exc, file=sys.stderr)
+        return 2
+    configure_logging(settings.log_format)
+    try:
+        provider = _provider(settings)
+    except FaasError as exc:
+        print(f"cannot start: {exc}", file=sys.stderr)
+        return 1
+    try:
+        uvloop.run(Gateway(settings, provider).serve())
+    except PortTaken as exc:
+        print(f"cannot start: {exc} Set port to another, or stop what listens there.", file=sys.stderr)
+        return 1
+    finally:
+        provider.close()
+    logger.info("gateway stopped", extra={"event": "stopped"})
+    return 0
+
+
+def _provider(settings: Settings) -> Provider:
+    return LocalProvider(settings.local_state_dir, settings.exec_timeout, f"127.0.0.1:{settings.port}")
+
+
+class Gateway:
+    """Everything that lives on the event loop, put together."""
+
+    def __init__(self, settings: Settings, provider: Provider) -> None:
+        self._settings = settings
+        self._provider = provider
+        self._metrics = InvocationMetrics(provider.table)
+        self._stop = asyncio.Event()
+
+    async def serve(self) -> None:
+        """Serves until a signal, then lets what is in flight end. Raises PortTaken."""
+        settings = self._settings
+        listener = listen(settings.listen_address, settings.port)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self._stop.set)
+        async with AsyncExitStack() as stack:
+            stack.callback(listener.close)
+            client = connect(settings.redis_address, settings.redis_password)
+            stack.push_async_callback(client.aclose)
+            upstream = Upstream()
+            stack.push_async_callback(upstream.close)
+            await self._publish(stack, client)
+            parts = self._parts(upstream, Submissions(client))
+            if settings.metrics_port:
+                stack.enter_context(
+                    serve_metrics(settings.metrics_port, self._metrics.exposition, settings.listen_address)
+                )
+            if settings.data_plane == "flask":
+                await self._serve_flask(parts, listener)
+            else:
+                await self._serve_fast_lane(parts, upstream, listener)
+
+    async def _publish(self, stack: AsyncExitStack, client: redis.asyncio.Redis) -> None:
+        publisher = Publisher(client)
+        loop = asyncio.get_running_loop()
+
+        def offer(table: ReplicaTable) -> None:
+            loop.call_soon_threadsafe(publisher.offer, table)
+
+        stack.callback(self._provider.watch(offer))
+        task = asyncio.create_task(publisher.run())
+        stack.callback(task.cancel)
+
+    def _parts(self, upstream: Upstream, submissions: Submissions) -> Parts:
+        settings = self._settings
+        credentials = None
+        if settings.basic_auth:
+            credentials = Credentials(settings.user or "", settings.password or "")
+        return Parts(
+            management=Management(
+                provider=self._provider,
+                metrics=self._metrics,
+                dashboard_redis=connect_blocking(settings.redis_address, settings.redis_password),
+                redis_address=settings.redis_address,
+                credentials=credentials,
+            ),
+            synchronous=Synchronous(self._provider.table, upstream, self._metrics, settings.upstream_timeout),
+            asynchronous=Asynchronous(self._provider.table, submissions, settings.async_max_body),
+            bridge=Bridge(asyncio.get_running_loop()),
+            is_ready=lambda: not self._stop.is_set(),
+        )
+
+    async def _serve_flask(self, parts: Parts, listener: socket.socket) -> None:
+        server = FlaskServer(create_app(parts), listener, self._settings.read_timeout)
+        server.start()
+        self._say_ready()
+        await self._stop.wait()
+        await asyncio.to_thread(server.close)
+
+    async def _serve_fast_lane(self, parts: Parts, upstream: Upstream, listener: socket.socket) -> None:
+        settings = self._settings
+        flask_listener = listen("127.0.0.1", 0)
+        flask_server = FlaskServer(create_app(parts), flask_listener, settings.read_timeout)
+        flask_server.start()
+        lane = FastLane(
+            parts.synchronous,
+            parts.asynchronous,
+            ToFlask(upstream, f"127.0.0.1:{flask_server.port}"),
+            parts.is_ready,
+        )
+        limits = Limits(settings.read_timeout, settings.write_timeout)
+        server = fast_lane_server(lane, limits, settings.upstream_timeout)
+        serving = asyncio.create_task(server._serve([listener]))
+        self._say_ready()
+        stop = asyncio.create_task(self._stop.wait())
+        await asyncio.wait([serving, stop], return_when=asyncio.FIRST_COMPLETED)
+        stop.cancel()
+        server.should_exit = True
+        await serving
+        await asyncio.to_thread(flask_server.close)
+
+    def _say_ready(self) -> None:
+        logger.info(
+            "gateway ready on %s:%d (%s)",
+            self._settings.listen_address,
+            self._settings.port,
+            self._settings.data_plane,
+            extra={"event": "ready"},
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+"""Who may use the management API and the pages: HTTP Basic credentials, and no other site's pages."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+from collections.abc import Callable
+
+from flask import request
+
+from gateway.invoke.problems import problem
+from swarmfn.wire.errors import Unauthorized
+
+OPEN_ROUTES = frozenset({"function", "async-function", "healthz"})
+"""First parts of the paths that anybody may call; whatever is not listed is closed."""
+
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def require_credentials(user: str, password: str) -> Callable[[], None]:
+    """A before_request hook that lets only requests with these credentials pass; open routes pass anyway."""
+    wanted = f"{user}:{password}".encode()
+
+    def check() -> None:
+        if is_open(request.path):
+            return
+        given = basic_credentials(request.headers.get("Authorization", ""))
+        if given is None or not hmac.compare_digest(given, wanted):
+            raise Unauthorized(
+                "the user name or the password is missing or wrong.", "Send them as HTTP Basic credentials."
+            )
+
+    return check
+
+
+def refuse_other_sites() -> None:
+    """A before_request hook against forms on other sites: a browser sends the credentials it knows along with them.
+
+    What browsers say about the page that sent a change must name this gateway. Programs other than browsers say
+    nothing of the kind, and pass.
+    """
+    if request.method in _SAFE_METHODS or is_open(request.path):
+        return
+    if not _is_same_site(request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin"), request.host):
+        raise problem(403, "a page of another site sent this change.", "Use the gateway's own pages, or a command.")
+
+
+def is_open(path: str) -> bool:
+    """Whether `path` may be called without credentials."""
+    return path.removeprefix("/").partition("/")[0] in OPEN_ROUTES
+
+
+def basic_credentials(authorization: str) -> bytes | None:
+    """`user:password` in an Authorization header, as the bytes the client sent; None when there are none."""
+    scheme, _, encoded = authorization.partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        return base64.b64decode(encoded.strip(), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _is_same_site(fetch_site: str | None, origin: str | None, host: str) -> bool:
+    # Sec-Fetch-Site is the better witness (a proxy may have changed Host), but browsers send it over https and to
+    # loopback addresses only.
+    if fetch_site is not None:
+        return fetch_site == "same-origin"
+    return origin is None or origin.lower().endswith(f"://{host.lower()}")

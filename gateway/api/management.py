@@ -1,0 +1,55 @@
+"""Puts the management API, the pages and the dashboard into a Flask app."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import Flask
+from redis import Redis
+
+from gateway.api.auth import refuse_other_sites, require_credentials
+from gateway.api.dashboard import mount_dashboard
+from gateway.api.observe import metrics_routes
+from gateway.api.problems import handle_problems
+from gateway.api.system import system_routes
+from gateway.metrics import InvocationMetrics
+from gateway.ui.pages import ui_routes
+from swarmfn.provider import Provider
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """The one user of the management API."""
+
+    user: str
+    password: str
+
+
+@dataclass(frozen=True)
+class Management:
+    """What the management side works with.
+
+    `dashboard_redis` is the dashboard's own client, with time limits; `redis_address` (host:port) is what its pages
+    show. Without `credentials` everything is open.
+    """
+
+    provider: Provider
+    metrics: InvocationMetrics
+    dashboard_redis: Redis
+    redis_address: str
+    credentials: Credentials | None
+
+
+def add_management(app: Flask, parts: Management) -> None:
+    """Registers everything but the invocation routes and /healthz.
+
+    Call it before other hooks are added: who may come in is decided first, and the dashboard relies on that.
+    """
+    handle_problems(app)
+    app.register_blueprint(metrics_routes(parts.metrics))
+    if parts.credentials is not None:
+        app.before_request(require_credentials(parts.credentials.user, parts.credentials.password))
+    app.before_request(refuse_other_sites)
+    app.register_blueprint(system_routes(parts.provider, parts.metrics.invocation_count))
+    app.register_blueprint(ui_routes(parts.provider, parts.metrics.invocation_count))
+    mount_dashboard(app, parts.dashboard_redis, parts.redis_address)

@@ -1,0 +1,36 @@
+"""create_app: the whole gateway as one Flask app."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flask import Flask
+
+from gateway.api.invoke import invoke_routes
+from gateway.api.management import Management, add_management
+from gateway.invoke.asynchronous import Asynchronous
+from gateway.invoke.bridge import Bridge
+from gateway.invoke.synchronous import Synchronous
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the app works with. `bridge` leads to the running event loop that the two kinds of calls belong to."""
+
+    management: Management
+    synchronous: Synchronous
+    asynchronous: Asynchronous
+    bridge: Bridge
+    is_ready: Callable[[], bool]
+
+
+def create_app(parts: Parts) -> Flask:
+    """Every route of the gateway: management, pages, dashboard, and invocation. Serve it with any WSGI server; under
+    waitress (with channel_request_lookahead) it also notices clients that leave."""
+    app = Flask("gateway", static_folder=None)
+    app.url_map.merge_slashes = False
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    add_management(app, parts.management)
+    app.register_blueprint(invoke_routes(parts.synchronous, parts.asynchronous, parts.bridge, parts.is_ready))
+    return app

@@ -1,0 +1,194 @@
+"""An asynchronous call: check it, store it, say 202; and what can be asked about it later."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from gateway.invoke import forwarding
+from gateway.invoke.incoming import Incoming
+from swarmfn.jobs.records import Record
+from swarmfn.jobs.submissions import Submissions
+from swarmfn.wire.call_ids import new_call_id
+from swarmfn.wire.errors import FunctionNotFound, InvalidRequest, InvocationNotFound, TooLarge
+from swarmfn.wire.headers import CALLBACK_URL, CREDENTIALS, PARENT_CALL_ID, Headers
+from swarmfn.wire.invocations import Invocation
+from swarmfn.wire.names import function_name
+from swarmfn.wire.replicas import ReplicaTable, Route
+
+_NOT_STORED = frozenset({CALLBACK_URL.lower(), "x-call-id", "x-start-time"})
+_MAX_URL = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The call is stored under `call_id`."""
+
+    call_id: str
+
+
+class Asynchronous:
+    """Accepts asynchronous calls. `max_body` is in bytes."""
+
+    def __init__(self, table: Callable[[], ReplicaTable], submissions: Submissions, max_body: int) -> None:
+        self._table = table
+        self._submissions = submissions
+        self._max_body = max_body
+
+    def check(self, incoming: Incoming) -> Route:
+        """What can be refused before the body is read. Raises FunctionNotFound, InvalidRequest or TooLarge."""
+        name = function_name(incoming.name)
+        route = self._table().get(name)
+        if route is None:
+            raise FunctionNotFound(name)
+        if incoming.length is not None and incoming.length > self._max_body:
+            raise self._too_large()
+        callback = incoming.header(b"x-callback-url")
+        if callback:
+            check_callback(callback)
+        return route
+
+    async def read(self, chunks: AsyncIterator[bytes]) -> bytes:
+        """The whole body. Raises TooLarge as soon as it is over the limit."""
+        pieces, size = [], 0
+        async for chunk in chunks:
+            size += len(chunk)
+            if size > self._max_body:
+                raise self._too_large()
+            pieces.append(chunk)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    async def accept(self, incoming: Incoming, route: Route, body: bytes) -> Accepted:
+        """Stores the call; returns once Redis has acknowledged it. Raises QueueUnavailable."""
+        call_id = incoming.call_id()
+        headers = _stored_headers(incoming, call_id)
+        chosen = incoming.header(b"x-call-id")
+        if chosen and chosen != call_id:
+            headers.append((PARENT_CALL_ID, chosen))
+        if await self._submissions.submit(self._invocation(incoming, route, call_id, headers), body):
+            return Accepted(call_id)
+        # The id is on record already (a callback carries its call's id, and functions forward headers).
+        fresh = new_call_id()
+        headers.append((PARENT_CALL_ID, call_id))
+        await self._submissions.submit(self._invocation(incoming, route, fresh, headers), body)
+        return Accepted(fresh)
+
+    async def status(self, call_id: str) -> dict[str, Any]:
+        """What is known about a call, for JSON. Raises InvocationNotFound or QueueUnavailable."""
+        record = await self.record(call_id)
+        document = describe(record)
+        if record.state == "queued":
+            position = await self._submissions.position(record)
+            if position is not None:
+                document["queuePosition"] = position
+        return document
+
+    async def record(self, call_id: str) -> Record:
+        """Raises InvocationNotFound or QueueUnavailable."""
+        record = await self._submissions.record(call_id) if len(call_id) <= 64 else None
+        if record is None:
+            raise InvocationNotFound(
+                f'no call "{call_id[:100]}" is on record.', "Records are kept for a while after the end (result_ttl)."
+            )
+        return record
+
+    async def answer(self, record: Record) -> bytes:
+        """The kept body of a final call's response. Raises QueueUnavailable."""
+        return await self._submissions.answer(record)
+
+    def _invocation(self, incoming: Incoming, route: Route, call_id: str, headers: Headers) -> Invocation:
+        return Invocation(
+            call_id=call_id,
+            function=route.name,
+            queue=route.queue,
+            invoked_as=incoming.name,
+            method=incoming.method,
+            path=incoming.path,
+            query=incoming.query,
+            headers=headers,
+            exec_timeout=route.exec_timeout,
+            start_time=incoming.start_time,
+            callback_url=incoming.header(b"x-callback-url"),
+        )
+
+    def _too_large(self) -> TooLarge:
+        return TooLarge(
+            f"the body is over the limit of {self._max_body} bytes (async_max_body).",
+            "Store the data elsewhere and send its address, or raise the limit.",
+        )
+
+
+def check_callback(url: str) -> None:
+    """Raises InvalidRequest unless `url` is an absolute http(s) URL."""
+    problem = _callback_problem(url)
+    if problem:
+        raise InvalidRequest(
+            f"{CALLBACK_URL}: {problem}.", "Send an absolute URL such as http://gateway:8080/function/NAME."
+        )
+
+
+def _callback_problem(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as exc:
+        return f"{url[:200]!r} is not a URL ({exc})"
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return f"{url[:200]!r} is not an absolute http or https URL"
+    if port == 0 or len(url) > _MAX_URL or any(ord(char) <= 32 or ord(char) == 127 for char in url):
+        return f"{url[:200]!r} cannot be called"
+    if parts.username or parts.password:
+        return "user names and passwords in the URL are not supported"
+    return ""
+
+
+def describe(record: Record) -> dict[str, Any]:
+    """A record as clients see it. Headers that hold credentials, and all request headers, stay out of it."""
+    document: dict[str, Any] = {
+        "callId": record.call_id,
+        "function": record.function,
+        "queue": record.queue,
+        "state": record.state,
+        "createdAt": record.created_at,
+        "attempts": list(record.attempts),
+        "platformFailures": record.platform_failures,
+        "interruptions": record.interruptions,
+    }
+    optional = {"startedAt": record.started_at, "endedAt": record.ended_at}
+    document.update({key: value for key, value in optional.items() if value})
+    if record.response is not None:
+        document["response"] = {
+            "status": record.response.status,
+            "size": record.response.size,
+            "truncated": record.response.is_truncated,
+        }
+    if record.callback_url:
+        document["callback"] = {
+            "url": _without_query(record.callback_url),
+            "state": record.callback_state or "waiting for the call to end",
+        }
+    return document
+
+
+def result_headers(record: Record) -> Headers:
+    """The kept headers of a final call's response, without credentials, and what the platform knows of it."""
+    kept = [] if record.response is None else record.response.headers
+    headers = [(n, v) for n, v in kept if n.lower() not in CREDENTIALS and n.lower() != "content-length"]
+    if record.response is not None and record.response.is_truncated:
+        headers.append(("X-Result-Truncated", "true"))
+    return [*headers, ("X-Call-Id", record.call_id), ("X-Function-Name", record.function)]
+
+
+def _without_query(url: str) -> str:
+    # Receivers often put a token there.
+    return url.partition("?")[0]
+
+
+def _stored_headers(incoming: Incoming, call_id: str) -> Headers:
+    return [
+        (name.decode("latin-1"), value.decode("latin-1"))
+        for name, value in forwarding.to_function(incoming, call_id)
+        if name.decode("latin-1").lower() not in _NOT_STORED
+    ]

@@ -1,0 +1,58 @@
+"""A client's request for an invocation route, as both front ends hand it to the core."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from swarmfn.wire.call_ids import is_client_call_id, new_call_id
+
+RawHeaders = list[tuple[bytes, bytes]]
+"""Header pairs as bytes, in order; names in any case."""
+
+SMALL_BODY = 64 * 1024
+"""Bodies up to this many bytes are read whole before the function is called: one write, and another replica can be
+tried when the first refuses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """name: as in the URL, not checked yet; path: what followed it, "" or beginning with "/", still percent-encoded;
+    query: without "?"; length: Content-Length, None when the body is chunked; client: IP address."""
+
+    method: str
+    name: str
+    path: str
+    query: str
+    headers: RawHeaders
+    length: int | None
+    client: str
+    started: float = field(default_factory=time.perf_counter)
+    start_time: int = field(default_factory=time.time_ns)
+
+    def header(self, name: bytes) -> str:
+        """The first value of header `name` (lower case), or ""."""
+        for key, value in self.headers:
+            if key.lower() == name:
+                return value.decode("latin-1")
+        return ""
+
+    def call_id(self) -> str:
+        """The client's X-Call-Id if it may be one, else a fresh id."""
+        chosen = self.header(b"x-call-id")
+        return chosen if is_client_call_id(chosen) else new_call_id()
+
+
+Body = bytes | AsyncIterator[bytes]
+
+
+def split_route(raw_path: str, prefix: str) -> tuple[str, str] | None:
+    """Name and rest of a path such as `/function/echo/a/b` → ("echo", "/a/b"); None when it is not below `prefix`.
+
+    An empty name is a name like any other: no function has it.
+    """
+    if not raw_path.startswith(prefix):
+        return None
+    name, slash, rest = raw_path[len(prefix) :].partition("/")
+    return name, slash + rest

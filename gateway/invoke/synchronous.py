@@ -1,0 +1,175 @@
+"""A synchronous call: choose a replica, send the request, hand back the answer as it comes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+
+from gateway.invoke import forwarding
+from gateway.invoke.incoming import Body, Incoming, RawHeaders
+from gateway.metrics import InvocationMetrics
+from swarmfn.upstream import Broken, DeadlinePassed, NotSent, Response, Upstream, UpstreamFailure, request_head
+from swarmfn.upstream.balance import InFlight
+from swarmfn.wire.errors import FunctionNotFound, InvalidRequest, NoReplicas, UpstreamError, UpstreamTimeout
+from swarmfn.wire.names import function_name
+from swarmfn.wire.replicas import ReplicaTable, Route
+
+_IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+
+
+class Outcome:
+    """A function's answer. Whoever takes it must call `close()`, at the end or to give up in the middle, which stops
+    the run."""
+
+    __slots__ = ("_finish", "_response", "headers", "status")
+
+    def __init__(self, response: Response, headers: RawHeaders, finish: Callable[[], None]) -> None:
+        self._response = response
+        self._finish = finish
+        self.status = response.status
+        self.headers = headers
+
+    def complete_body(self) -> bytes | None:
+        """The whole body if it came together with the head."""
+        return self._response.complete_body()
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it comes. Raises UpstreamFailure when it breaks off or upstream_timeout passes."""
+        return self._response.chunks()
+
+    def close(self) -> None:
+        self._response.abort()
+        self._finish()
+
+
+class Synchronous:
+    """Makes synchronous calls. `table` gives the present replica table; `upstream_timeout` is in seconds and bounds
+    the whole exchange."""
+
+    def __init__(
+        self,
+        table: Callable[[], ReplicaTable],
+        upstream: Upstream,
+        metrics: InvocationMetrics,
+        upstream_timeout: float,
+    ) -> None:
+        self._table = table
+        self._upstream = upstream
+        self._metrics = metrics
+        self._timeout = upstream_timeout
+        self._in_flight = InFlight()
+
+    async def call(self, incoming: Incoming, call_id: str, body: Body) -> Outcome:
+        """The function's answer, its head being there. Raises a FaasError when the platform has none to give.
+
+        Cancelling the caller closes the connection to the replica, and so stops the run.
+        """
+        name = function_name(incoming.name)
+        route = self._table().get(name)
+        if route is None:
+            raise FunctionNotFound(name)
+        self._metrics.started(name)
+        try:
+            return await self._try_replicas(route, incoming, call_id, body)
+        except BaseException as exc:
+            status = getattr(exc, "status", 499)  # 499: the client went away (nginx's convention)
+            self._metrics.finished(name, status, time.perf_counter() - incoming.started)
+            raise
+
+    async def _try_replicas(self, route: Route, incoming: Incoming, call_id: str, body: Body) -> Outcome:
+        headers = forwarding.to_function(incoming, call_id)
+        if isinstance(body, bytes):
+            if body or incoming.method not in ("GET", "HEAD", "OPTIONS", "DELETE"):
+                headers.append((b"Content-Length", b"%d" % len(body)))
+        elif incoming.length is not None:
+            headers.append((b"Content-Length", b"%d" % incoming.length))
+        else:
+            headers.append((b"Transfer-Encoding", b"chunked"))
+        deadline = asyncio.get_running_loop().time() + self._timeout
+        for address in self._in_flight.order(route.addresses):
+            try:
+                return await self._exchange(route, address, incoming, call_id, headers, body, deadline)
+            except NotSent:
+                continue
+            except DeadlinePassed as exc:
+                raise self._too_slow(route.name) from exc
+            except Broken as exc:
+                raise _lost(route.name, exc) from exc
+        raise _nobody(route)
+
+    async def _exchange(
+        self,
+        route: Route,
+        address: str,
+        incoming: Incoming,
+        call_id: str,
+        headers: RawHeaders,
+        body: Body,
+        deadline: float,
+    ) -> Outcome:
+        head = _head(incoming, address, headers)
+        self._in_flight.enter(address)
+        try:
+            response = await self._send(address, head, incoming, body, deadline)
+        except BaseException:
+            self._in_flight.leave(address)
+            raise
+        seconds = time.perf_counter() - incoming.started
+        return Outcome(
+            response,
+            forwarding.to_client(response.headers, incoming, call_id, seconds),
+            self._finisher(route.name, address, response.status, incoming.started),
+        )
+
+    async def _send(self, address: str, head: bytes, incoming: Incoming, body: Body, deadline: float) -> Response:
+        is_head = incoming.method == "HEAD"
+        is_chunked = not isinstance(body, bytes) and incoming.length is None
+        try:
+            return await self._upstream.exchange(
+                address, head, body, method_is_head=is_head, chunked=is_chunked, deadline=deadline
+            )
+        except Broken as exc:
+            if not (exc.is_reused and isinstance(body, bytes) and incoming.method in _IDEMPOTENT):
+                raise
+        # The replica closed an idle connection just as it was used (RFC 9110 section 9.2.2 allows the repetition).
+        return await self._upstream.exchange(address, head, body, method_is_head=is_head, deadline=deadline)
+
+    def _finisher(self, name: str, address: str, status: int, started: float) -> Callable[[], None]:
+        def finish() -> None:
+            self._in_flight.leave(address)
+            self._metrics.finished(name, status, time.perf_counter() - started)
+
+        return finish
+
+    def _too_slow(self, name: str) -> UpstreamTimeout:
+        return UpstreamTimeout(
+            f'function "{name}" did not answer within {self._timeout:g} s (upstream_timeout).',
+            f"For longer runs call /async-function/{name}, or raise the gateway's upstream_timeout.",
+        )
+
+
+def _head(incoming: Incoming, address: str, headers: RawHeaders) -> bytes:
+    target = incoming.path or "/"
+    if incoming.query:
+        target = f"{target}?{incoming.query}"
+    try:
+        return request_head(incoming.method, target.encode("latin-1"), address, headers)
+    except ValueError as exc:
+        raise InvalidRequest(f"the request cannot be passed on: {exc}.") from exc
+
+
+def _lost(name: str, exc: UpstreamFailure) -> UpstreamError:
+    return UpstreamError(
+        f'function "{name}" broke off the connection without a whole answer.',
+        "Its log may tell why (a crash, or out of memory).",
+    )
+
+
+def _nobody(route: Route) -> NoReplicas:
+    if route.addresses:
+        return NoReplicas(f'no replica of function "{route.name}" accepts connections.', "It may be restarting.")
+    if route.replicas == 0:
+        return NoReplicas(f'function "{route.name}" is scaled to 0 replicas.', "Scale it up to call it.")
+    why = route.problem or "none is healthy yet"
+    return NoReplicas(f'function "{route.name}" has no healthy replica: {why.rstrip(".")}.', "See its log.")

@@ -1,0 +1,73 @@
+"""The gateway's settings, read once from the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from swarmfn.wire.environment import Environment
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Durations are seconds, sizes bytes. docs/reference/settings.md explains each."""
+
+    listen_address: str
+    port: int
+    data_plane: str
+    read_timeout: float
+    write_timeout: float
+    upstream_timeout: float
+    exec_timeout: float
+    async_max_body: int
+    basic_auth: bool
+    user: str | None
+    password: str | None = field(repr=False)
+    redis_address: str
+    redis_password: str | None = field(repr=False)
+    functions_provider: str
+    local_state_dir: Path
+    metrics_port: int
+    log_format: str
+
+    @classmethod
+    def from_environment(cls, variables: Mapping[str, str]) -> Settings:
+        """Raises SettingsError that names every bad variable."""
+        env = Environment(variables)
+        secrets = env.text("secret_mount_path", "/run/secrets")
+        settings = cls(
+            listen_address=env.text("listen_address", "0.0.0.0"),
+            port=env.integer("port", 8080),
+            data_plane=env.choice("data_plane", "fastlane", ("fastlane", "flask")),
+            read_timeout=env.duration("read_timeout", "65s"),
+            write_timeout=env.duration("write_timeout", "65s"),
+            upstream_timeout=env.duration("upstream_timeout", "60s"),
+            exec_timeout=env.duration("exec_timeout", "60s"),
+            async_max_body=env.size("async_max_body", "64Mi"),
+            basic_auth=env.flag("basic_auth", True),
+            user=env.secret(secrets, "basic-auth-user"),
+            password=env.secret(secrets, "basic-auth-password"),
+            redis_address=env.text("faas_redis_address", "redis:6379"),
+            redis_password=env.secret(secrets, "redis-password"),
+            functions_provider=env.choice("functions_provider", "local", ("local",)),
+            local_state_dir=Path(env.text("local_state_dir", "/var/lib/swarmfn")),
+            metrics_port=env.integer("metrics_port", 0),
+            log_format=env.choice("log_format", "text", ("text", "json")),
+        )
+        settings._check(env, secrets)
+        env.finish()
+        return settings
+
+    def _check(self, env: Environment, secrets: str) -> None:
+        if self.basic_auth and (not self.user or not self.password):
+            env.problem(
+                "basic_auth", f"needs the files basic-auth-user and basic-auth-password in {secrets}, not empty"
+            )
+        for name, seconds in (("read_timeout", self.read_timeout), ("write_timeout", self.write_timeout)):
+            if seconds <= self.upstream_timeout:
+                # Otherwise the client would be cut off before it is told that the function was too slow.
+                env.problem(name, f"must be longer than upstream_timeout ({self.upstream_timeout:g}s)")
+        for name, seconds in (("upstream_timeout", self.upstream_timeout), ("exec_timeout", self.exec_timeout)):
+            if seconds <= 0:
+                env.problem(name, "must be more than 0")
