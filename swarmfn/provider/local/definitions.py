@@ -60,6 +60,10 @@ class DefinitionStore:
                 )
         return definitions
 
+    def leftovers(self) -> set[str]:
+        """Names of functions that are no longer defined and were not cleaned up after."""
+        return {path.name for path in self._folder.iterdir() if path.is_dir() and not (path / "spec.json").exists()}
+
     def save(self, definition: Definition) -> None:
         path = self._path(definition.function.name)
         try:

@@ -78,7 +78,7 @@ class Engine:
         programs = [definition.program for definition in self._definitions.values()]
         venvs_in_use = {program.venv for program in programs} | {replica.record.venv for replica in replicas}
         self._venvs.delete_unused(venvs_in_use)
-        self._removed = {replica.record.name for replica in replicas} - self._definitions.keys()
+        self._removed = self._store.leftovers()
         self._take_snapshot()
 
     def deploy(self, function: FunctionSpec, program: Program) -> None:

@@ -64,10 +64,11 @@ class Output:
         # No name holds a dot, so that the pattern of `a` cannot match a file of `a.b`.
         for path in self._folder.glob(f"{name}.*.log*"):
             try:
-                found.append((path.stat().st_mtime_ns, path))
+                # Times are coarse: of two equal ones, the part that was cut off is older.
+                found.append((path.stat().st_mtime_ns, path.suffix != ".1", path))
             except FileNotFoundError:
                 continue
-        return [path for _, path in sorted(found)]
+        return [path for _, _, path in sorted(found)]
 
 
 def last_line(log: Path, offset: int = 0) -> str:
