@@ -10,9 +10,9 @@ from fwatchdog.children import Nursery
 from fwatchdog.http.messages import Request, Response, text_response
 from fwatchdog.modes import CannotStart
 from fwatchdog.modes.outcomes import about, call_id_of, duration_header, killed_for_time
-from fwatchdog.modes.python.frames import Frame
 from fwatchdog.modes.python.pool import NoWorkers, Pool
 from fwatchdog.modes.python.process import WorkerDied, WorkerProcess
+from fwatchdog.python_worker.frames import Frame
 from fwatchdog.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ class PythonMode:
         try:
             await self._pool.start()
         except (WorkerDied, OSError) as exc:
-            self._pool.close()
+            await self._pool.close()
             raise CannotStart(f"the handler in {self._settings.handler_path} cannot be used: {exc}") from exc
 
     async def run(self, request: Request, timeout: float) -> Response:
@@ -44,7 +44,7 @@ class PythonMode:
             self._pool.release(worker)
 
     async def close(self) -> None:
-        self._pool.close()
+        await self._pool.close()
 
     async def _run_in(self, worker: WorkerProcess, request: Request, body: list[bytes], timeout: float) -> Response:
         started = time.monotonic()

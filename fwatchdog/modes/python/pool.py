@@ -14,6 +14,7 @@ logger = logging.getLogger(__name__)
 
 _FIRST_WAIT = 0.2
 _LONGEST_WAIT = 5.0
+_FAREWELL = 2.0
 
 
 class NoWorkers(Exception):
@@ -69,12 +70,14 @@ class Pool:
                 return
         self._free.append(worker)
 
-    def close(self) -> None:
+    async def close(self) -> None:
+        """Free processes may run their exit handlers; whatever is still in a call is killed."""
         self._is_closed = True
         for start in self._starts:
             start.cancel()
-        for worker in tuple(self._workers):
-            self._bury(worker)
+        for worker in self._workers.difference(self._free):
+            worker.kill()
+        await asyncio.gather(*(worker.end(_FAREWELL) for worker in self._free))
 
     async def _spawn(self) -> WorkerProcess:
         worker = await WorkerProcess.start(self._nursery, self._settings)

@@ -12,14 +12,14 @@ from typing import Any
 import fwatchdog
 from fwatchdog.children import Child, Nursery
 from fwatchdog.function_log import FunctionLog
-from fwatchdog.modes.python.frames import Frame, FrameReader, encode_head
 from fwatchdog.pipes import PipeReader
+from fwatchdog.python_worker.frames import Frame, FrameReader, encode_head
 from fwatchdog.settings import Settings
 
 # -P: the working directory, often the handler's own, must not stand in for modules that this program needs.
 _BOOT = (
     "import sys; root = sys.argv[1]; sys.path.insert(0, root); "
-    "from fwatchdog.modes.python.worker import main; sys.path.remove(root); "
+    "from fwatchdog.python_worker.calls import main; sys.path.remove(root); "
     "sys.exit(main(int(sys.argv[2]), sys.argv[3]))"
 )
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(fwatchdog.__file__)))
@@ -89,6 +89,20 @@ class WorkerProcess(asyncio.Protocol):
             return await reply
         finally:
             self._end_output()
+
+    async def end(self, timeout: float) -> None:
+        """Lets the process end in its own way (exit handlers of the user's code), then kills what is left of it."""
+        ended = asyncio.Event()
+        self.child.on_exit(lambda _: ended.set())
+        if self._transport is not None:
+            self._transport.close()
+        try:
+            async with asyncio.timeout(timeout):
+                await ended.wait()
+        except TimeoutError:
+            pass
+        finally:
+            self.kill()
 
     def kill(self) -> None:
         """Ends the process and all it started."""

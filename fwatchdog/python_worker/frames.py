@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 _PREFIX = struct.Struct("!IQ")
-PREFIX_SIZE = _PREFIX.size
+_PREFIX_SIZE = _PREFIX.size
+# One encoder for all: json.dumps with separators makes a new one each time, at three times the cost.
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Frame(NamedTuple):
@@ -20,19 +22,8 @@ class Frame(NamedTuple):
 
 def encode_head(head: Mapping[str, Any], body_length: int) -> bytes:
     """The start of a frame; the body's bytes follow it."""
-    encoded = json.dumps(head, separators=(",", ":")).encode()
+    encoded = _to_json(head).encode()
     return _PREFIX.pack(len(encoded), body_length) + encoded
-
-
-def decode_prefix(prefix: bytes) -> tuple[int, int]:
-    """How long the head and the body are that follow."""
-    head_length, body_length = _PREFIX.unpack(prefix)
-    return head_length, body_length
-
-
-def decode_head(encoded: bytes) -> dict[str, Any]:
-    head: dict[str, Any] = json.loads(encoded)
-    return head
 
 
 class FrameReader:
@@ -64,12 +55,12 @@ class FrameReader:
     def _begin(self, data: bytes) -> bytes:
         """Starts the next frame once its head is complete; what is left of `data`."""
         self._start += data
-        if len(self._start) < PREFIX_SIZE:
+        if len(self._start) < _PREFIX_SIZE:
             return b""
-        head_length, self._missing = decode_prefix(self._start[:PREFIX_SIZE])
-        end = PREFIX_SIZE + head_length
+        head_length, self._missing = _PREFIX.unpack_from(self._start)
+        end = _PREFIX_SIZE + head_length
         if len(self._start) < end:
             return b""
-        self._frame = Frame(decode_head(self._start[PREFIX_SIZE:end]), [])
+        self._frame = Frame(json.loads(self._start[_PREFIX_SIZE:end]), [])
         rest, self._start = self._start[end:], b""
         return rest

@@ -8,9 +8,11 @@ import sys
 import traceback
 from typing import Any
 
-from fwatchdog.modes.python.frames import PREFIX_SIZE, decode_head, decode_prefix, encode_head
-from fwatchdog.modes.python.handler import Handler, HandlerError, load_handler
-from fwatchdog.modes.python.results import BadResult, to_result
+from fwatchdog.python_worker.frames import Frame, FrameReader, encode_head
+from fwatchdog.python_worker.handler import Handler, HandlerError, load_handler
+from fwatchdog.python_worker.results import BadResult, to_result
+
+_READ_SIZE = 256 * 1024
 
 
 def main(descriptor: int, folder: str) -> int:
@@ -29,11 +31,12 @@ def main(descriptor: int, folder: str) -> int:
     _flush()
     _send(descriptor, {"ready": True}, b"")
     try:
-        while (call := _receive(descriptor)) is not None:
-            head, body = _answer(handler, *call)
+        frames = FrameReader()
+        while (call := _receive(descriptor, frames)) is not None:
+            head, body = _answer(handler, call.head, b"".join(call.body))
             _flush()
             _send(descriptor, head, body)
-    except BrokenPipeError:
+    except (BrokenPipeError, ConnectionResetError):
         return 0
     finally:
         handler.close()
@@ -84,29 +87,12 @@ def _flush() -> None:
             continue
 
 
-def _receive(descriptor: int) -> tuple[dict[str, Any], bytes] | None:
-    """The next call; None when the watchdog has closed the socket."""
-    prefix = _read(descriptor, PREFIX_SIZE)
-    if prefix is None:
-        return None
-    head_length, body_length = decode_prefix(prefix)
-    head, body = _read(descriptor, head_length), _read(descriptor, body_length)
-    return None if head is None or body is None else (decode_head(head), body)
-
-
-def _read(descriptor: int, length: int) -> bytes | None:
-    data = os.read(descriptor, min(length, 65536)) if length else b""
-    if len(data) == length:
-        return data
-    buffer = bytearray(length)
-    buffer[: len(data)] = data
-    view, position = memoryview(buffer), len(data)
-    while position < length:
-        count = os.readv(descriptor, [view[position:]])
-        if not count:
-            return None
-        position += count
-    return bytes(buffer)
+def _receive(descriptor: int, frames: FrameReader) -> Frame | None:
+    """The next call; None when the watchdog has closed the socket. It sends one only after the last one's answer."""
+    while data := os.read(descriptor, _READ_SIZE):
+        if received := frames.feed(data):
+            return received[0]
+    return None
 
 
 def _send(descriptor: int, head: dict[str, Any], body: bytes) -> None:

@@ -1,0 +1,5 @@
+"""What runs in a worker process of mode=python, beside the user's handler.
+
+It imports little, and nothing of the watchdog itself: every worker process of every replica carries it. The watchdog's
+side of it is `fwatchdog.modes.python`; the two talk in `frames` over a socket pair.
+"""
