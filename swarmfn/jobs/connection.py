@@ -39,7 +39,6 @@ def connect(address: str, password: str | None) -> redis.asyncio.Redis:
         retry=AsyncRetry(NoBackoff(), 0),
         health_check_interval=0,
         protocol=2,
-        lib_name="swarmfn",
     )
 
 
@@ -55,7 +54,6 @@ def connect_blocking(address: str, password: str | None) -> redis.Redis:
         socket_keepalive=True,
         retry=Retry(NoBackoff(), 0),
         protocol=2,
-        lib_name="swarmfn",
     )
 
 
