@@ -1,0 +1,101 @@
+"""Calls to replicas, straight to the addresses in the table, as the gateway makes them."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from swarmfn.provider import Provider
+from tests.support.waiting import wait_until
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    body: str
+
+
+def call(address: str, body: str = "", path: str = "/", timeout: float = 30.0) -> Answer:
+    """One exchange with the replica at `address`."""
+    connection = http.client.HTTPConnection(address, timeout=timeout)
+    try:
+        connection.request("GET" if path.startswith("/_/") else "POST", path, body)
+        response = connection.getresponse()
+        return Answer(response.status, response.read().decode().strip())
+    finally:
+        connection.close()
+
+
+def call_function(provider: Provider, name: str, body: str = "") -> Answer:
+    """A call to the first healthy replica, once there is one."""
+    return call(wait_for_replicas(provider, name)[0], body)
+
+
+def wait_for_replicas(provider: Provider, name: str, count: int | None = None) -> tuple[str, ...]:
+    """The addresses of the function, once there are `count` (None: any)."""
+
+    def enough() -> tuple[str, ...] | None:
+        addresses = provider.table()[name].addresses
+        is_enough = addresses if count is None else len(addresses) == count
+        return addresses or ("none",) if is_enough else None
+
+    return wait_until(enough, message=f"{count} replicas of {name}: {provider.table().get(name)}")
+
+
+class InBackground:
+    """Runs `action` on a thread; `result` waits for it, and raises what it raised."""
+
+    def __init__(self, action: Callable[[], Answer]) -> None:
+        self._action = action
+        self._answer: Answer | None = None
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def result(self) -> Answer:
+        self._thread.join()
+        if self._error is not None:
+            raise self._error
+        assert self._answer is not None
+        return self._answer
+
+    def _run(self) -> None:
+        try:
+            self._answer = self._action()
+        except BaseException as exc:
+            self._error = exc
+
+
+class SteadyCalls:
+    """Calls a function over and over from a thread while the body of `with` runs; `answers` and `failures` grow."""
+
+    def __init__(self, provider: Provider, name: str) -> None:
+        self.answers: list[str] = []
+        self.failures: list[str] = []
+        self._provider = provider
+        self._name = name
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> SteadyCalls:
+        self._thread.start()
+        wait_until(lambda: self.answers)
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._is_over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        turn = 0
+        while not self._is_over.is_set():
+            addresses = self._provider.table()[self._name].addresses
+            try:
+                answer = call(addresses[turn % len(addresses)], str(turn))
+            except (OSError, http.client.HTTPException, ZeroDivisionError) as exc:
+                self.failures.append(repr(exc))
+            else:
+                (self.answers if answer.status == 200 else self.failures).append(answer.body)
+            turn += 1
