@@ -31,10 +31,6 @@ class EmbeddedServices:
         self._state = state
         self._settings = settings
 
-    def all(self, redis_program: Path, redis_config: str) -> list[ServiceSpec]:
-        """Every service, in the order to start them in."""
-        return [self.redis(redis_program, redis_config), self.gateway(), *self.workers()]
-
     def redis(self, program: Path, config: str) -> ServiceSpec:
         file = program.stat()
         version = hashlib.sha256(f"{config}{file.st_size}{file.st_mtime_ns}".encode()).hexdigest()

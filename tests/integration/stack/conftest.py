@@ -19,13 +19,6 @@ from tests.support.waiting import wait_until
 
 MakeSpec = Callable[..., ServiceSpec]
 
-SERVER = """
-import http.server, sys, threading, signal, time
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-print("began", flush=True)
-http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), http.server.SimpleHTTPRequestHandler).serve_forever()
-"""
-
 
 @pytest.fixture
 def state(tmp_path: Path) -> Iterator[StateDirectory]:

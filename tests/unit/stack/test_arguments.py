@@ -1,0 +1,68 @@
+"""The command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from stack.arguments import parse
+from stack.status import FunctionLine, ServiceLine, StackStatus, render
+
+ROOT = Path("/somewhere")
+
+
+def test_up_is_the_default_command() -> None:
+    assert parse([], ROOT).command == "up"
+    assert parse(["--port", "9000"], ROOT).port == 9000
+
+
+def test_the_state_directory_lies_beside_the_program() -> None:
+    assert parse(["status"], ROOT).state_dir == ROOT / ".swarmfn"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--port", "0"],
+        ["--port", "x"],
+        ["--engine", "kubernetes"],
+        ["fly"],
+        ["down", "--port", "1"],
+        ["logs", "-n", "many"],
+        ["logs", "a", "b"],
+    ],
+)
+def test_wrong_usage_exits_with_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse(words, ROOT)
+    assert caught.value.code == 2
+    assert "error:" in capsys.readouterr().err
+
+
+def test_help_teaches_every_command_and_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse(["--help"], ROOT)
+    assert caught.value.code == 0
+    text = capsys.readouterr().out
+    for word in ("up ", "down ", "status ", "logs ", "--purge", "130 interrupted", "examples:"):
+        assert word in text
+
+
+def test_status_shows_services_and_functions() -> None:
+    status = StackStatus(
+        "http://127.0.0.1:8080",
+        "/state",
+        12,
+        [ServiceLine("redis", "running", 34, 75.2, 1, ""), ServiceLine("gateway", "waiting", None, 3.0, 4, "it ended")],
+        [FunctionLine("echo", 1, 2, "")],
+    )
+    text = render(status)
+    assert "redis     running   34    1m15s    1" in text
+    assert "gateway   waiting   -     3s       4          it ended" in text
+    assert "echo       1/2" in text
+    assert not status.is_healthy
+
+
+def test_status_says_when_nothing_runs() -> None:
+    assert render(StackStatus("u", "/state", None, [], [])) == "nothing is running in /state"

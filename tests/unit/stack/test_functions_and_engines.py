@@ -1,0 +1,94 @@
+"""Functions in stack files, and the choice of an engine."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from stack.engines import choose_engine
+from stack.errors import NoEngine, StackError
+from stack.examples import changed
+from stack.function_files import SOURCE_ANNOTATION, load_functions
+from swarmfn.wire.functions import FunctionStatus
+from tests.support.processes import REPOSITORY
+
+STACK = """
+provider: {name: openfaas}
+functions:
+  greet:
+    lang: python3-http
+    handler: ./greet
+    image: someone/greet:latest
+    fprocess: cat
+    environment: {limit: 10}
+    labels: {a: b}
+    annotations: {c: d}
+"""
+
+
+def stack_file(tmp_path: Path, text: str = STACK) -> Path:
+    (tmp_path / "greet").mkdir(exist_ok=True)
+    (tmp_path / "greet" / "handler.py").write_text("def handle(event, context):\n    return 'hello'\n")
+    path = tmp_path / "stack.yml"
+    path.write_text(text)
+    return path
+
+
+def test_a_function_runs_from_its_handler_folder(tmp_path: Path) -> None:
+    (function,) = load_functions(stack_file(tmp_path))
+    assert (function.name, function.image, function.env_process) == ("greet", f"dir:{tmp_path}/greet", "cat")
+    assert (function.env_vars, function.labels) == ({"limit": "10"}, {"a": "b"})
+    assert function.annotations["c"] == "d"
+
+
+def test_a_change_of_code_is_a_change_of_the_function(tmp_path: Path) -> None:
+    path = stack_file(tmp_path)
+    (before,) = load_functions(path)
+    (tmp_path / "greet" / "handler.py").write_text("changed")
+    (after,) = load_functions(path)
+    assert before.annotations[SOURCE_ANNOTATION] != after.annotations[SOURCE_ANNOTATION]
+
+
+def test_only_functions_that_differ_are_deployed_again(tmp_path: Path) -> None:
+    functions = load_functions(stack_file(tmp_path))
+    deployed = {"greet": FunctionStatus(functions[0], 1, 1, "2026-01-01T00:00:00Z").to_json()}
+    assert changed(functions, {}) == functions
+    assert changed(functions, deployed) == []
+    deployed["greet"]["envVars"] = {"limit": "11"}
+    assert changed(functions, deployed) == functions
+
+
+@pytest.mark.parametrize(
+    "text", ["functions: [", "{}", "functions: 1", "functions: {greet: {}}", "functions: {'b@d': {handler: .}}"]
+)
+def test_a_bad_stack_file_is_named(tmp_path: Path, text: str) -> None:
+    path = stack_file(tmp_path, text)
+    with pytest.raises(StackError, match=r"stack\.yml"):
+        load_functions(path)
+
+
+def test_the_examples_can_be_read() -> None:
+    names = {function.name for function in load_functions(REPOSITORY / "examples" / "stack.yml")}
+    assert {"echo", "wordcount", "notify"} <= names
+
+
+def test_swarm_cannot_be_asked_for_yet() -> None:
+    with pytest.raises(NoEngine, match="use --engine local"):
+        choose_engine("swarm", {})
+
+
+def test_auto_says_that_no_engine_answers(tmp_path: Path) -> None:
+    host = f"unix://{tmp_path}/docker.sock"
+    assert f"no Docker Engine answers at {host}" in choose_engine("auto", {"DOCKER_HOST": host})
+
+
+def test_auto_says_what_it_found(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(f"{tmp_path}/d.sock")
+        listener.listen()
+        host = f"unix://{tmp_path}/d.sock"
+        assert f"a Docker Engine answers at {host}" in choose_engine("auto", {"DOCKER_HOST": host})
+    assert "no Docker Engine" in choose_engine("auto", {"DOCKER_HOST": host})
+    assert "no Docker Engine" in choose_engine("auto", {"DOCKER_HOST": "ssh://nobody@nowhere"})
