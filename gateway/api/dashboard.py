@@ -48,6 +48,9 @@ def mount_dashboard(app: Flask, connection: Redis, address: str) -> None:
     app.config["RQ_DASHBOARD_DISABLE_DELETE"] = True
     app.redis_conn = connection  # type: ignore[attr-defined]  # where rq-dashboard looks for it
     app.register_blueprint(rq_dashboard.blueprint, url_prefix=PREFIX)
+    if "static" not in app.view_functions:
+        # Its pages take their icon from the app they are mounted in.
+        app.add_url_rule(f"{PREFIX}/app/<path:filename>", "static", rq_dashboard.blueprint.send_static_file)
     app.before_request(_guard(connection))
     app.after_request(_protect)
     app.register_error_handler(NoSuchJobError, _tell_missing)
