@@ -1,0 +1,132 @@
+"""Who may use what."""
+
+from __future__ import annotations
+
+import base64
+
+import pytest
+
+from tests.support.gateway import PASSWORD, USER, GatewayProcess
+
+CLOSED = [
+    ("GET", "/"),
+    ("GET", "/ui/"),
+    ("GET", "/ui/rq/"),
+    ("GET", "/ui/static/ui.css"),
+    ("GET", "/ui/rq/static/css/main.css"),
+    ("POST", "/ui/rq/requeue/echo"),
+    ("GET", "/metrics"),
+    ("GET", "/system/info"),
+    ("GET", "/system/functions"),
+    ("POST", "/system/functions"),
+    ("DELETE", "/system/functions"),
+    ("POST", "/system/scale-function/echo"),
+    ("GET", "/nothing/here"),
+    ("OPTIONS", "/system/functions"),
+    ("HEAD", "/system/functions"),
+    ("GET", "//system/functions"),
+    ("GET", "//function/../system/functions"),
+    ("GET", "/functions/echo"),
+]
+
+
+def basic(credentials: bytes) -> str:
+    return "Basic " + base64.b64encode(credentials).decode()
+
+
+RIGHT = f"{USER}:{PASSWORD}".encode()
+
+
+@pytest.mark.parametrize(("method", "path"), CLOSED)
+def test_whatever_is_not_open_asks_for_credentials(gateway: GatewayProcess, method: str, path: str) -> None:
+    response = gateway.request(method, path, auth=None)
+    assert response.status_code == 401
+    assert response.headers["WWW-Authenticate"] == 'Basic realm="Restricted"'
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/function/missing", "/async-function/missing"])
+def test_calls_and_health_are_open(gateway: GatewayProcess, path: str) -> None:
+    response = gateway.get(path, auth=None)
+    assert response.status_code == (200 if path == "/healthz" else 404)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "Basic",
+        "Basic ",
+        "Basic !!!",
+        "Basic YQ",
+        "Basic " + "A" * 5000,
+        basic(b""),
+        basic(b"no colon"),
+        basic(b":"),
+        basic(USER.encode()),
+        basic(USER.encode() + b":"),
+        basic(b"admin:wrong"),
+        basic(b"Admin" + RIGHT[5:]),
+        basic(RIGHT + b" "),
+        basic(RIGHT[:-1]),
+        basic(b"\xff\xfe:\xff"),
+        basic(f"{USER}:{PASSWORD}".encode("latin-1")),
+        "Bearer " + basic(RIGHT)[6:],
+        basic(RIGHT)[6:],
+        "Digest username=admin",
+        "Bäsic x".encode("latin-1").decode("latin-1"),
+    ],
+)
+def test_wrong_or_odd_credentials_are_a_401_and_never_an_error(gateway: GatewayProcess, header: str) -> None:
+    response = gateway.get("/system/functions", auth=None, headers={"Authorization": header.encode("latin-1")})
+    assert response.status_code == 401
+    assert PASSWORD not in response.text
+
+
+@pytest.mark.parametrize("scheme", ["Basic", "basic", "BASIC"])
+def test_the_right_credentials_open_whatever_the_case_of_the_scheme(gateway: GatewayProcess, scheme: str) -> None:
+    headers = {"Authorization": scheme + basic(RIGHT)[5:]}
+    assert gateway.get("/system/functions", auth=None, headers=headers).status_code == 200
+
+
+def test_the_password_is_in_no_log(gateway: GatewayProcess) -> None:
+    gateway.get("/system/functions")
+    gateway.get("/system/functions", headers={"Authorization": basic(RIGHT + b"x")}, auth=None)
+    assert PASSWORD not in gateway.log()
+    assert basic(RIGHT)[6:20] not in gateway.log()
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "none"},
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": ""},
+        {"Sec-Fetch-Site": "cross-site", "Origin": "{own}"},
+    ],
+)
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/system/functions"), ("DELETE", "/system/functions"), ("POST", "/ui/rq/requeue/a")]
+)
+def test_a_change_sent_by_another_sites_page_is_refused(
+    gateway: GatewayProcess, method: str, path: str, headers: dict[str, str]
+) -> None:
+    sent = {name: value.replace("{own}", gateway.url) for name, value in headers.items()}
+    response = gateway.request(method, path, data='{"service": "a", "image": "b", "envProcess": "cat"}', headers=sent)
+    assert response.status_code == 403
+    assert gateway.get("/system/functions").json() == []
+
+
+@pytest.mark.parametrize("headers", [{}, {"Origin": "{own}"}, {"Sec-Fetch-Site": "same-origin"}])
+def test_a_change_from_a_command_or_an_own_page_passes(gateway: GatewayProcess, headers: dict[str, str]) -> None:
+    sent = {name: value.replace("{own}", gateway.url) for name, value in headers.items()}
+    body = '{"service": "a", "image": "b", "envProcess": "cat"}'
+    assert gateway.post("/system/functions", data=body, headers=sent).status_code == 202
+
+
+def test_functions_may_be_called_from_pages_of_any_site(gateway: GatewayProcess) -> None:
+    gateway.deploy("echo")
+    response = gateway.post("/function/echo", data=b"hi", auth=None, headers={"Origin": "http://shop.example"})
+    assert (response.status_code, response.content) == (200, b"hi")
