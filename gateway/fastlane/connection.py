@@ -38,6 +38,7 @@ def client_connection(limits: Limits) -> type[HttpToolsProtocol]:
         _write_timer: asyncio.TimerHandle | None = None
         _in_head = True
         _head_size = 0
+        _heads_ended = 0
 
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             super().connection_made(transport)  # type: ignore[arg-type]
@@ -51,9 +52,10 @@ def client_connection(limits: Limits) -> type[HttpToolsProtocol]:
                 self.on_gone = None
 
         def data_received(self, data: bytes) -> None:
-            was_in_head = self._in_head
+            was_in_head, ended = self._in_head, self._heads_ended
             super().data_received(data)
-            if was_in_head and self._in_head:
+            # A whole request in one piece begins and ends with "in head", but a head has ended meanwhile.
+            if was_in_head and self._in_head and self._heads_ended == ended:
                 self._head_size += len(data)
                 if self._head_size > limits.head_size:
                     self._refuse(b"431 Request Header Fields Too Large", _TOO_LARGE)
@@ -68,6 +70,7 @@ def client_connection(limits: Limits) -> type[HttpToolsProtocol]:
 
         def on_headers_complete(self) -> None:
             self._in_head = False
+            self._heads_ended += 1
             super().on_headers_complete()
 
         def on_message_complete(self) -> None:

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from swarmfn import __version__
 from swarmfn.wire import headers as names
-from swarmfn.wire.headers import Headers, end_to_end
+from swarmfn.wire.headers import Headers, end_to_end, first
 from swarmfn.wire.invocations import Invocation, StoredResponse
 
 USER_AGENT = f"swarmfn/{__version__}"
@@ -23,6 +23,7 @@ _OURS_TO_CALLBACK = frozenset(
         names.FUNCTION_NAME,
         names.FUNCTION_STATUS,
         names.DURATION,
+        names.PARENT_CALL_ID,
         "user-agent",
         "date",
         "server",
@@ -71,6 +72,10 @@ def delivery_headers(invocation: Invocation, response: StoredResponse | None, se
         (names.DURATION, f"{seconds:f}"),
         ("User-Agent", USER_AGENT),
     ]
+    parent = first(invocation.headers, names.PARENT_CALL_ID)
+    if parent is not None:
+        # In a chain of callbacks each call but the first has an id of its own; this leads back to the one before.
+        kept.append((names.PARENT_CALL_ID, parent))
     return kept
 
 
