@@ -109,9 +109,10 @@ class ChunkedDecoder:
 class RequestBody:
     """A request's body as it arrives. One reader; the connection pauses when that is more than `AHEAD` behind."""
 
-    def __init__(self, wanted: Callable[[], None]) -> None:
-        """`wanted` is called whenever the reader asks for more or makes room."""
+    def __init__(self, wanted: Callable[[], None], made_room: Callable[[], None]) -> None:
+        """`wanted` is called when the reader waits for more, `made_room` when it took something."""
         self._wanted = wanted
+        self._made_room = made_room
         self._pieces: deque[bytes] = deque()
         self._is_complete = False
         self._is_discarded = False
@@ -143,7 +144,7 @@ class RequestBody:
         pieces = list(self._pieces)
         self._pieces.clear()
         self.waiting_bytes = 0
-        self._wanted()
+        self._made_room()
         return pieces
 
     async def read(self) -> bytes:
@@ -154,7 +155,7 @@ class RequestBody:
             await self._more()
         piece = self._pieces.popleft()
         self.waiting_bytes -= len(piece)
-        self._wanted()
+        self._made_room()
         return piece
 
     async def read_all(self) -> list[bytes]:

@@ -21,6 +21,7 @@ IDLE_TIMEOUT = 180.0
 """Seconds an unused connection stays. Clients pool them, and one closed just as it is reused is an error there."""
 
 _PIPELINED = 64 * 1024
+_MOST_AHEAD = 64 * 1024 * 1024
 _SMALL = 64 * 1024
 _PIECE = 256 * 1024
 _LINGER = 2.0
@@ -93,8 +94,8 @@ class Connection(asyncio.Protocol):
                 self.close()
             else:
                 self._refuse(408, "the request did not arrive in time")
-        elif self._is_paused and self._task is not None and not self._is_answering and self._peer_has_closed():
-            self.close()
+        elif self._is_paused and self._task is not None and not self._is_answering:
+            self._look_for_the_end()
 
     # -- asyncio.Protocol ------------------------------------------------------------------------------------------
 
@@ -180,7 +181,7 @@ class Connection(asyncio.Protocol):
 
     def _begin(self, head: RequestHead) -> None:
         self._served += 1
-        self._body = RequestBody(self._body_wanted)
+        self._body = RequestBody(self._body_wanted, self._body_taken)
         self._owes_continue = head.expects_continue and head.length != 0
         request = Request(head.method, head.target, head.headers, head.length, self._body)
         self._task = self._loop.create_task(self._serve(request, head))
@@ -195,6 +196,8 @@ class Connection(asyncio.Protocol):
             self._owes_continue = False
             if self._decoder is not None and not self._rest:
                 self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _body_taken(self) -> None:
         if self._is_paused:
             self._balance_reading()
 
@@ -202,20 +205,37 @@ class Connection(asyncio.Protocol):
         """Pauses a client that is far ahead, and lets it go on. A pause of ours does not use up its time."""
         if self._transport is None or self._is_lingering:
             return
-        ahead = self._body.waiting_bytes if self._body is not None else 0
-        is_ahead = ahead > AHEAD or (self._task is not None and len(self._rest) > _PIPELINED)
+        is_ahead = self._task is not None and (self._ahead() > AHEAD or len(self._rest) > _PIPELINED)
         if is_ahead and not self._is_paused:
             self._is_paused = True
             self._read_deadline = math.inf
             self._transport.pause_reading()
         elif self._is_paused and not is_ahead:
-            self._is_paused = False
-            if self._decoder is not None:
-                self._read_deadline = self._loop.time() + self._site.read_timeout
-            self._transport.resume_reading()
+            self._resume(self._transport)
+
+    def _resume(self, transport: asyncio.Transport) -> None:
+        self._is_paused = False
+        if self._decoder is not None:
+            self._read_deadline = self._loop.time() + self._site.read_timeout
+        transport.resume_reading()
+
+    def _ahead(self) -> int:
+        """Bytes received for whoever handles the request, or for the next one, and not taken yet."""
+        return len(self._rest) + (self._body.waiting_bytes if self._body is not None else 0)
+
+    def _look_for_the_end(self) -> None:
+        """Notices a client that closed behind bytes which are not read just now.
+
+        Its FIN may be stuck behind a full window: a little is read at each look, so that it gets through.
+        """
+        if self._transport is None:
+            return
+        if self._peer_has_closed():
+            self.close()
+        elif self._ahead() < _MOST_AHEAD:
+            self._resume(self._transport)
 
     def _peer_has_closed(self) -> bool:
-        """Whether the client closed behind bytes that we do not read just now."""
         assert self._transport is not None
         peer = self._transport.get_extra_info("socket")
         try:

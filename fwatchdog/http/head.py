@@ -46,7 +46,7 @@ def parse_head(block: bytes) -> RequestHead:
         raise BadRequest(400, "the request line is malformed")
     method, target, major, minor = match.groups()
     if major != "1":
-        raise BadRequest(505, "only HTTP/1.0 and HTTP/1.1 are spoken here")
+        raise BadRequest(505, "this server speaks HTTP/1.1 and 1.0 only")
     is_http_1_1 = minor != "0"
     headers, framing = _parse_fields(lines)
     if is_http_1_1 and "host" not in framing:

@@ -1,0 +1,4 @@
+# Sleeps as many seconds as the body says.
+read -r seconds
+sleep "$seconds"
+echo "slept $seconds"
