@@ -40,8 +40,12 @@ def _protect(response: Response) -> Response:
 
     What functions answer is not ours to change, hence only below /ui/.
     """
-    if not request.path.startswith("/ui/"):
+    if not f"{request.path}/".startswith("/ui/"):
         return response
+    location = response.headers.get("Location", "")
+    if location.startswith(request.host_url):
+        # Routing redirects name scheme and host; behind a proxy that ends TLS, the browser's are others.
+        response.headers["Location"] = "/" + location.removeprefix(request.host_url)
     if response.mimetype == "text/html":
         response.headers.setdefault("Content-Security-Policy", POLICY)
         response.headers.setdefault("X-Frame-Options", "DENY")

@@ -7,15 +7,21 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.gateway import DATA_PLANES, GatewayProcess
+from tests.support.invocation_stage import InvocationStage
 from tests.support.redis_server import RedisServer
 
 
 @pytest.fixture(scope="session", params=DATA_PLANES)
+def data_plane(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
 def gateway_process(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, redis_process: RedisServer
+    data_plane: str, tmp_path_factory: pytest.TempPathFactory, redis_process: RedisServer
 ) -> Iterator[GatewayProcess]:
-    directory = tmp_path_factory.mktemp(request.param)
-    with GatewayProcess(directory, redis_process.address, redis_process.password, request.param) as gateway:
+    directory = tmp_path_factory.mktemp(data_plane)
+    with GatewayProcess(directory, redis_process.address, redis_process.password, data_plane) as gateway:
         yield gateway
 
 
@@ -24,3 +30,39 @@ def gateway(gateway_process: GatewayProcess) -> Iterator[GatewayProcess]:
     """A running gateway with no functions."""
     yield gateway_process
     gateway_process.remove_all()
+
+
+@pytest.fixture(scope="session")
+def patient_stage(
+    data_plane: str, tmp_path_factory: pytest.TempPathFactory, redis_process: RedisServer
+) -> Iterator[InvocationStage]:
+    directory = tmp_path_factory.mktemp(f"stage-{data_plane}")
+    with InvocationStage(directory, redis_process, data_plane, async_max_body="20Mi") as stage:
+        yield stage
+
+
+@pytest.fixture
+def stage(patient_stage: InvocationStage) -> Iterator[InvocationStage]:
+    """Functions to call through a gateway with the default time limits."""
+    patient_stage.begin_scene()
+    yield patient_stage
+    patient_stage.end_scene()
+
+
+@pytest.fixture(scope="session")
+def impatient_stage(data_plane: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[InvocationStage]:
+    directory = tmp_path_factory.mktemp(f"hasty-{data_plane}")
+    limits = {"read_timeout": "1500ms", "write_timeout": "1500ms", "upstream_timeout": "1s"}
+    with (
+        RedisServer(tmp_path_factory.mktemp("hasty-redis")) as redis,
+        InvocationStage(directory, redis, data_plane, **limits) as stage,
+    ):
+        yield stage
+
+
+@pytest.fixture
+def hasty(impatient_stage: InvocationStage) -> Iterator[InvocationStage]:
+    """Functions to call through a gateway that waits for nobody longer than about a second, with its own Redis."""
+    impatient_stage.begin_scene()
+    yield impatient_stage
+    impatient_stage.end_scene()

@@ -1,0 +1,50 @@
+"""/metrics on the main port, with real calls behind it."""
+
+from __future__ import annotations
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.support.gateway import GatewayProcess
+from tests.support.waiting import wait_until
+
+
+def samples(gateway: GatewayProcess, name: str) -> dict[tuple[tuple[str, str], ...], float]:
+    """Labels → value of every sample called `name`."""
+    families = text_string_to_metric_families(gateway.get("/metrics").text)
+    return {
+        tuple(sorted(sample.labels.items())): sample.value
+        for family in families
+        for sample in family.samples
+        if sample.name == name
+    }
+
+
+def test_calls_are_counted_under_the_names_that_dashboards_use(gateway: GatewayProcess) -> None:
+    gateway.deploy("seen")
+    for _ in range(2):
+        assert gateway.post("/function/seen", data=b"x").status_code == 200
+    label = ("function_name", "seen.openfaas-fn")
+    counted = (("code", "200"), label)
+    wait_until(lambda: samples(gateway, "gateway_function_invocation_total").get(counted) == 2)
+    assert samples(gateway, "gateway_functions_seconds_count")[counted] == 2
+    assert samples(gateway, "gateway_functions_seconds_sum")[counted] > 0
+    assert samples(gateway, "gateway_function_invocation_started")[(label,)] == 2
+    assert samples(gateway, "gateway_function_invocation_inflight")[(label,)] == 0
+    assert samples(gateway, "gateway_service_count")[(label,)] == 1
+    assert samples(gateway, "gateway_service_ready_count")[(label,)] == 1
+
+
+def test_names_that_clients_make_up_become_no_labels(gateway: GatewayProcess) -> None:
+    for path in ("/function/made-up", "/system/function/made-up", "/made-up"):
+        assert gateway.get(path).status_code == 404
+    exposition = gateway.get("/metrics").text
+    assert "made-up" not in exposition
+    labels = (("code", "404"), ("method", "GET"), ("path", "/system/function/<name>"))
+    assert samples(gateway, "http_requests_total")[labels] >= 1
+
+
+def test_a_deleted_function_leaves_no_trace(gateway: GatewayProcess) -> None:
+    gateway.deploy("leaving")
+    gateway.post("/function/leaving", data=b"x")
+    gateway.request("DELETE", "/system/functions", json={"functionName": "leaving"})
+    wait_until(lambda: "leaving" not in gateway.get("/metrics").text)
