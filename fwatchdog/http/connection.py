@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 from fwatchdog.http.bodies import AHEAD, BodyDecoder, ChunkedDecoder, LengthDecoder, RequestBody
 from fwatchdog.http.head import MAX_HEAD, BadRequest, RequestHead, parse_head
-from fwatchdog.http.messages import Request, Response, encode_head, has_body, text_response
+from fwatchdog.http.messages import Request, Response, encode_head, text_response
+from fwatchdog.http.sending import ResponseSender
 
 logger = logging.getLogger(__name__)
 
@@ -22,9 +23,7 @@ IDLE_TIMEOUT = 180.0
 
 _PIPELINED = 64 * 1024
 _MOST_AHEAD = 64 * 1024 * 1024
-_SMALL = 64 * 1024
-_PIECE = 256 * 1024
-_LINGER = 2.0
+_LINGER = 5.0
 _GRACE = 1.0
 # TCP_INFO's first byte is the state. In these the peer has sent its FIN, or a reset.
 _PEER_CLOSED = frozenset({7, 8, 9, 11})
@@ -52,6 +51,7 @@ class Connection(asyncio.Protocol):
         self._site = site
         self._loop = loop
         self._transport: asyncio.Transport | None = None
+        self._sender: ResponseSender | None = None
         self._rest = b""
         self._decoder: BodyDecoder | None = None
         self._body: RequestBody | None = None
@@ -61,11 +61,9 @@ class Connection(asyncio.Protocol):
         self._is_lingering = False
         self._has_ended = False
         self._is_paused = False
-        self._writable: asyncio.Future[None] | None = None
         self._opened = loop.time()
         self._served = 0
         self._read_deadline = self._opened + IDLE_TIMEOUT
-        self._write_deadline = math.inf
 
     # -- what the listener asks ------------------------------------------------------------------------------------
 
@@ -84,7 +82,7 @@ class Connection(asyncio.Protocol):
 
     def check_time(self, now: float) -> None:
         """Acts on what has timed out; the listener calls it often."""
-        if now >= self._write_deadline:
+        if self._sender is not None and now >= self._sender.deadline:
             logger.warning(
                 "closed a connection: its client does not read the response", extra={"event": "write_timeout"}
             )
@@ -102,6 +100,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        self._sender = ResponseSender(transport, self._site.write_timeout)
         self._site.connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -126,14 +125,12 @@ class Connection(asyncio.Protocol):
         return False
 
     def pause_writing(self) -> None:
-        self._writable = self._loop.create_future()
-        self._write_deadline = self._loop.time() + self._site.write_timeout
+        if self._sender is not None:
+            self._sender.pause()
 
     def resume_writing(self) -> None:
-        self._write_deadline = math.inf
-        if self._writable is not None and not self._writable.done():
-            self._writable.set_result(None)
-        self._writable = None
+        if self._sender is not None:
+            self._sender.resume()
 
     # -- requests in -----------------------------------------------------------------------------------------------
 
@@ -255,27 +252,11 @@ class Connection(asyncio.Protocol):
         # A client told to go on after it was refused would send its body for nothing.
         can_go_on = not self._owes_continue
         keep_alive = head.keep_alive and can_go_on and not self._site.is_draining
-        await self._send(response, head, keep_alive)
+        if self._sender is not None:
+            await self._sender.send(response, head.method, keep_alive, head.is_http_1_1)
         self._is_answering = False
         self._task = None
         self._end_exchange(keep_alive)
-
-    async def _send(self, response: Response, head: RequestHead, keep_alive: bool) -> None:
-        lead = encode_head(response, keep_alive, head.is_http_1_1)
-        pieces = response.body if has_body(head.method, response.status) else ()
-        if sum(map(len, pieces)) <= _SMALL:
-            await self._write(b"".join((lead, *pieces)))
-            return
-        await self._write(lead)
-        for piece in pieces:
-            for start in range(0, len(piece), _PIECE):
-                await self._write(piece[start : start + _PIECE])
-
-    async def _write(self, data: bytes) -> None:
-        if self._writable is not None:
-            await self._writable
-        if self._transport is not None:
-            self._transport.write(data)
 
     def _end_exchange(self, keep_alive: bool) -> None:
         """What was not read of the body is dropped as it arrives, so that the connection can go on."""

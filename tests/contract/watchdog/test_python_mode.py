@@ -252,3 +252,10 @@ def test_worker_is_replaced_after_its_caller_went(function: Function, tmp_path: 
     with watchdog.connect() as raw:
         raw.sendall(b"POST / HTTP/1.1\r\nHost: f\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
         assert processes_in(pids) != first
+
+
+def test_watchdog_can_be_stopped_while_its_handler_is_still_importing(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "handler.py").write_text("print('importing', flush=True)\nwhile True: pass\n")
+    watchdog = start(wait=False, handler_path=tmp_path)
+    watchdog.process.wait_for_log("importing")
+    assert watchdog.process.terminate() == 0

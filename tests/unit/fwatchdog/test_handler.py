@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import pytest
+
+from fwatchdog.python_worker.handler import FirstValues, Handler, HandlerError
+
+HEAD = {"method": "POST", "path": "/p", "query": "x=1&x=2&y=", "headers": [["X-A", "1"], ["x-a", "2"]]}
+
+
+def _wrapped() -> Any:
+    def handle(event, context):  # type: ignore[no-untyped-def]
+        return event
+
+    @functools.wraps(handle)
+    def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
+        return handle(*args, **kwargs)
+
+    return wrapper
+
+
+class _Callable:
+    def __call__(self, event, context):  # type: ignore[no-untyped-def]
+        return event
+
+
+@pytest.mark.parametrize(
+    "handle",
+    [
+        lambda event, context: event,
+        lambda event, context=None: event,
+        lambda *arguments: arguments[0],
+        lambda event, context, extra=1, **options: event,
+        _wrapped(),
+        _Callable(),
+    ],
+)
+def test_two_parameters_mean_event_and_context(handle: Any) -> None:
+    event = Handler(handle).call(HEAD, b"body")
+    assert (event.body, event.method, event.path) == (b"body", "POST", "/p")
+    assert event.headers["X-a"] == "1"
+    assert event.headers.getlist("x-A") == ["1", "2"]
+    assert event.query["x"] == "1"
+    assert event.query.get("nothing") is None
+
+
+@pytest.mark.parametrize("handle", [lambda req: req, lambda req, **options: req, lambda req, *, option=1: req])
+def test_one_parameter_means_the_body(handle: Any) -> None:
+    assert Handler(handle).call(HEAD, "grün".encode()) == "grün"
+    assert Handler(handle).call(HEAD, b"\xff") == b"\xff"
+
+
+@pytest.mark.parametrize(
+    "handle", [lambda: None, lambda a, b, c: None, lambda req, *, needed: None, lambda **options: None]
+)
+def test_other_signatures_are_refused(handle: Any) -> None:
+    with pytest.raises(HandlerError, match="is neither"):
+        Handler(handle)
+
+
+def test_names_are_kept_as_they_came() -> None:
+    values = FirstValues([("X-One", "1"), ("x-one", "2"), ("Two", "3")], ignore_case=True)
+    assert dict(values) == {"X-One": "1", "Two": "3"}
+    assert "TWO" in values
+    assert len(values) == 2
+    assert "one" not in FirstValues([("One", "1")])

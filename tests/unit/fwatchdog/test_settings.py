@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+
+import pytest
+
+from fwatchdog.settings import Settings
+from swarmfn.wire.errors import SettingsError
+from tests.support.processes import REPOSITORY
+
+
+def test_defaults_are_those_of_the_contract() -> None:
+    settings = Settings.load({"fprocess": "cat"})
+    assert settings.mode == "fork"
+    assert settings.command == ("cat",)
+    assert (settings.port, settings.metrics_port, settings.listen_fd) == (8080, 8081, -1)
+    assert (settings.read_timeout, settings.write_timeout, settings.exec_timeout) == (30, 30, 0)
+    assert settings.healthcheck_interval == 30
+    assert (settings.max_inflight, settings.content_type) == (0, "")
+    assert (settings.combine_output, settings.cgi_headers, settings.prefix_logs) == (True, True, True)
+    assert (settings.write_debug, settings.suppress_lock) == (False, False)
+    assert settings.workers >= 2
+    assert settings.warnings == ()
+
+
+def test_healthcheck_interval_follows_write_timeout() -> None:
+    assert Settings.load({"fprocess": "cat", "write_timeout": "1m30s"}).healthcheck_interval == 90
+    assert (
+        Settings.load({"fprocess": "cat", "write_timeout": "9", "healthcheck_interval": "0"}).healthcheck_interval == 0
+    )
+
+
+def test_handler_path_without_fprocess_means_python() -> None:
+    assert Settings.load({"handler_path": "/f"}).mode == "python"
+    assert Settings.load({"handler_path": "/f", "fprocess": "cat"}).mode == "fork"
+    assert Settings.load({"handler_path": "/f", "fprocess": "cat", "mode": "python"}).mode == "python"
+
+
+@pytest.mark.parametrize("name", ["read_timeout", "write_timeout", "exec_timeout", "healthcheck_interval"])
+def test_duration_that_does_not_parse_falls_back(name: str) -> None:
+    default = getattr(Settings.load({"fprocess": "cat"}), name)
+    settings = Settings.load({"fprocess": "cat", name: "soon"})
+    assert getattr(settings, name) == default
+    assert len(settings.warnings) == 1
+    assert name in settings.warnings[0]
+
+
+def test_every_bad_variable_is_named() -> None:
+    variables = {"mode": "serverless", "port": "99999", "max_inflight": "-1", "workers": "0", "content_type": "a\nb"}
+    with pytest.raises(SettingsError) as caught:
+        Settings.load(variables)
+    for name in (*variables, "port"):
+        assert f"{name}: " in str(caught.value)
+
+
+def test_every_setting_is_in_the_reference() -> None:
+    page = (REPOSITORY / "docs" / "reference" / "watchdog.md").read_text()
+    documented = set(re.findall(r"^\| `([a-z_]+)`", page, re.MULTILINE))
+    names = {field.name for field in fields(Settings)} - {"command", "warnings"}
+    assert names | {"fprocess", "function_process"} <= documented
