@@ -59,7 +59,7 @@ class Connection(asyncio.Protocol):
         self.loop = loop
         self.key = key
         self.address = address
-        self.idle_since = 0.0
+        self.idle_since = 0
         self.is_reused = False
         self._on_idle = on_idle
         self._on_lost = on_lost
@@ -86,7 +86,8 @@ class Connection(asyncio.Protocol):
         """Writes the request. `waiter` is resolved once the head of the answer is there, or the exchange failed."""
         self._expect_answer(wants_body)
         response = self._response = Response(self, waiter)
-        self._timer.set(deadline)
+        if deadline is not None:
+            self._timer.set(deadline)
         if not isinstance(body, bytes):
             self._sender = Sender(self.loop, self._transport, body, self._on_unsent)
             self._transport.write(head)
@@ -121,23 +122,22 @@ class Connection(asyncio.Protocol):
 
     def _finish(self) -> None:
         """The answer is complete: frees the connection if both sides allow it, else closes it."""
-        transport = self._transport
         can_stay = (
             self._keeps_alive
             and not self._has_stray
             and (self._sender is None or self._sender.is_done)
-            and transport.get_write_buffer_size() == 0
-            and not transport.is_closing()
+            and self._transport.get_write_buffer_size() == 0
         )
         response = self._leave()
         if can_stay:
-            self.resume()
+            if self._is_paused:
+                self.resume()
             if not self._wants_body:  # the parser may be waiting for the body that Content-Length promised
                 self._parser = httptools.HttpResponseParser(self)
             self.is_reused = True
             self._on_idle(self)
         else:
-            transport.abort()
+            self._transport.abort()
         if response is not None:
             response.end(None)
 
@@ -151,8 +151,9 @@ class Connection(asyncio.Protocol):
     def _leave(self) -> Response | None:
         """Parts from the present exchange."""
         response, self._response = self._response, None
-        self._timer.set(None)
-        self._stop_sending()
+        self._timer.deadline = None
+        if self._sender is not None:
+            self._stop_sending()
         return response
 
     def _stop_sending(self) -> None:

@@ -15,24 +15,26 @@ class DeadlineTimer:
     exchange ends, and is set anew only when it fires too early, or would fire too late.
     """
 
-    __slots__ = ("_deadline", "_handle", "_loop", "_on_passed", "_wakes_at")
+    __slots__ = ("_handle", "_loop", "_on_passed", "_wakes_at", "deadline")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, on_passed: Callable[[], None]) -> None:
         self._loop = loop
-        self._on_passed = on_passed
-        self._deadline: float | None = None
+        self._on_passed: Callable[[], None] | None = on_passed
+        self.deadline: float | None = None
+        """The one that counts; set it to None when there is none any more."""
         self._handle: asyncio.TimerHandle | None = None
         self._wakes_at = 0.0
 
-    def set(self, deadline: float | None) -> None:
-        """From now on `deadline` counts, in loop time; None for none."""
-        self._deadline = deadline
-        if deadline is not None and (self._handle is None or deadline < self._wakes_at):
+    def set(self, deadline: float) -> None:
+        """From now on `deadline` counts, in loop time."""
+        self.deadline = deadline
+        if self._handle is None or deadline < self._wakes_at:
             self._wake_at(deadline)
 
     def cancel(self) -> None:
-        """Ends it for good."""
-        self._deadline = None
+        """Ends it for good, and lets go of `on_passed`."""
+        self.deadline = None
+        self._on_passed = None
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
@@ -45,11 +47,12 @@ class DeadlineTimer:
 
     def _wake(self) -> None:
         self._handle = None
-        deadline = self._deadline
+        deadline = self.deadline
         if deadline is None:
             return
         if deadline - self._loop.time() > _SLACK:
             self._wake_at(deadline)
             return
-        self._deadline = None
-        self._on_passed()
+        self.deadline = None
+        if self._on_passed is not None:
+            self._on_passed()

@@ -6,16 +6,22 @@ import asyncio
 
 from swarmfn.upstream.connection import Connection
 
+_TICKS = 4
+
 
 class Pool:
-    """Keeps up to `max_idle` connections per key for `idle_timeout` seconds, and hands out the latest used."""
+    """Keeps up to `max_idle` connections per key, none longer than `idle_timeout` seconds, and hands out the latest.
+
+    Time passes in ticks of a quarter of `idle_timeout`, so that taking and putting need not look at a clock.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, idle_timeout: float, max_idle: int) -> None:
         self._loop = loop
-        self._idle_timeout = idle_timeout
+        self._interval = idle_timeout / _TICKS
         self._max_idle = max_idle
         self._idle: dict[str, list[Connection]] = {}  # each oldest first
-        self._sweeper: asyncio.TimerHandle | None = None
+        self._tick = 0
+        self._ticker: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
         return sum(map(len, self._idle.values()))
@@ -23,27 +29,24 @@ class Pool:
     def take(self, key: str) -> Connection | None:
         """A connection that is open as far as this side knows."""
         idle = self._idle.get(key)
-        if not idle:
-            return None
-        oldest = self._loop.time() - self._idle_timeout
         while idle:
             connection = idle.pop()
             if connection.is_usable:
-                if connection.idle_since >= oldest:
-                    return connection
-                connection.close()
+                return connection
         return None
 
     def put(self, connection: Connection) -> None:
         """Takes over a connection that has finished its exchange."""
-        idle = self._idle.setdefault(connection.key, [])
+        idle = self._idle.get(connection.key)
+        if idle is None:
+            idle = self._idle[connection.key] = []
         if len(idle) >= self._max_idle:
             connection.close()
             return
-        connection.idle_since = self._loop.time()
+        connection.idle_since = self._tick
         idle.append(connection)
-        if self._sweeper is None:
-            self._sweeper = self._loop.call_later(self._idle_timeout / 2, self._sweep)
+        if self._ticker is None:
+            self._ticker = self._loop.call_later(self._interval, self._on_tick)
 
     def forget(self, connection: Connection) -> None:
         """The connection is gone."""
@@ -53,21 +56,23 @@ class Pool:
 
     def close(self) -> None:
         """Closes what is idle."""
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-            self._sweeper = None
+        if self._ticker is not None:
+            self._ticker.cancel()
+            self._ticker = None
         for idle in self._idle.values():
             for connection in idle:
                 connection.close()
         self._idle.clear()
 
-    def _sweep(self) -> None:
-        self._sweeper = None
-        oldest = self._loop.time() - self._idle_timeout
+    def _on_tick(self) -> None:
+        self._ticker = None
+        self._tick += 1
+        # One that was put between two ticks has been idle for up to a tick more than was counted.
+        oldest = self._tick - _TICKS + 1
         for key, idle in list(self._idle.items()):
-            while idle and idle[0].idle_since <= oldest:
+            while idle and idle[0].idle_since < oldest:
                 idle.pop(0).close()
             if not idle:
                 del self._idle[key]
         if self._idle:
-            self._sweeper = self._loop.call_later(self._idle_timeout / 2, self._sweep)
+            self._ticker = self._loop.call_later(self._interval, self._on_tick)

@@ -19,7 +19,7 @@ def stage(runner: Runner) -> Play:
 
     async def on_stage(scenario: Scenario, script: Script) -> None:
         async with asyncio.timeout(60), ScriptedServer(script) as server:
-            upstream = Upstream()
+            upstream = Upstream(idle_timeout=600)  # so that no connection closes just for being idle
             try:
                 await scenario(upstream, server)
             finally:

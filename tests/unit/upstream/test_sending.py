@@ -243,6 +243,27 @@ def test_an_early_complete_answer_is_delivered_and_stops_the_sending(play: Play)
     play(scenario, script)
 
 
+def test_an_early_answer_while_the_body_is_waited_for_closes_the_connection(play: Play) -> None:
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"hello"
+        await asyncio.Event().wait()
+
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        await peer.read(65536)
+        await peer.send(OK)
+        await peer.closed()
+
+    async def scenario(upstream: Upstream, server: ScriptedServer) -> None:
+        response = await upstream.exchange(server.address, measured(9), slow())
+        assert await response.read() == b"ok"
+        # The replica still waits for four bytes: the next request must not be what it gets.
+        assert upstream.idle_connections == 0
+        await eventually(lambda: server.finished == 1)
+
+    play(scenario, script)
+
+
 def test_an_early_answer_to_bytes_still_being_written_is_delivered_and_the_connection_not_reused(play: Play) -> None:
     async def script(peer: Peer) -> None:
         await peer.head()
@@ -255,6 +276,7 @@ def test_an_early_answer_to_bytes_still_being_written_is_delivered_and_the_conne
         size = 64 * 1024 * 1024
         response = await upstream.exchange(server.address, measured(size), bytes(size))
         assert (response.status, await response.read()) == (413, b"no!")
+        assert upstream.idle_connections == 0
         await eventually(lambda: upstream.open_connections == 0)
         done.set()
 
