@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from tests.support.gateway import GatewayProcess
+from tests.support.waiting import wait_until
 
 
 def test_the_root_leads_to_the_start_page(gateway: GatewayProcess) -> None:
@@ -27,6 +30,16 @@ def test_functions_are_listed_with_their_state_and_values_escaped(gateway: Gatew
     assert "Scaled to 0" in page
     assert "<script" not in page
     assert "&lt;script&gt;alert(&#39;x&#39;)" in page
+
+
+def test_a_function_that_cannot_start_says_why(gateway: GatewayProcess, tmp_path: Path) -> None:
+    (tmp_path / "handler.py").write_text("raise RuntimeError('no <b>luck</b>')\n")
+    body = {"service": "broken", "image": f"dir:{tmp_path}"}
+    assert gateway.post("/system/functions", json=body).status_code == 202
+    wait_until(lambda: 'class="problem"' in gateway.get("/ui/").text, message="the page shows the problem")
+    page = gateway.get("/ui/").text
+    assert "Not ready" in page
+    assert "<b>" not in page
 
 
 def test_it_loads_nothing_from_elsewhere_and_cannot_be_framed(gateway: GatewayProcess) -> None:

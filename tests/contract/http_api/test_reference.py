@@ -1,0 +1,56 @@
+"""docs/reference/http-api.md against the program: every management route and every metric is on the page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from gateway.api.management import Management, add_management
+from gateway.metrics import InvocationMetrics
+from swarmfn.jobs.connection import connect_blocking
+from swarmfn.provider.local import LocalProvider
+
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "http-api.md"
+
+ASSETS = re.compile(r"/ui/static/|/ui/rq/.")
+"""What pages load, and the addresses inside the dashboard, are no interface of ours."""
+
+CALLS = ("/function", "/async-function", "/healthz")
+"""Not management; other tests hold them to the page."""
+
+
+@pytest.fixture
+def management(tmp_path: Path) -> Iterator[Management]:
+    with (
+        closing(LocalProvider(tmp_path, 60.0, "127.0.0.1:8080")) as provider,
+        closing(connect_blocking("127.0.0.1:1", None)) as connection,
+    ):
+        yield Management(provider, InvocationMetrics(provider.table), connection, "127.0.0.1:1", None)
+
+
+def documented_routes() -> set[tuple[str, str]]:
+    rows = re.findall(r"^\| `(/[^`]*)` \| ([A-Z, ]+) \|", PAGE.read_text(), re.MULTILINE)
+    return {(route, method) for route, methods in rows for method in methods.split(", ")}
+
+
+def test_every_management_route_is_on_the_page(management: Management) -> None:
+    app = Flask("gateway", static_folder=None)
+    add_management(app, management)
+    served = {
+        (rule.rule, method)
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        if not ASSETS.match(rule.rule)
+    }
+    assert served == {pair for pair in documented_routes() if not pair[0].startswith(CALLS)}
+
+
+def test_every_metric_is_on_the_page(management: Management) -> None:
+    exposed = set(re.findall(r"^# TYPE (\S+) ", management.metrics.exposition().decode(), re.MULTILINE))
+    page = set(re.findall(r"^\| `((?:gateway|http)_\w+)` \|", PAGE.read_text(), re.MULTILINE))
+    assert {name for name in exposed if not name.endswith("_created")} == page
