@@ -46,14 +46,16 @@ def parse(arguments: Sequence[str], root: Path) -> argparse.Namespace:
 
 def _parser(root: Path) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="deploy_extended.py",
+        prog="python3 deploy_extended.py",
         usage="python3 deploy_extended.py [up | down | status | logs] [options]",
         description=_DESCRIPTION,
         epilog=_EXAMPLES + "\nEvery command has a help of its own: python3 deploy_extended.py up --help",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"swarmfn {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="", help=argparse.SUPPRESS)
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="", help=argparse.SUPPRESS, prog="python3 deploy_extended.py"
+    )
     common = _common(root)
     _add_up(commands.add_parser("up", parents=[common], help="start or change", description=_UP))
     down = commands.add_parser("down", parents=[common], help="stop", description=_DOWN)

@@ -15,6 +15,9 @@ from stack.errors import DeployFailed
 
 READY_TIMEOUT = 60.0
 _HOPELESS_AFTER = 3
+_REFUSED = "exit code 2"
+"""How a program ends that cannot use its settings; it would end so again."""
+
 _REPORT_INTERVAL = 5.0
 _STOP_TIMEOUT = 90.0
 
@@ -29,27 +32,29 @@ class Wanted:
 
 def converge(
     supervisor: SupervisorClient,
-    wanted: Sequence[Wanted],
+    stages: Sequence[Sequence[Wanted]],
     say: Callable[[str], None],
     timeout: float = READY_TIMEOUT,
 ) -> Plan:
-    """Stops, starts and replaces only what differs, one after the other, and waits until every service is ready.
+    """Stops, starts and replaces only what differs, and waits until every service is ready.
 
-    Returns what was done. Raises DeployFailed, with the end of the log, for a service that does not get ready.
+    The services of a stage start together, once those of the stage before are ready. Returns what was done. Raises
+    DeployFailed, with the end of the log, for a service that does not get ready.
     """
     present = {name: service.fingerprint for name, service in supervisor.services().items()}
-    plan = make_plan([one.spec for one in wanted], present)
+    plan = make_plan([one.spec for stage in stages for one in stage], present)
     for name in plan.stop:
         say(f"{name}: stopping, no longer wanted")
         supervisor.stop(name, _STOP_TIMEOUT)
-    for one in wanted:
-        name = one.spec.name
-        if name in plan.start or name in plan.replace:
-            say(f"{name}: {'replacing' if name in plan.replace else 'starting'}")
-            supervisor.apply(one.spec)
-        ready = _wait_until_ready(supervisor, one, say, timeout)
-        if name in plan.start or name in plan.replace:
-            say(f"{name}: ready (process {ready.pid})")
+    for stage in stages:
+        for one in stage:
+            if one.spec.name in plan.start or one.spec.name in plan.replace:
+                say(f"{one.spec.name}: {'replacing' if one.spec.name in plan.replace else 'starting'}")
+                supervisor.apply(one.spec)
+        for one in stage:
+            ready = _wait_until_ready(supervisor, one, say, timeout)
+            if one.spec.name in plan.start or one.spec.name in plan.replace:
+                say(f"{one.spec.name}: ready (process {ready.pid})")
     return plan
 
 
@@ -65,6 +70,8 @@ def _wait_until_ready(
         if not missing:
             return service
         now = time.monotonic()
+        if service.restarts > restarts_before and service.last_end == _REFUSED:
+            raise _failure(wanted, "refuses its settings")
         if service.restarts - restarts_before >= _HOPELESS_AFTER:
             raise _failure(wanted, f"ended {_HOPELESS_AFTER} times in a row: {service.last_end}")
         if now - began > timeout:

@@ -48,8 +48,8 @@ class EmbeddedEngine:
         Raises StackError. What a first start began is stopped again when it fails.
         """
         is_first_start = self.supervisor.pid() is None and not Records(self.state.run / "services").running()
-        credentials = make_credentials(self.state)
         settings = self._settle(choice)
+        credentials = make_credentials(self.state)
         wanted = self._wanted(settings, credentials)
         self.supervisor.ensure()
         try:
@@ -85,6 +85,7 @@ class EmbeddedEngine:
 
     def _stop_functions(self) -> None:
         if (self.state.root / "functions").is_dir():
+            self._say("functions: stopping")
             stop_all(self.state.root, FUNCTION_STOP_TIMEOUT)
 
     def _settle(self, choice: Choice) -> Settings:
@@ -111,7 +112,7 @@ class EmbeddedEngine:
                 f"{settings.port + 1}."
             )
 
-    def _wanted(self, settings: Settings, credentials: Credentials) -> Sequence[Wanted]:
+    def _wanted(self, settings: Settings, credentials: Credentials) -> Sequence[Sequence[Wanted]]:
         compose = load_services(self._root / "docker-compose.swarm.yml", os.environ)
         services = EmbeddedServices(compose, self._root, self.state, settings)
         shared = (self._root / "stack" / "redis.conf").read_text()
@@ -121,9 +122,11 @@ class EmbeddedEngine:
         write_private(self.state.redis / "redis.conf", config)
         checks = checks_of(settings, credentials)
         return [
-            Wanted(services.redis(find_redis_server(), config), checks.redis_server),
-            Wanted(services.gateway(), checks.gateway),
-            *(Wanted(spec, checks.worker) for spec in services.workers()),
+            [Wanted(services.redis(find_redis_server(), config), checks.redis_server)],
+            [
+                Wanted(services.gateway(), checks.gateway),
+                *(Wanted(spec, checks.worker) for spec in services.workers()),
+            ],
         ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,11 @@ class ProcessIdentity:
     def is_alive(self) -> bool:
         """Whether this very process still runs (a zombie does not)."""
         return identify(self.pid) == self
+
+    def began(self) -> float:
+        """When it began, in seconds since the epoch."""
+        uptime = float(Path("/proc/uptime").read_text().split()[0])
+        return time.time() - uptime + self.start_time / os.sysconf("SC_CLK_TCK")
 
     def signal(self, number: int) -> None:
         """Sends the signal unless the process has ended."""

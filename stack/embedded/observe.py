@@ -34,7 +34,7 @@ def observe(state: StateDirectory, root: Path) -> StackStatus:
         functions = _functions(address, credentials, checks)
     elif state.exists():
         services = [
-            make_line(spec.name, "running", process.pid, 0, 0, UNSUPERVISED)
+            make_line(spec.name, "running", process.pid, process.began(), 0, UNSUPERVISED)
             for spec, process in Records(state.run / "services").running()
         ]
     return StackStatus(f"http://{address}", str(state.root), pid, services, functions)

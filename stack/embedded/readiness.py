@@ -41,6 +41,8 @@ class ReadinessChecks:
             health = requests.get(f"{self._gateway}/healthz", timeout=_PATIENCE)
             auth = (self._credentials.user, self._credentials.password)
             info = requests.get(f"{self._gateway}/system/info", auth=auth, timeout=_PATIENCE)
+        except requests.ConnectionError:
+            return f"nothing answers at {self._gateway}"
         except requests.RequestException as exc:
             return str(exc)
         wrong = [f"{reply.url} answers {reply.status_code}" for reply in (health, info) if reply.status_code != 200]

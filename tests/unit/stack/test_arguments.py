@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import re
 from pathlib import Path
 
 import pytest
 
-from stack.arguments import parse
+from stack.arguments import COMMANDS, parse
 from stack.status import FunctionLine, ServiceLine, StackStatus, render
+from tests.support.processes import REPOSITORY
 
 ROOT = Path("/somewhere")
 
@@ -66,3 +70,22 @@ def test_status_shows_services_and_functions() -> None:
 
 def test_status_says_when_nothing_runs() -> None:
     assert render(StackStatus("u", "/state", None, [], [])) == "nothing is running in /state"
+
+
+def test_the_reference_describes_every_command_and_option() -> None:
+    text = (REPOSITORY / "docs" / "reference" / "cli.md").read_text()
+    for command in COMMANDS:
+        assert f"## {command}\n" in text
+    for option in every_option():
+        assert f"`{option}" in text, f"{option} is not in docs/reference/cli.md"
+
+
+def every_option() -> set[str]:
+    """The options in the help of every command."""
+    found: set[str] = set()
+    for words in (["--help"], *([command, "--help"] for command in COMMANDS)):
+        with contextlib.redirect_stdout(io.StringIO()) as output, pytest.raises(SystemExit):
+            parse(words, ROOT)
+        lines = [line.strip() for line in output.getvalue().splitlines()]
+        found |= {word for line in lines if line.startswith("-") for word in re.findall(r"--?[a-z][-a-z]*", line[:24])}
+    return found
