@@ -96,7 +96,13 @@ class Replicas:
         self._add(Replica(launched.record, launched.pidfd, launched.log_offset))
 
     def move(self, replica: Replica, phase: Phase) -> None:
-        """Enters `phase`, and sends the signal that belongs to it. Written down first."""
+        """Sends the signal that belongs to `phase`, and enters it."""
+        # Signalled before it is written down: killed in between, the next owner signals again. The other way round it
+        # would wait for a replica that was never told.
+        if phase is Phase.STOPPING:
+            processes.send_signal(replica.pidfd, signal.SIGTERM)
+        elif phase is Phase.KILLED:
+            processes.send_signal(replica.pidfd, signal.SIGKILL)
         replica.record = replace(replica.record, phase=phase)
         replica.since = time.monotonic()
         try:
@@ -105,10 +111,6 @@ class Replicas:
             logger.warning("cannot write down a replica's phase: %s", exc, extra={"event": "record_not_saved"})
         if phase not in _PROBED:
             self._end_probe(replica)
-        if phase is Phase.STOPPING:
-            processes.send_signal(replica.pidfd, signal.SIGTERM)
-        elif phase is Phase.KILLED:
-            processes.send_signal(replica.pidfd, signal.SIGKILL)
 
     def probe(self, now: float) -> float | None:
         """Begins the health checks that are due and ends those that take too long; returns when to be called again."""

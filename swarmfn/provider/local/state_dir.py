@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from pathlib import Path
 
 from swarmfn.wire.errors import EngineUnavailable
+
+_LOCK_PATIENCE = 1.0
+_LOCK_POLL = 0.02
 
 
 class StateDir:
@@ -39,24 +43,37 @@ class StateDir:
 
 
 class Lock:
-    """The right to run the functions of one state directory; it ends with `release` or with the process."""
+    """The right to run the functions of one state directory; it ends with `release` or with the process.
+
+    A child that a killed owner was just about to start holds the lock until it has become the other program. So
+    whoever gets the lock finds every process of earlier owners by its environment; and it is worth waiting a moment.
+    Raises EngineUnavailable if another process keeps it.
+    """
 
     def __init__(self, state: StateDir) -> None:
         self._descriptor = os.open(state.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as exc:
-            holder = os.read(self._descriptor, 20).decode(errors="replace").strip() or "another process"
-            os.close(self._descriptor)
-            raise EngineUnavailable(
-                f"the functions in {state.root} are looked after by process {holder}.",
-                "Stop it first, or use another state directory.",
-            ) from exc
+        deadline = time.monotonic() + _LOCK_PATIENCE
+        while not self._is_taken():
+            if time.monotonic() >= deadline:
+                holder = os.read(self._descriptor, 20).decode(errors="replace").strip() or "another process"
+                os.close(self._descriptor)
+                raise EngineUnavailable(
+                    f"the functions in {state.root} are looked after by process {holder}.",
+                    "Stop it first, or use another state directory.",
+                )
+            time.sleep(_LOCK_POLL)
         os.ftruncate(self._descriptor, 0)
         os.write(self._descriptor, str(os.getpid()).encode())
 
     def release(self) -> None:
         os.close(self._descriptor)
+
+    def _is_taken(self) -> bool:
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
 
 def write_atomically(path: Path, content: bytes, durable: bool) -> None:

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from swarmfn.provider.local import processes
+from swarmfn.provider.local.decisions import Phase
 from swarmfn.provider.local.records import Record, RecordStore
 from swarmfn.provider.local.state_dir import Lock, StateDir
 
@@ -42,7 +43,9 @@ def _stop(records: list[Record], timeout: float) -> None:
     for record in records:
         if (pidfd := processes.open_process(record.process)) is not None:
             deadlines[pidfd] = started + min(timeout, record.drain)
-            processes.send_signal(pidfd, signal.SIGTERM)
+            # A watchdog that is told a second time drops what it is running.
+            if record.phase is not Phase.STOPPING:
+                processes.send_signal(pidfd, signal.SIGTERM)
     poll = select.poll()
     for pidfd in deadlines:
         poll.register(pidfd, select.POLLIN)

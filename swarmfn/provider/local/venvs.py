@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 from swarmfn.provider.local import contents
@@ -33,6 +34,7 @@ REQUIREMENTS = "requirements.txt"
 # Written last: where it is missing, the folder is what an interrupted build left. (Building elsewhere and renaming
 # would break the scripts in bin/, which name their interpreter by its full path.)
 _COMPLETE = ".complete"
+_PIP_WITH_PYTHON_OPTION = (22, 3)
 _BUILDS_AT_ONCE = 2
 _STEP_LIMIT = 900.0
 _UNUSED_LIMIT = 7 * 86400.0
@@ -150,11 +152,7 @@ class Venvs:
         venv = self.folder(key)
         shutil.rmtree(venv, ignore_errors=True)
         log.write_bytes(b"")
-        steps = [[machine_python(), "-m", "venv", *([] if text else ["--without-pip"]), str(venv)]]
-        if text:
-            pip = [str(venv / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "--no-input"]
-            steps.append([*pip, "install", "--progress-bar", "off", "-r", REQUIREMENTS])
-        for step in steps:
+        for step in _steps(venv, bool(text)):
             if problem := self._run(step, folder, mark, log):
                 return problem
         (venv / _COMPLETE).touch()
@@ -204,6 +202,28 @@ class Venvs:
             wait,
             extra={"event": "requirements_failed"},
         )
+
+
+def _steps(venv: Path, needs_packages: bool) -> list[list[str]]:
+    """The commands that make the environment."""
+    options = ["--disable-pip-version-check", "--no-input"]
+    install = ["install", "--progress-bar", "off", "-r", REQUIREMENTS]
+    python = str(venv / "bin" / "python")
+    bare = [machine_python(), "-m", "venv", "--without-pip", str(venv)]
+    if not needs_packages:
+        return [bare]
+    if _can_install_elsewhere():
+        return [bare, [sys.executable, "-m", "pip", "--python", python, *options, *install]]
+    return [[machine_python(), "-m", "venv", str(venv)], [python, "-m", "pip", *options, *install]]
+
+
+def _can_install_elsewhere() -> bool:
+    """Whether this process's own pip can fill other environments, which saves installing pip in each."""
+    try:
+        major, minor = metadata.version("pip").split(".")[:2]
+        return (int(major), int(minor)) >= _PIP_WITH_PYTHON_OPTION
+    except (metadata.PackageNotFoundError, ValueError):
+        return False
 
 
 def _requirements(folder: Path) -> str:

@@ -1,0 +1,92 @@
+"""Functions that do not start, fall ill, or leave processes behind."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from swarmfn.provider.local import LocalProvider
+from tests.contract.provider.calls import InBackground, call, call_function, wait_for_replicas
+from tests.contract.provider.local_engine import TIMING, LocalEngine
+from tests.support.processes import is_running
+from tests.support.waiting import wait_until
+
+
+@pytest.fixture
+def impatient(tmp_path: Path) -> Iterator[LocalEngine]:
+    engine = LocalEngine(tmp_path, replace(TIMING, start_limit=0.5, probe_timeout=0.3, health_interval=0.1))
+    yield engine
+    engine.destroy()
+
+
+def test_a_function_that_crashes_at_start_names_status_and_last_line(
+    engine: LocalEngine, provider: LocalProvider
+) -> None:
+    provider.deploy(engine.handler("broken", "import no_such_module\n"))
+    wait_until(lambda: provider.table()["broken"].problem.startswith("exited with status "))
+    assert "No module named 'no_such_module'" in provider.table()["broken"].problem
+
+
+def test_a_function_that_crashes_at_start_is_tried_again_until_it_works(
+    engine: LocalEngine, provider: LocalProvider
+) -> None:
+    function = engine.handler("later", "open('ready').read()\ndef handle(req):\n    return 'at last'\n")
+    provider.deploy(function)
+    wait_until(lambda: "ready" in provider.table()["later"].problem)
+    (Path(function.image.removeprefix("dir:")) / "ready").write_text("")
+    assert call_function(provider, "later").body == "at last"
+    assert provider.table()["later"].problem == ""
+
+
+def test_a_function_that_never_gets_healthy_is_killed_and_says_so(impatient: LocalEngine) -> None:
+    provider = impatient.provider
+    provider.deploy(impatient.handler("slow", "import time\nprint('thinking', flush=True)\ntime.sleep(600)\n"))
+    wait_until(lambda: "not healthy 0.5 s after its start" in provider.table()["slow"].problem)
+
+
+def test_a_replica_that_stops_answering_is_replaced(impatient: LocalEngine) -> None:
+    provider = impatient.provider
+    # As long as a start may take here, a loaded machine must not fail it: this test is about what comes after.
+    provider.deploy(impatient.identifying("who"))
+    pid = impatient.replica_pid("who")
+    (address,) = provider.table()["who"].addresses
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        wait_until(lambda: address not in provider.table()["who"].addresses)
+        wait_until(lambda: impatient.replica_pid("who") != pid)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+
+def test_commands_of_a_killed_replica_are_ended_too(engine: LocalEngine, provider: LocalProvider) -> None:
+    function = engine.script("who", "cat > /dev/null; echo $$ > pid; exec sleep 600")
+    provider.deploy(function)
+    (address,) = wait_for_replicas(provider, "who", 1)
+
+    def interrupted():  # type: ignore[no-untyped-def]
+        try:
+            return call(address)
+        except OSError as exc:
+            return exc
+
+    caller = InBackground(interrupted)
+    pid_file = Path(function.image.removeprefix("dir:")) / "pid"
+    command = int(wait_until(lambda: pid_file.exists() and pid_file.read_text().strip()))
+    watchdog = int(Path(f"/proc/{command}/stat").read_text().rpartition(")")[2].split()[1])
+    os.kill(watchdog, signal.SIGKILL)
+    caller.result()
+    wait_until(lambda: not is_running(command))
+
+
+def test_a_crash_loop_of_one_function_leaves_others_alone(engine: LocalEngine, provider: LocalProvider) -> None:
+    provider.deploy(engine.crashing("broken"))
+    provider.deploy(engine.echo("echo"))
+    wait_until(lambda: provider.table()["broken"].problem)
+    assert call_function(provider, "echo", "fine").body == "fine"
