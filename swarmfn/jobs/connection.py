@@ -8,7 +8,7 @@ import redis
 import redis.asyncio
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.retry import Retry
 
 from swarmfn.jobs.scripts import Script
@@ -29,10 +29,25 @@ def split_address(address: str) -> tuple[str, int]:
 def connect(address: str, password: str | None) -> redis.asyncio.Redis:
     """A client for an event loop. It opens connections as needed and never sends a command twice on its own."""
     host, port = split_address(address)
+    return _asynchronous(host=host, port=port, password=password)
+
+
+def connect_like(client: redis.Redis) -> redis.asyncio.Redis:
+    """A client for an event loop, of the same server and database as a blocking one that somebody else made."""
+    known = client.get_connection_kwargs()
+    if "path" in known:
+        place = {"unix_socket_path": known["path"]}
+    else:
+        place = {"host": known.get("host", "localhost"), "port": known.get("port", 6379)}
+    if issubclass(client.connection_pool.connection_class, redis.SSLConnection):
+        place |= {"ssl": True, **{key: value for key, value in known.items() if key.startswith("ssl_")}}
+    login = {key: known.get(key) for key in ("username", "password")}
+    return _asynchronous(**place, **login, db=known.get("db", 0))
+
+
+def _asynchronous(**place: Any) -> redis.asyncio.Redis:
     return redis.asyncio.Redis(
-        host=host,
-        port=port,
-        password=password,
+        **place,
         socket_connect_timeout=2.0,
         socket_timeout=5.0,
         socket_keepalive=True,
@@ -79,5 +94,13 @@ def call_blocking(client: redis.Redis, script: Script, *arguments: Any) -> Any:
 
 def unavailable(exc: BaseException) -> QueueUnavailable:
     """What a client of the gateway is told when Redis failed with `exc`."""
-    reason = "refused to store it" if "OOM" in str(exc) else "does not answer"
+    return refused(str(exc)) if isinstance(exc, ResponseError) else _unavailable("does not answer")
+
+
+def refused(answer: str) -> QueueUnavailable:
+    """The same, for an error that Redis answered with."""
+    return _unavailable("has no memory left to store it" if "OOM" in answer else "refused to store it")
+
+
+def _unavailable(reason: str) -> QueueUnavailable:
     return QueueUnavailable(f"the queue (Redis) {reason}; nothing was accepted.", "Try again shortly.", retry_after=1.0)

@@ -26,11 +26,24 @@ INLINE_LIMIT = 64 * 1024
 """Bodies up to this many bytes are fields of the job's hash; larger ones are keys of their own, so that whoever reads
 a job's hash does not fetch them too."""
 
+QUEUES_KEY = "swarmfn:queues"
+"""Set of the names of queues that hold calls of ours. RQ's own set may name queues that are other people's."""
+
+BODIES_KEY = "swarmfn:bodies"
+"""Set of the ids of jobs with a large request body: how a body is found whose job was deleted."""
+
 WAKE_CHANNEL = "swarmfn:wake"
-"""Every submit publishes the queue's name here."""
+"""The name of a queue is published here when its first job arrives."""
 
 TOTALS_KEY = "swarmfn:totals"
-"""Hash of counters `EVENT:FUNCTION`: accepted, succeeded, failed, redriven."""
+"""Hash of counters `EVENT:FUNCTION`: accepted, redriven, succeeded, failed, cancelled; of callbacks: delivered,
+undelivered; and `foreign:QUEUE`, `unreadable:QUEUE`."""
+
+STOCK_MARGIN = 30
+"""Seconds a stock `rq worker` grants beyond exec_timeout, for connecting and reading the answer."""
+
+UPLOAD_TTL = 600
+"""Seconds after which a large body goes away that no job came to own."""
 
 
 def job_key(call_id: str) -> str:
@@ -49,6 +62,11 @@ def request_body_key(call_id: str) -> str:
 def response_body_key(call_id: str) -> str:
     """A response body above INLINE_LIMIT."""
     return f"swarmfn:response:{call_id}"
+
+
+def upload_key(job_id: str, nonce: str | int) -> str:
+    """Where a large body waits for the script that gives it to its job; `nonce` tells it from any other upload."""
+    return f"swarmfn:upload:{job_id}:{nonce}"
 
 
 def is_our_data(data: bytes) -> bool:

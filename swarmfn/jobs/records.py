@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from swarmfn.wire.invocations import StoredResponse
+from swarmfn.wire.invocations import Attempt, StoredResponse
 
 FIELDS = (
     "status",
@@ -26,6 +26,9 @@ FIELDS = (
     "large_answer",
 )
 """The fields of a job's hash that say how it fares; bodies are not among them."""
+
+_UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, OSError, RecursionError)
+"""What damaged fields raise; a record says what can still be read."""
 
 _LIVE_STATES = {
     "queued": "queued",
@@ -72,7 +75,9 @@ def record_of(call_id: str, values: list[bytes | None]) -> Record | None:
     try:
         call = json.loads(fields["call"])
         function, callback_url = call["fn"], call.get("cb", "")
-    except (ValueError, KeyError, TypeError):
+    except _UNREADABLE:
+        return None
+    if not isinstance(function, str) or not isinstance(callback_url, str):
         return None
     return Record(
         call_id=call_id,
@@ -83,12 +88,12 @@ def record_of(call_id: str, values: list[bytes | None]) -> Record | None:
         started_at=fields["started_at"],
         ended_at=fields["ended_at"],
         attempts=tuple(_attempts(fields["attempts"])),
-        platform_failures=int(fields["failures"] or 0),
-        interruptions=int(fields["interruptions"] or 0),
+        platform_failures=_count(fields["failures"]),
+        interruptions=_count(fields["interruptions"]),
         callback_url=callback_url,
         callback_state=fields["callback"],
         delivery_id=fields["delivery"],
-        response=StoredResponse.from_json(fields["response"].encode()) if fields["response"] else None,
+        response=_response(fields["response"]),
         has_large_answer=bool(fields["large_answer"]),
     )
 
@@ -97,8 +102,24 @@ def _state(fields: dict[str, str]) -> str:
     return _LIVE_STATES.get(fields["status"], fields["status"])
 
 
+def _count(text: str) -> int:
+    return int(text) if text.isdecimal() and len(text) < 16 else 0
+
+
+def _response(text: str) -> StoredResponse | None:
+    try:
+        return StoredResponse.from_json(text.encode()) if text else None
+    except _UNREADABLE:
+        return None
+
+
 def _attempts(text: str) -> list[dict[str, Any]]:
-    attempts = json.loads(text) if text else []
-    for attempt in attempts:
-        attempt["at"] = datetime.fromtimestamp(attempt["at"], UTC).isoformat().replace("+00:00", "Z")
-    return attempts
+    try:
+        attempts = [Attempt.from_json(document) for document in json.loads(text)] if text else []
+        return [{**attempt.to_json(), "at": _moment(attempt.at)} for attempt in attempts]
+    except _UNREADABLE:
+        return []
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")

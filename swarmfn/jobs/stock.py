@@ -1,7 +1,7 @@
 """What a stock `rq worker` runs for one of our jobs: slow and simple, with `requests`, and the same result.
 
-Platform failures are not retried here: RQ records the job as failed, and it can be queued again. Replica addresses
-come from the table that the gateway publishes.
+Failures of the platform are not retried here: RQ records the job as failed, and it can be queued again. Replica
+addresses come from the table that the gateway publishes.
 """
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ import requests
 from requests.structures import CaseInsensitiveDict
 from rq import get_current_job
 
-from swarmfn.jobs import layout
-from swarmfn.jobs.claims import read_work
-from swarmfn.jobs.outgoing import delivery_headers, function_headers, request_target
-from swarmfn.wire.call_ids import new_delivery_id
+from swarmfn.jobs import layout, stock_records
+from swarmfn.jobs.claimed import read_work
+from swarmfn.jobs.outgoing import function_headers, request_target
 from swarmfn.wire.headers import Headers
 from swarmfn.wire.invocations import Delivery, Foreign, Invocation, StoredResponse
 from swarmfn.wire.replicas import REPLICAS_KEY, decode_table
@@ -37,95 +36,61 @@ def run() -> str:
     if job is None:
         raise RuntimeError("this runs only inside an rq worker")
     client: redis.Redis = job.connection
-    data, call, body, large = _fields(client, job.id)
-    if large:
-        body = client.get(layout.request_body_key(job.id)) or b""  # type: ignore[assignment]
+    data, call, body, large, state = _fields(client, job.id)
     work = read_work(job.id, job.origin, data, call)
     if isinstance(work, Foreign):
         raise InvocationFailed(work.problem)
-    if isinstance(work, Delivery):
-        return _deliver(work, body)
-    return _invoke(client, work, body)
+    if state:
+        stock_records.begin_anew(client, work)
+    if large:
+        stored: Any = client.get(layout.request_body_key(job.id))
+        if stored is None:
+            raise InvocationFailed("its body is no longer stored")
+        body = stored
+    return _deliver(client, work, body) if isinstance(work, Delivery) else _invoke(client, work, body)
 
 
 def _fields(client: redis.Redis, job_id: str) -> list[bytes]:
-    values: Any = client.hmget(layout.job_key(job_id), ["data", "call", "body", "large"])
+    values: Any = client.hmget(layout.job_key(job_id), ["data", "call", "body", "large", "state"])
     return [value or b"" for value in values]
 
 
 def _invoke(client: redis.Redis, invocation: Invocation, body: bytes) -> str:
     started = time.time()
-    response = _call(client, invocation, body, started)
-    answer = response.content
-    stored = StoredResponse(response.status_code, _pairs(response), len(answer))
-    _keep(client, invocation, stored, answer, time.time() - started)
-    note = f"{invocation.function} answered {response.status_code}"
-    if response.status_code >= 400:
+    try:
+        response, answer = _call(client, invocation, body, started)
+    except InvocationFailed:
+        stock_records.keep(client, invocation, None, b"", time.time() - started)
+        raise
+    stock_records.keep(client, invocation, response, answer, time.time() - started)
+    note = f"{invocation.function} answered {response.status}"
+    if response.status >= 400:
         raise InvocationFailed(note)
     return note
 
 
-def _call(client: redis.Redis, invocation: Invocation, body: bytes, started: float) -> requests.Response:
+def _call(client: redis.Redis, invocation: Invocation, body: bytes, started: float) -> tuple[StoredResponse, bytes]:
     document: Any = client.get(REPLICAS_KEY)
     route = decode_table(document or b"{}").get(invocation.function)
     if route is None or not route.addresses:
         raise InvocationFailed(f"{invocation.function} has no replica")
-    deadline = started + invocation.exec_timeout
     try:
-        return requests.request(
+        response = requests.request(
             invocation.method,
             f"http://{random.choice(route.addresses)}{request_target(invocation)}",  # noqa: S311, spreads load only
             data=body,
-            headers=dict(_merged(function_headers(invocation, 1, deadline))),
+            headers=dict(_merged(function_headers(invocation, 1, started + invocation.exec_timeout))),
             timeout=(5, invocation.exec_timeout),
             allow_redirects=False,
         )
+    except requests.ReadTimeout:
+        return StoredResponse(504, [], 0), b""
     except requests.RequestException as exc:
         raise InvocationFailed(f"{invocation.function} could not be reached ({type(exc).__name__})") from None
+    return StoredResponse(response.status_code, _pairs(response), len(response.content)), response.content
 
 
-def _keep(client: redis.Redis, invocation: Invocation, stored: StoredResponse, answer: bytes, seconds: float) -> None:
-    fields: dict[str, Any] = {"response": stored.to_json()}
-    pipeline: Any = client.pipeline(transaction=True)
-    if len(answer) > layout.INLINE_LIMIT:
-        fields["large_answer"] = len(answer)
-        pipeline.set(layout.response_body_key(invocation.call_id), answer, ex=3600)
-    else:
-        fields["answer"] = answer
-    if invocation.callback_url:
-        delivery = Delivery(
-            new_delivery_id(),
-            invocation.call_id,
-            invocation.function,
-            invocation.callback_url,
-            delivery_headers(invocation, stored, seconds),
-        )
-        fields["delivery"], fields["callback"] = delivery.delivery_id, "queued"
-        _queue_delivery(pipeline, delivery, answer)
-    pipeline.hset(layout.job_key(invocation.call_id), mapping=fields)
-    pipeline.execute()
-
-
-def _queue_delivery(pipeline: Any, delivery: Delivery, body: bytes) -> None:
-    now = layout.rq_time()
-    fields = {
-        "data": layout.JOB_DATA,
-        "created_at": now,
-        "enqueued_at": now,
-        "origin": layout.CALLBACK_QUEUE,
-        "description": f"callback of {delivery.call_id}",
-        "status": "queued",
-        "timeout": int(DELIVERY_TIMEOUT) + 30,
-        "call": delivery.to_json(),
-        "body": body,
-    }
-    pipeline.hset(layout.job_key(delivery.delivery_id), mapping=fields)
-    pipeline.rpush(layout.queue_key(layout.CALLBACK_QUEUE), delivery.delivery_id)
-    pipeline.sadd("rq:queues", layout.queue_key(layout.CALLBACK_QUEUE))
-    pipeline.publish(layout.WAKE_CHANNEL, layout.CALLBACK_QUEUE)
-
-
-def _deliver(delivery: Delivery, body: bytes) -> str:
+def _deliver(client: redis.Redis, delivery: Delivery, body: bytes) -> str:
     try:
         response = requests.post(
             delivery.url,
@@ -135,10 +100,13 @@ def _deliver(delivery: Delivery, body: bytes) -> str:
             allow_redirects=False,
         )
     except requests.RequestException as exc:
+        stock_records.note_delivery(client, delivery, "failed, the receiver could not be reached")
         raise InvocationFailed(f"the receiver could not be reached ({type(exc).__name__})") from None
     note = f"the receiver answered {response.status_code}"
     if response.status_code >= 300:
+        stock_records.note_delivery(client, delivery, f"failed, {note}")
         raise InvocationFailed(note)
+    stock_records.note_delivery(client, delivery, f"delivered, {note}")
     return note
 
 

@@ -10,15 +10,9 @@ import redis.asyncio
 
 from swarmfn.jobs import layout, records
 from swarmfn.jobs.batches import Batcher
-from swarmfn.jobs.connection import Unreachable, call, command, unavailable
+from swarmfn.jobs.connection import Unreachable, call, command, refused, unavailable
 from swarmfn.jobs.scripts import SUBMIT
 from swarmfn.wire.invocations import Invocation
-
-STOCK_MARGIN = 30
-"""Seconds a stock `rq worker` grants beyond exec_timeout, for connecting and reading the answer."""
-
-_ABANDONED_BODY_TTL = 600
-"""Seconds after which a large body goes away whose call was never stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,30 +25,40 @@ class _Submission:
     def is_large(self) -> bool:
         return len(self.body) > layout.INLINE_LIMIT
 
+    @property
+    def inline_size(self) -> int:
+        return len(self.call) + (0 if self.is_large else len(self.body))
+
+    @property
+    def upload_key(self) -> str:
+        return layout.upload_key(self.invocation.call_id, self.invocation.start_time)
+
 
 class Submissions:
     """Stores invocations in Redis, all those of one turn of the loop in one round trip."""
 
     def __init__(self, client: redis.asyncio.Redis) -> None:
         self._client = client
-        self._batches: Batcher[_Submission, bool] = Batcher(self._store, lambda item: len(item.call) + len(item.body))
+        self._batches: Batcher[_Submission, bool | str] = Batcher(self._store, lambda item: item.inline_size)
 
     async def submit(self, invocation: Invocation, body: bytes) -> bool:
         """Stores one call. False: its id is taken and nothing was stored.
 
         Returns only after Redis has acknowledged it. Raises QueueUnavailable when Redis did not; the call may
-        nevertheless be stored, if only the reply was lost.
+        nevertheless be stored, if only the reply was lost, and then submitting the very same call again says True.
         """
         item = _Submission(invocation, invocation.to_json(), body)
         try:
             if item.is_large:
-                # Over a connection of its own, so that a large body does not hold up everyone's batch.
-                key = layout.request_body_key(invocation.call_id)
-                if not await self._client.set(key, body, nx=True, ex=_ABANDONED_BODY_TTL):
-                    return False
-            return await self._batches.add(item)
+                # Over a connection of its own, so that a large body does not hold up everyone's batch, and under a name
+                # of its own until the id is known to be free.
+                await self._client.set(item.upload_key, body, ex=layout.UPLOAD_TTL)
+            reply = await self._batches.add(item)
         except Unreachable as exc:
             raise unavailable(exc) from exc
+        if isinstance(reply, str):
+            raise refused(reply)
+        return reply
 
     async def record(self, call_id: str) -> records.Record | None:
         """What is known of a call, or None. Raises QueueUnavailable."""
@@ -86,18 +90,19 @@ class Submissions:
             raise unavailable(exc) from exc
         return None if place is None else int(place)
 
-    async def _store(self, items: Sequence[_Submission]) -> list[bool]:
+    async def _store(self, items: Sequence[_Submission]) -> list[bool | str]:
         arguments: list[bytes | str | int] = [layout.JOB_DATA, layout.rq_time()]
         for item in items:
             invocation = item.invocation
-            large = str(len(item.body)) if item.is_large else ""
             arguments += (
                 invocation.call_id,
                 invocation.queue,
                 invocation.function,
                 item.call,
                 b"" if item.is_large else item.body,
-                large,
-                math.ceil(invocation.exec_timeout) + STOCK_MARGIN,
+                len(item.body),
+                item.upload_key if item.is_large else b"",
+                math.ceil(invocation.exec_timeout) + layout.STOCK_MARGIN,
             )
-        return [reply == 1 for reply in await call(self._client, SUBMIT, *arguments)]
+        replies = await call(self._client, SUBMIT, *arguments)
+        return [reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply == 1 for reply in replies]

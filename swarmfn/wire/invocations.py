@@ -140,6 +140,17 @@ class Attempt:
             document["problem"] = self.problem
         return document
 
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> Attempt:
+        """Raises KeyError, TypeError or ValueError. Unknown fields are ignored, so that a newer worker can add some."""
+        return cls(
+            at=float(document["at"]),
+            seconds=float(document["seconds"]),
+            status=int(document["status"]),
+            worker=_text(document["worker"]),
+            problem=_text(document.get("problem", "")),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Foreign:

@@ -1,0 +1,43 @@
+"""Storing calls."""
+
+from __future__ import annotations
+
+from swarmfn.jobs.scripts.script import EACH, QUEUEING, TALLY, Script
+
+SUBMIT = Script(
+    EACH
+    + TALLY
+    + QUEUEING
+    + """
+-- Shared: data, now. Items (8): id, queue, function, call, body, size of a large body, key it was uploaded to, timeout.
+local function submit(i)
+  local id, queue, fn, call, upload = ARGV[i], ARGV[i+1], ARGV[i+2], ARGV[i+3], ARGV[i+6]
+  local key = 'rq:job:' .. id
+  if redis.call('EXISTS', key) == 1 then
+    if upload ~= '' then redis.call('DEL', upload) end
+    -- The very same call, sent again because its first reply was lost, is stored already; any other is refused.
+    return redis.pcall('HGET', key, 'call') == call and 1 or 0
+  end
+  if upload ~= '' then
+    redis.call('RENAME', upload, 'swarmfn:body:' .. id)
+    redis.call('PERSIST', 'swarmfn:body:' .. id)
+    redis.call('SADD', 'swarmfn:bodies', id)
+  end
+  redis.call('HSET', key, 'data', ARGV[1], 'created_at', ARGV[2], 'enqueued_at', ARGV[2], 'origin', queue,
+    'description', 'invoke ' .. fn, 'status', 'queued', 'timeout', ARGV[i+7], 'call', call)
+  if upload ~= '' then
+    redis.call('HSET', key, 'large', ARGV[i+5])
+  elseif ARGV[i+4] ~= '' then
+    redis.call('HSET', key, 'body', ARGV[i+4])
+  end
+  enqueue(queue, id)
+  count('accepted:' .. fn)
+  return 1
+end
+each(3, 8, submit)
+write_tally()
+wake()
+return replies
+"""
+)
+"""→ for each item 1 when it is stored, 0 when its id is taken, text when it could not be stored."""

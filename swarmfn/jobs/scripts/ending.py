@@ -1,0 +1,132 @@
+"""How claims end: for good, or until later."""
+
+from __future__ import annotations
+
+from swarmfn.jobs.scripts.script import EACH, EVEN_WHEN_FULL, NOW, QUEUEING, RELEASE, TALLY, Script
+
+_NOTE_TO_PARENT = """
+local function tell_parent(parent, delivery, note)
+  -- The call may have run again since, and have another callback.
+  if parent ~= '' and redis.call('HGET', 'rq:job:' .. parent, 'delivery') == delivery then
+    redis.call('HSET', 'rq:job:' .. parent, 'callback', note)
+  end
+end
+"""
+
+FINISH = Script(
+    EVEN_WHEN_FULL
+    + NOW
+    + EACH
+    + TALLY
+    + QUEUEING
+    + RELEASE
+    + _NOTE_TO_PARENT
+    + """
+-- Shared: worker, now, data, seconds a record outlives its registry entry. Items (21): id, execution, queue, counter,
+-- state, ttl, response, answer, size of a large answer, result type, return value, exc string, attempts, started at; a
+-- delivery to queue: id, call, body, size of a large body, timeout; the call whose callback this was, and what to note
+-- there. `counter` is a field of swarmfn:totals (succeeded:echo). Large bodies wait at swarmfn:upload:ID:EXECUTION.
+local function upload(id, execution) return 'swarmfn:upload:' .. id .. ':' .. execution end
+
+local function queue_delivery(i, id, key)
+  local delivery = ARGV[i+14]
+  local delivery_key = 'rq:job:' .. delivery
+  redis.call('HSET', key, 'delivery', delivery, 'callback', 'queued')
+  redis.call('HSET', delivery_key, 'data', ARGV[3], 'created_at', ARGV[2], 'enqueued_at', ARGV[2], 'origin',
+    'callbacks', 'description', 'callback of ' .. id, 'status', 'queued', 'timeout', ARGV[i+18], 'call', ARGV[i+15])
+  if ARGV[i+17] ~= '' then
+    local body = 'swarmfn:body:' .. delivery
+    redis.call('RENAME', upload(delivery, ARGV[i+1]), body)
+    redis.call('PERSIST', body)
+    redis.call('HSET', delivery_key, 'large', ARGV[i+17])
+    redis.call('SADD', 'swarmfn:bodies', delivery)
+  elseif ARGV[i+16] ~= '' then
+    redis.call('HSET', delivery_key, 'body', ARGV[i+16])
+  end
+  enqueue('callbacks', delivery)
+end
+
+local function keep_answer(i, id, key, ttl)
+  if ARGV[i+8] ~= '' then
+    redis.call('RENAME', upload(id, ARGV[i+1]), 'swarmfn:response:' .. id)
+    redis.call('EXPIRE', 'swarmfn:response:' .. id, ttl + ARGV[4])
+    redis.call('HSET', key, 'large_answer', ARGV[i+8])
+  elseif ARGV[i+7] ~= '' then
+    redis.call('HSET', key, 'answer', ARGV[i+7])
+  end
+end
+
+local function drop_body(id, key, ttl, succeeded)
+  local is_large = redis.call('HEXISTS', key, 'large') == 1
+  if succeeded then
+    redis.call('HDEL', key, 'execution', 'body', 'large')
+    if is_large then
+      redis.call('DEL', 'swarmfn:body:' .. id)
+      redis.call('SREM', 'swarmfn:bodies', id)
+    end
+  else
+    -- Kept, so that a failed invocation can be run again.
+    redis.call('HDEL', key, 'execution')
+    if is_large then redis.call('EXPIRE', 'swarmfn:body:' .. id, ttl + ARGV[4]) end
+  end
+end
+
+local function finish(i)
+  local id, execution, queue, state, ttl = ARGV[i], ARGV[i+1], ARGV[i+2], ARGV[i+4], tonumber(ARGV[i+5])
+  if not still_holds(id, execution, queue, ARGV[1]) then
+    if ARGV[i+8] ~= '' then redis.call('DEL', upload(id, execution)) end
+    if ARGV[i+17] ~= '' then redis.call('DEL', upload(ARGV[i+14], execution)) end
+    return 0
+  end
+  local key, results, succeeded = 'rq:job:' .. id, 'rq:results:' .. id, state == 'succeeded'
+  keep_answer(i, id, key, ttl)
+  redis.call('XADD', results, 'MAXLEN', 10, '*', 'type', ARGV[i+9], 'worker_name', ARGV[1],
+    succeeded and 'return_value' or 'exc_string', succeeded and ARGV[i+10] or ARGV[i+11],
+    'execution_id', execution, 'execution_started_at', ARGV[i+13], 'execution_ended_at', now)
+  redis.call('ZADD', (succeeded and 'rq:finished:' or 'rq:failed:') .. queue, now + ttl, id)
+  redis.call('HSET', key, 'status', succeeded and 'finished' or 'failed', 'state', state, 'ended_at', ARGV[2],
+    'response', ARGV[i+6], 'attempts', ARGV[i+12])
+  drop_body(id, key, ttl, succeeded)
+  redis.call('EXPIRE', results, ttl + ARGV[4])
+  redis.call('EXPIRE', key, ttl + ARGV[4])
+  release(id, execution, queue, ARGV[1])
+  count(ARGV[i+3])
+  if ARGV[i+14] ~= '' then queue_delivery(i, id, key) end
+  tell_parent(ARGV[i+19], id, ARGV[i+20])
+  return 1
+end
+each(5, 21, finish)
+write_tally()
+wake()
+return replies
+"""
+)
+"""→ for each item 1 when it is recorded, 0 when the job is no longer this execution's, text when it cannot be."""
+
+RETRY_LATER = Script(
+    EVEN_WHEN_FULL
+    + NOW
+    + EACH
+    + TALLY
+    + RELEASE
+    + _NOTE_TO_PARENT
+    + """
+-- Shared: worker. Items (8): id, execution, queue, delay seconds, failures, attempts, parent id, callback state.
+local function retry_later(i)
+  local id, execution, queue = ARGV[i], ARGV[i+1], ARGV[i+2]
+  if not still_holds(id, execution, queue, ARGV[1]) then return 0 end
+  local key, due = 'rq:job:' .. id, now + ARGV[i+3]
+  redis.call('ZADD', 'rq:scheduled:' .. queue, due, id)
+  redis.call('ZADD', 'swarmfn:due', due, id .. ':' .. queue)
+  redis.call('HSET', key, 'status', 'scheduled', 'failures', ARGV[i+4], 'attempts', ARGV[i+5])
+  redis.call('HDEL', key, 'execution')
+  release(id, execution, queue, ARGV[1])
+  tell_parent(ARGV[i+6], id, ARGV[i+7])
+  return 1
+end
+each(2, 8, retry_later)
+write_tally()
+return replies
+"""
+)
+"""→ for each item 1 when it is scheduled, 0 when the job is no longer this execution's, text when it cannot be."""

@@ -1,0 +1,123 @@
+"""How jobs come back to their queues, and how workers keep them from coming back."""
+
+from __future__ import annotations
+
+from swarmfn.jobs.scripts.script import EVEN_WHEN_FULL, NOW, QUEUEING, RELEASE, TALLY, Script
+
+PROMOTE = Script(
+    EVEN_WHEN_FULL
+    + NOW
+    + QUEUEING
+    + """
+-- Shared: now, limit.
+local members = redis.call('ZRANGEBYSCORE', 'swarmfn:due', '-inf', now, 'LIMIT', 0, ARGV[2])
+for _, member in ipairs(members) do
+  redis.call('ZREM', 'swarmfn:due', member)
+  local id, queue = string.match(member, '^([^:]*):(.*)$')
+  if id and redis.call('ZREM', 'rq:scheduled:' .. queue, id) == 1 then
+    local key = 'rq:job:' .. id
+    -- Deleted or cancelled through RQ, it is not made again.
+    if redis.pcall('HGET', key, 'status') == 'scheduled' then
+      redis.call('HSET', key, 'status', 'queued', 'enqueued_at', ARGV[1])
+      enqueue(queue, id)
+    end
+  end
+end
+wake()
+return {#members, tostring(now)}
+"""
+)
+"""Queues what has come due. → how many were looked at, and Redis's clock."""
+
+RENEW = Script(
+    EVEN_WHEN_FULL
+    + NOW
+    + """
+-- Shared: worker, lease seconds. Items: entry.
+local lost = {}
+for i = 3, #ARGV do
+  if redis.call('ZADD', 'swarmfn:leases', 'XX', 'CH', now + ARGV[2], ARGV[i]) == 0
+    and not redis.call('ZSCORE', 'swarmfn:leases', ARGV[i]) then
+    lost[#lost + 1] = ARGV[i]
+  end
+end
+redis.call('EXPIRE', 'swarmfn:claims:' .. ARGV[1], 86400)
+return lost
+"""
+)
+"""Prolongs the leases that are still there; one that was handed back is not made again. → the entries of those."""
+
+_PUT_BACK = """
+local function put_back(entry, current, has_died)
+  local id, execution, queue = string.match(entry, '^([^:]*):([^:]*):(.*)$')
+  if not id then return 0 end
+  local key = 'rq:job:' .. id
+  local worker = redis.call('HGET', key, 'worker_name') or ''
+  if not still_holds(id, execution, queue, worker) then return 0 end
+  release(id, execution, queue, worker)
+  redis.call('HDEL', key, 'execution')
+  redis.call('HSET', key, 'status', 'queued', 'enqueued_at', current)
+  enqueue(queue, id, true)
+  redis.pcall('HINCRBY', key, 'interruptions', 1)
+  -- A job that brings its worker down each time must come to an end.
+  if has_died then redis.pcall('HINCRBY', key, 'failures', 1) end
+  return 1
+end
+local function put_all_back(entries, current, has_died)
+  local returned = 0
+  for n = #entries, 1, -1 do
+    local fine, number = pcall(put_back, entries[n], current, has_died)
+    if fine then returned = returned + number end
+  end
+  return returned
+end
+"""
+
+HAND_BACK = Script(
+    EVEN_WHEN_FULL
+    + TALLY
+    + QUEUEING
+    + RELEASE
+    + _PUT_BACK
+    + """
+-- Shared: worker, now. Items: entries; none means everything the worker has claimed, because it has died.
+local claims = 'swarmfn:claims:' .. ARGV[1]
+local entries = {}
+for i = 3, #ARGV do entries[#entries + 1] = ARGV[i] end
+local has_died = #ARGV == 2
+if has_died then entries = redis.call('SMEMBERS', claims) end
+local returned = put_all_back(entries, ARGV[2], has_died)
+for _, entry in ipairs(entries) do
+  redis.call('SREM', claims, entry)
+  redis.call('ZREM', 'swarmfn:leases', entry)
+end
+write_tally()
+wake()
+return returned
+"""
+)
+"""Puts claims of one worker back at the head of their queues. → how many."""
+
+REAP = Script(
+    EVEN_WHEN_FULL
+    + NOW
+    + TALLY
+    + QUEUEING
+    + RELEASE
+    + _PUT_BACK
+    + """
+-- Shared: now, limit, the longest lease anybody can have asked for.
+-- A lease beyond that was made before Redis's clock was set back.
+local beyond = '(' .. (now + ARGV[3])
+for _, entry in ipairs(redis.call('ZRANGEBYSCORE', 'swarmfn:leases', beyond, '+inf', 'LIMIT', 0, ARGV[2])) do
+  redis.call('ZADD', 'swarmfn:leases', now + ARGV[3], entry)
+end
+local entries = redis.call('ZRANGEBYSCORE', 'swarmfn:leases', '-inf', now, 'LIMIT', 0, ARGV[2])
+local returned = put_all_back(entries, ARGV[1], true)
+for _, entry in ipairs(entries) do redis.call('ZREM', 'swarmfn:leases', entry) end
+write_tally()
+wake()
+return returned
+"""
+)
+"""Puts back what workers claimed and neither finished nor renewed in time. → how many."""

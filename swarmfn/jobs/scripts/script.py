@@ -1,0 +1,92 @@
+"""A script, and the Lua that several of them share."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Script:
+    """One Lua script, called by its SHA-1."""
+
+    text: str
+    sha: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sha", hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest())
+
+
+EVEN_WHEN_FULL = "#!lua flags=allow-oom\n"
+"""How scripts begin that must run in a Redis whose memory is full: they end calls, which is what frees memory, and
+keep leases, without which calls would run twice."""
+
+NOW = """
+local clock = redis.call('TIME')
+local now = clock[1] + clock[2] / 1e6
+"""
+
+EACH = """
+local replies = {}
+local function each(first, width, handle)
+  for i = first, #ARGV, width do
+    local fine, reply = pcall(handle, i)
+    if not fine and type(reply) == 'table' then reply = reply.err end
+    replies[#replies + 1] = reply
+  end
+end
+"""
+
+TALLY = """
+local tally = {}
+local function count(counter) tally[counter] = (tally[counter] or 0) + 1 end
+local function write_tally()
+  for counter, number in pairs(tally) do redis.pcall('HINCRBY', 'swarmfn:totals', counter, number) end
+end
+local function function_of(call)
+  local readable, document = pcall(cjson.decode, call or '')
+  if readable and type(document) == 'table' and type(document.fn) == 'string' and not document.to then
+    return document.fn
+  end
+end
+"""
+
+QUEUEING = """
+local known, woken = {}, {}
+local function enqueue(queue, id, front)
+  local length = redis.call(front and 'LPUSH' or 'RPUSH', 'rq:queue:' .. queue, id)
+  if not known[queue] then
+    known[queue] = true
+    redis.call('SADD', 'rq:queues', 'rq:queue:' .. queue)
+    redis.call('SADD', 'swarmfn:queues', queue)
+  end
+  -- Workers remember a queue until they have seen it empty, so only the first job of an empty one is news.
+  if length == 1 then woken[queue] = true end
+end
+local function wake()
+  for queue in pairs(woken) do redis.call('PUBLISH', 'swarmfn:wake', queue) end
+end
+"""
+
+RELEASE = """
+-- An entry in swarmfn:leases and swarmfn:claims:WORKER is id:execution:queue; RQ's registry has id:execution.
+local function release(id, execution, queue, worker)
+  local entry = id .. ':' .. execution
+  redis.call('ZREM', 'rq:wip:' .. queue, entry)
+  entry = entry .. ':' .. queue
+  redis.call('ZREM', 'swarmfn:leases', entry)
+  redis.call('SREM', 'swarmfn:claims:' .. worker, entry)
+end
+local function still_holds(id, execution, queue, worker)
+  local job = redis.call('HMGET', 'rq:job:' .. id, 'execution', 'status', 'call')
+  if job[1] == execution and job[2] ~= 'canceled' then return true end
+  -- Another worker has taken over, the job is gone, or it was cancelled through RQ: leave nothing of this claim.
+  release(id, execution, queue, worker)
+  if job[1] == execution then
+    redis.call('HDEL', 'rq:job:' .. id, 'execution')
+    local fn = function_of(job[3])
+    if fn then count('cancelled:' .. fn) end
+  end
+  return false
+end
+"""

@@ -1,0 +1,34 @@
+"""What RQ's own workers clean up now and then, for systems where only ours run."""
+
+from __future__ import annotations
+
+from swarmfn.jobs.scripts.script import EVEN_WHEN_FULL, NOW, Script
+
+TIDY = Script(
+    EVEN_WHEN_FULL
+    + NOW
+    + """
+-- Shared: how many large bodies to look at. Items: queue.
+local registries = {'rq:wip:', 'rq:finished:', 'rq:failed:', 'rq:scheduled:', 'rq:deferred:', 'rq:canceled:'}
+local function tidy(queue)
+  redis.call('ZREMRANGEBYSCORE', 'rq:finished:' .. queue, 0, now)
+  redis.call('ZREMRANGEBYSCORE', 'rq:failed:' .. queue, 0, now)
+  if redis.call('EXISTS', 'rq:queue:' .. queue) == 1 then return end
+  for _, registry in ipairs(registries) do
+    if redis.call('EXISTS', registry .. queue) == 1 then return end
+  end
+  redis.call('SREM', 'rq:queues', 'rq:queue:' .. queue)
+  redis.call('SREM', 'swarmfn:queues', queue)
+end
+for i = 2, #ARGV do pcall(tidy, ARGV[i]) end
+-- A job deleted through RQ leaves its large body behind. A sample each time finds all of them in the end.
+for _, id in ipairs(redis.call('SRANDMEMBER', 'swarmfn:bodies', ARGV[1])) do
+  if redis.call('EXISTS', 'rq:job:' .. id) == 0 then
+    redis.call('DEL', 'swarmfn:body:' .. id)
+    redis.call('SREM', 'swarmfn:bodies', id)
+  end
+end
+return 0
+"""
+)
+"""Takes expired entries out of the registries, forgets queues that hold nothing, and drops bodies without a job."""

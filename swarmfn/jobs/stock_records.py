@@ -1,0 +1,97 @@
+"""What a stock `rq worker` records of our calls beside what RQ itself does: answer, callback, totals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import redis
+
+from swarmfn.jobs import layout
+from swarmfn.jobs.outgoing import delivery_headers
+from swarmfn.wire.call_ids import new_delivery_id
+from swarmfn.wire.invocations import Delivery, Invocation, StoredResponse
+
+_LARGE_ANSWER_TTL = 3600
+_FAILED_BODY_TTL = 7 * 86400
+_DELIVERY_JOB_TIMEOUT = 60
+_OF_ONE_RUN = ("state", "failures", "attempts", "interruptions", "response", "answer", "large_answer", "callback")
+
+
+def begin_anew(client: redis.Redis, work: Invocation | Delivery) -> None:
+    """The job was final before and has been queued again by hand."""
+    job_id = work.call_id if isinstance(work, Invocation) else work.delivery_id
+    client.hdel(layout.job_key(job_id), *_OF_ONE_RUN, "delivery")
+    client.persist(layout.job_key(job_id))
+    if isinstance(work, Invocation):
+        client.hincrby(layout.TOTALS_KEY, f"redriven:{work.function}", 1)
+
+
+def keep(
+    client: redis.Redis, invocation: Invocation, response: StoredResponse | None, answer: bytes, seconds: float
+) -> None:
+    """Stores the answer, queues the callback and counts; RQ does the rest. `response` None: never reached."""
+    state = "succeeded" if response is not None and response.status < 400 else "failed"
+    fields: dict[str, Any] = {"state": state, "response": response.to_json() if response else b""}
+    pipeline: Any = client.pipeline(transaction=True)
+    if len(answer) > layout.INLINE_LIMIT:
+        fields["large_answer"] = len(answer)
+        pipeline.set(layout.response_body_key(invocation.call_id), answer, ex=_LARGE_ANSWER_TTL)
+    elif answer:
+        fields["answer"] = answer
+    if invocation.callback_url:
+        headers = delivery_headers(invocation, response, seconds)
+        delivery = Delivery(
+            new_delivery_id(), invocation.call_id, invocation.function, invocation.callback_url, headers
+        )
+        fields["delivery"], fields["callback"] = delivery.delivery_id, "queued"
+        _queue_delivery(pipeline, delivery, answer)
+    pipeline.hset(layout.job_key(invocation.call_id), mapping=fields)
+    _drop_body(pipeline, invocation.call_id, state)
+    pipeline.hincrby(layout.TOTALS_KEY, f"{state}:{invocation.function}", 1)
+    pipeline.execute()
+
+
+def note_delivery(client: redis.Redis, delivery: Delivery, said: str) -> None:
+    """Says in the call's record how its callback fared."""
+    key: Any = layout.job_key(delivery.call_id)
+    current: Any = client.hget(key, "delivery")
+    if current == delivery.delivery_id.encode():
+        client.hset(key, "callback", said)
+    state = "succeeded" if said.startswith("delivered") else "failed"
+    client.hset(layout.job_key(delivery.delivery_id), "state", state)
+    event = "delivered" if state == "succeeded" else "undelivered"
+    client.hincrby(layout.TOTALS_KEY, f"{event}:{delivery.function}", 1)
+
+
+def _drop_body(pipeline: Any, call_id: str, state: str) -> None:
+    if state == "succeeded":
+        pipeline.hdel(layout.job_key(call_id), "body", "large")
+        pipeline.delete(layout.request_body_key(call_id))
+        pipeline.srem(layout.BODIES_KEY, call_id)
+    else:
+        pipeline.expire(layout.request_body_key(call_id), _FAILED_BODY_TTL)
+
+
+def _queue_delivery(pipeline: Any, delivery: Delivery, body: bytes) -> None:
+    now = layout.rq_time()
+    fields = {
+        "data": layout.JOB_DATA,
+        "created_at": now,
+        "enqueued_at": now,
+        "origin": layout.CALLBACK_QUEUE,
+        "description": f"callback of {delivery.call_id}",
+        "status": "queued",
+        "timeout": _DELIVERY_JOB_TIMEOUT,
+        "call": delivery.to_json(),
+    }
+    if len(body) > layout.INLINE_LIMIT:
+        fields["large"] = len(body)
+        pipeline.set(layout.request_body_key(delivery.delivery_id), body)
+        pipeline.sadd(layout.BODIES_KEY, delivery.delivery_id)
+    else:
+        fields["body"] = body
+    pipeline.hset(layout.job_key(delivery.delivery_id), mapping=fields)
+    pipeline.rpush(layout.queue_key(layout.CALLBACK_QUEUE), delivery.delivery_id)
+    pipeline.sadd("rq:queues", layout.queue_key(layout.CALLBACK_QUEUE))
+    pipeline.sadd(layout.QUEUES_KEY, layout.CALLBACK_QUEUE)
+    pipeline.publish(layout.WAKE_CHANNEL, layout.CALLBACK_QUEUE)
