@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from swarmfn.jobs.claims import Claim, Ending, Postponement
+from swarmfn.jobs.claimed import Claim
+from swarmfn.jobs.endings import Ending, Postponement
 from swarmfn.jobs.outgoing import delivery_headers
 from swarmfn.wire.call_ids import new_delivery_id
 from swarmfn.wire.headers import INTERNAL, Headers, first
@@ -35,10 +36,11 @@ class Answer:
 @dataclass(frozen=True, slots=True)
 class Failure:
     """The platform got no answer: no replica, connection refused or reset. `problem` is our own sentence, without
-    anything a function said."""
+    anything a function said; is_hopeless: trying again would end the same way."""
 
     problem: str
     seconds: float
+    is_hopeless: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +58,25 @@ def backoff(failures: int, first_wait: float, longest: float) -> float:
     return min(longest, first_wait * 2.0 ** (failures - 1))
 
 
+def worn_out(claim: Claim) -> Failure | None:
+    """Why a claim is not tried again although its last try did not come to an end: it took its worker along, and the
+    others that ran there with it, too often."""
+    tries = DELIVERY_TRIES if isinstance(claim.work, Delivery) else PLATFORM_TRIES
+    if claim.failures < tries:
+        return None
+    return Failure("its worker died each time it ran", 0.0, is_hopeless=True)
+
+
 def after_invocation(
     claim: Claim, invocation: Invocation, result: Answer | Failure, now: float, worker: str, keeping: Keeping
 ) -> Ending | Postponement:
     """What becomes of an invocation after one attempt. `now` is Unix seconds."""
     if isinstance(result, Failure):
         return _after_platform_failure(claim, invocation, result, now, worker, keeping)
-    attempts = _with(claim, Attempt(now, result.seconds, result.status, worker))
     if result.status == 429 and first(result.headers, INTERNAL) is not None:
         # The watchdog is full (max_inflight): that means wait, it is neither an answer nor a failure.
         return Postponement(1.0, claim.failures, claim.attempts)
+    attempts = _with(claim, Attempt(now, result.seconds, result.status, worker))
     stored = StoredResponse(result.status, result.headers, len(result.body), len(result.body) > keeping.max_result)
     state = "succeeded" if result.status < 400 else "failed"
     return Ending(
@@ -86,16 +97,14 @@ def after_delivery(
     claim: Claim, delivery: Delivery, result: Answer | Failure, now: float, worker: str, keeping: Keeping
 ) -> Ending | Postponement:
     """What becomes of a callback's delivery after one try. The function itself never runs again for it."""
-    is_answered = isinstance(result, Answer)
     status = result.status if isinstance(result, Answer) else 0
-    problem = "" if isinstance(result, Answer) else result.problem
-    said = f"the receiver answered {status}" if is_answered else "the receiver could not be reached"
+    problem = result.problem if isinstance(result, Failure) else ""
+    said = problem or f"the receiver answered {status}"
     attempts = _with(claim, Attempt(now, result.seconds, status, worker, problem))
-    if is_answered and status < 300:
+    if isinstance(result, Answer) and status < 300:
         return _delivery_ending("succeeded", "delivered", f"delivered, {said}", delivery, attempts, keeping.result_ttl)
     failures = claim.failures + 1
-    may_change = not is_answered or status >= 500 or status in _DELIVERY_AGAIN
-    if may_change and failures < DELIVERY_TRIES:
+    if _may_change(result) and failures < DELIVERY_TRIES:
         delay = backoff(failures, 1.0, 60.0)
         return Postponement(delay, failures, attempts, delivery.call_id, f"retrying, {said}")
     return _delivery_ending("failed", "undelivered", f"failed, {said}", delivery, attempts, keeping.failure_ttl)
@@ -114,24 +123,37 @@ def after_foreign(claim: Claim, foreign: Foreign, now: float, worker: str, keepi
     )
 
 
+def _may_change(result: Answer | Failure) -> bool:
+    """Whether a receiver may take the callback another time."""
+    if isinstance(result, Failure):
+        return not result.is_hopeless
+    return result.status >= 500 or result.status in _DELIVERY_AGAIN
+
+
 def _after_platform_failure(
     claim: Claim, invocation: Invocation, failure: Failure, now: float, worker: str, keeping: Keeping
 ) -> Ending | Postponement:
     failures = claim.failures + 1
     attempts = _with(claim, Attempt(now, failure.seconds, 0, worker, failure.problem))
-    if failures < PLATFORM_TRIES:
+    if failures < PLATFORM_TRIES and not failure.is_hopeless:
         return Postponement(backoff(failures, 0.2, 30.0), failures, attempts)
     return Ending(
         state="failed",
         counter=f"failed:{invocation.function}",
         ttl=keeping.failure_ttl,
-        note=f"{invocation.function} could not be reached in {failures} tries",
+        note=_reason(invocation, failure, failures),
         response=None,
         answer=b"",
         attempts=attempts,
         delivery=_delivery(invocation, None, failure.seconds),
         delivery_timeout=keeping.callback_timeout,
     )
+
+
+def _reason(invocation: Invocation, failure: Failure, tries: int) -> str:
+    if failure.is_hopeless:
+        return f"{invocation.function} was not called: {failure.problem}"
+    return f"{invocation.function} could not be reached in {tries} tries; the last time, {failure.problem}"
 
 
 def _delivery(invocation: Invocation, response: StoredResponse | None, seconds: float) -> Delivery | None:

@@ -4,57 +4,43 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from swarmfn.jobs.claims import LEASE, Claim, Claims, Ending, Postponement
+from swarmfn.jobs.claimed import Claim
+from swarmfn.jobs.claims import CannotRecord, Claimed, Claims
 from swarmfn.jobs.connection import Unreachable
-from swarmfn.wire.invocations import Delivery, Invocation
-from worker.attempts import Caller
-from worker.decisions import Keeping, after_delivery, after_foreign, after_invocation
+from swarmfn.jobs.endings import Ending, Postponement
 from worker.replicas import Announcements
-from worker.slots import ByteBudget, Slots
+from worker.runs import Runs
+from worker.slots import Slots
+from worker.upkeep import Upkeep
 
 logger = logging.getLogger(__name__)
 
-_RENEW_EVERY = LEASE / 3
-_PROMOTE_EVERY = 0.1
-_POLL_EVERY = 1.0
 _OUTAGE_PAUSE = 0.5
+_RECORDING_GRACE = 5.0
 
 
 class Executor:
     """Runs the calls of one worker process until told to drain.
 
     A Redis that is away stops nothing for good: what was running runs on, its result is kept and recorded when Redis
-    is back, unless another worker has taken the call over by then.
+    is back, unless another worker has taken the call over by then. `only_queues` empty means every queue of ours.
     """
 
     def __init__(
-        self,
-        claims: Claims,
-        caller: Caller,
-        announcements: Announcements,
-        slots: Slots,
-        budget: ByteBudget,
-        keeping: Keeping,
-        worker: str,
-        only_queues: Sequence[str] = (),
+        self, claims: Claims, runs: Runs, announcements: Announcements, slots: Slots, only_queues: Sequence[str] = ()
     ) -> None:
         self._claims = claims
-        self._caller = caller
+        self._runs = runs
         self._announcements = announcements
         self._slots = slots
-        self._budget = budget
-        self._keeping = keeping
-        self._worker = worker
         self._only_queues = frozenset(only_queues)
+        self._upkeep = Upkeep(claims, lambda: self.running, self.note_work, self._on_lost)
         self._wake = asyncio.Event()
-        self._is_draining = False
+        self._drain = asyncio.Event()
         self._running: dict[Claim, asyncio.Task[None]] = {}
-        self._budget_freed = asyncio.Condition()
-        # After a start or an outage every lease may have lapsed while its owner is alive: give them time to renew.
-        self._reap_after = time.monotonic() + LEASE
+        self._recording: set[Claim] = set()
         self.succeeded = 0
         self.failed = 0
 
@@ -71,100 +57,96 @@ class Executor:
 
     def drain(self) -> None:
         """Claim nothing more."""
-        self._is_draining = True
+        self._drain.set()
         self._wake.set()
 
     async def run(self, drain_timeout: float, burst: bool = False) -> None:
         """Works until `drain()`, then waits up to `drain_timeout` seconds for what is running and hands back the
         rest. With `burst`, ends when the queues are empty."""
-        helpers = [asyncio.create_task(step) for step in (self._announcements.follow(), self._renew(), self._tend())]
+        steps = (self._announcements.follow(), self._upkeep.renew(), self._upkeep.tend())
+        helpers = [asyncio.create_task(step) for step in steps]
         try:
-            await self._announcements.has_table.wait() if not burst else None
+            await self._wait_for_table(burst)
             await self._work(burst)
-            await self._finish_running(None if burst else drain_timeout)
+            await self._finish_running(drain_timeout)
         finally:
             for helper in helpers:
                 helper.cancel()
             await asyncio.gather(*helpers, return_exceptions=True)
 
+    async def _wait_for_table(self, burst: bool) -> None:
+        """Until the gateway has said where functions are, every call would fail. In a burst, one look is enough."""
+        wanted = self._announcements.has_looked if burst else self._announcements.has_table
+        if not wanted.is_set():
+            logger.info("waiting for the gateway's replica table", extra={"event": "waiting"})
+        waits = [asyncio.create_task(event.wait()) for event in (wanted, self._drain)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
     async def _work(self, burst: bool) -> None:
-        await self._look_for_work()
-        while not self._is_draining:
+        if burst:
+            await self._look_again()
+        while not self._drain.is_set():
             self._wake.clear()
             wants = self._slots.wants()
-            if not wants:
-                if burst and not self._running:
-                    return
+            if wants:
+                await self._claim(wants)
+            elif not burst or self._running:
                 await self._wake.wait()
-                continue
-            try:
-                claimed = await self._claims.claim(wants)
-            except Unreachable as exc:
-                logger.warning("cannot claim (%s); trying again", exc, extra={"event": "redis_unreachable"})
-                self._note_outage()
-                await asyncio.sleep(_OUTAGE_PAUSE)
-                continue
-            self._start(wants, claimed)
+            elif not await self._look_again():
+                return
 
-    def _start(self, wants: Sequence[tuple[str, int]], claimed: Sequence[Claim]) -> None:
-        got: dict[str, int] = {}
-        for claim in claimed:
-            got[claim.queue] = got.get(claim.queue, 0) + 1
+    async def _claim(self, wants: Sequence[tuple[str, int]]) -> None:
+        try:
+            claimed = await self._claims.claim(wants)
+        except Unreachable as exc:
+            logger.warning("cannot claim (%s); trying again", exc, extra={"event": "redis_unreachable"})
+            self._upkeep.note_outage()
+            for queue, _ in wants:
+                self.note_work(queue)
+            await asyncio.sleep(_OUTAGE_PAUSE)
+        else:
+            self._start(claimed)
+
+    def _start(self, claimed: Claimed) -> None:
+        for claim in claimed.claims:
             self._slots.take(claim.queue)
             self._running[claim] = asyncio.create_task(self._handle(claim))
-        for queue, count in wants:
-            if got.get(queue, 0) >= count:
-                self.note_work(queue)
+        for queue in claimed.more:
+            self.note_work(queue)
+
+    async def _look_again(self) -> bool:
+        """Whether some queue holds jobs that nobody announced."""
+        try:
+            await self._upkeep.look_for_work()
+        except Unreachable as exc:
+            logger.warning("cannot look for work (%s)", exc, extra={"event": "redis_unreachable"})
+        return self._slots.has_work
 
     async def _handle(self, claim: Claim) -> None:
         try:
-            await self._record(claim, await self._attempt(claim))
-        except asyncio.CancelledError:
-            raise
-        except Exception:  # one call's surprise must not stop the others; its lease lapses and it is tried again
+            ending = await self._runs.run(claim)
+            self._recording.add(claim)
+            await self._record(claim, ending)
+        except CannotRecord as exc:
+            logger.error(
+                "a call's end cannot be recorded (%s); it is tried again when its lease ends",
+                exc,
+                extra={"event": "cannot_record", "call_id": claim.job_id},
+            )
+        except Exception:  # one call's surprise must not stop the others
             logger.exception(
-                "running a call failed unexpectedly; it will be taken up again when its lease ends",
+                "a call's end could not be decided; it is tried again when its lease ends",
                 extra={"event": "attempt_crashed", "call_id": claim.job_id},
             )
         finally:
+            self._recording.discard(claim)
             del self._running[claim]
             self._slots.give_back(claim.queue)
             self._wake.set()
-
-    async def _attempt(self, claim: Claim) -> Ending | Postponement:
-        size = claim.large_size
-        if size:
-            await self._wait_for_budget(size)
-        try:
-            return await self._call(claim)
-        finally:
-            if size:
-                self._budget.give_back(size)
-                async with self._budget_freed:
-                    self._budget_freed.notify_all()
-
-    async def _call(self, claim: Claim) -> Ending | Postponement:
-        work = claim.work
-        if isinstance(work, Invocation):
-            body = await self._claims.body(claim)
-            table = self._announcements.table
-            result = await self._caller.invoke(table, work, body, claim.next_attempt)
-            return after_invocation(claim, work, result, time.time(), self._worker, self._keeping)
-        if isinstance(work, Delivery):
-            result = await self._caller.deliver(work, await self._claims.body(claim))
-            return after_delivery(claim, work, result, time.time(), self._worker, self._keeping)
-        logger.error(
-            "a job on queue %s is not run: %s",
-            claim.queue,
-            work.problem,
-            extra={"event": "foreign_job", "call_id": claim.job_id},
-        )
-        return after_foreign(claim, work, time.time(), self._worker, self._keeping)
-
-    async def _wait_for_budget(self, size: int) -> None:
-        async with self._budget_freed:
-            await self._budget_freed.wait_for(lambda: self._budget.has_room(size))
-            self._budget.take(size)
 
     async def _record(self, claim: Claim, ending: Ending | Postponement) -> None:
         while True:
@@ -180,11 +162,11 @@ class Executor:
                     exc,
                     extra={"event": "redis_unreachable", "call_id": claim.job_id},
                 )
-                self._note_outage()
+                self._upkeep.note_outage()
                 await asyncio.sleep(_OUTAGE_PAUSE)
         if not is_ours:
             logger.warning(
-                "another worker has taken this call over; this result is dropped",
+                "this call is no longer ours: recorded already, cancelled, or taken over; this result is dropped",
                 extra={"event": "lost_claim", "call_id": claim.job_id},
             )
         elif isinstance(ending, Ending):
@@ -197,70 +179,44 @@ class Executor:
         self.failed += 1
         logger.warning("a call failed: %s", ending.note, extra={"event": "failed", "call_id": claim.job_id})
 
-    async def _finish_running(self, timeout: float | None) -> None:
+    def _on_lost(self, entries: Collection[str]) -> None:
+        """Stops runs that another worker has taken over, or that were cancelled: nobody would hear of their end."""
+        for claim, task in list(self._running.items()):
+            if claim.entry in entries and claim not in self._recording:
+                logger.warning(
+                    "a call was taken from this worker while it ran; stopping its run here",
+                    extra={"event": "lost_claim", "call_id": claim.job_id},
+                )
+                task.cancel()
+
+    async def _finish_running(self, timeout: float) -> None:
         if self._running:
             logger.info("draining: %d calls are running", len(self._running), extra={"event": "drain"})
             await asyncio.wait(list(self._running.values()), timeout=timeout)
-        left = dict(self._running)
-        for task in left.values():
-            task.cancel()
-        await asyncio.gather(*left.values(), return_exceptions=True)
+        # What has ended is not run again only because its end is being recorded just now.
+        left = await self._stop(set(self._running) - self._recording)
+        if self._running:
+            await asyncio.wait(list(self._running.values()), timeout=_RECORDING_GRACE)
+        left += await self._stop(set(self._running))
         if left:
-            try:
-                returned = await self._claims.hand_back(list(left))
-            except Unreachable as exc:
-                logger.error(
-                    "cannot hand back %d calls (%s); others take them over when their leases end",
-                    len(left),
-                    exc,
-                    extra={"event": "redis_unreachable"},
-                )
-                return
-            logger.info("handed back %d calls that ran longer than the drain", returned, extra={"event": "handed_back"})
+            await self._hand_back(left)
 
-    # What goes on beside the calls.
+    async def _stop(self, claims: set[Claim]) -> list[Claim]:
+        tasks = [self._running[claim] for claim in claims]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return list(claims)
 
-    def _note_outage(self) -> None:
-        self._reap_after = time.monotonic() + LEASE
-
-    async def _renew(self) -> None:
-        while True:
-            await asyncio.sleep(_RENEW_EVERY)
-            try:
-                await self._claims.renew(self.running)
-            except Unreachable:
-                self._note_outage()
-
-    async def _tend(self) -> None:
-        """Queues what has come due, looks for work nobody announced, takes over what others left."""
-        next_poll = 0.0
-        while True:
-            try:
-                await self._claims.promote()
-                if time.monotonic() >= next_poll:
-                    next_poll = time.monotonic() + _POLL_EVERY
-                    await self._look_for_work()
-                    await self._reap()
-            except Unreachable:
-                self._note_outage()
-                await asyncio.sleep(_OUTAGE_PAUSE)
-            await asyncio.sleep(_PROMOTE_EVERY)
-
-    async def _look_for_work(self) -> None:
+    async def _hand_back(self, claims: list[Claim]) -> None:
         try:
-            queues = await self._claims.queues()
-        except Unreachable:
-            self._note_outage()
-            return
-        for queue, length in queues.items():
-            if length:
-                self.note_work(queue)
-
-    async def _reap(self) -> None:
-        if time.monotonic() < self._reap_after:
-            return
-        returned = await self._claims.reap()
-        if returned:
-            logger.warning(
-                "took over %d calls whose worker is gone; they run again", returned, extra={"event": "reaped"}
+            returned = await self._claims.hand_back(claims)
+        except Unreachable as exc:
+            logger.error(
+                "cannot hand back %d calls (%s); others take them over when their leases end",
+                len(claims),
+                exc,
+                extra={"event": "redis_unreachable"},
             )
+            return
+        logger.info("handed back %d calls that ran longer than the drain", returned, extra={"event": "handed_back"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 
 import redis.asyncio
@@ -22,7 +23,8 @@ class Announcements:
     """Listens on Redis for two things: the replica table's changes, and queues that have got work.
 
     `table` is the last table seen; it goes on serving while Redis or the gateway is away. `on_wake` is called with
-    the name of a queue that has got work. A lost message costs at most the poll interval, a second.
+    the name of a queue that has got work. A lost message costs at most the poll interval, a second. `has_table` is
+    set once there is a table, `has_looked` once Redis has been asked for one.
     """
 
     def __init__(self, client: redis.asyncio.Redis, on_wake: Callable[[str], None]) -> None:
@@ -30,6 +32,9 @@ class Announcements:
         self._on_wake = on_wake
         self.table: ReplicaTable = {}
         self.has_table = asyncio.Event()
+        self.has_looked = asyncio.Event()
+        self._document = b""
+        self._next_read = 0.0
 
     async def follow(self) -> None:
         """Runs until cancelled."""
@@ -38,33 +43,44 @@ class Announcements:
                 await self._listen()
             except Unreachable as exc:
                 logger.debug("lost the announcements (%s); connecting again", exc)
+            except Exception:  # a worker that no longer hears where functions are would fail all calls
+                logger.exception("following the announcements failed; going on", extra={"event": "upkeep_failed"})
             await asyncio.sleep(_PAUSE)
 
     async def _listen(self) -> None:
         pubsub = self._client.pubsub(ignore_subscribe_messages=True)
         try:
             await pubsub.subscribe(WAKE_CHANNEL, REPLICAS_KEY)
-            await self._read_table()
+            self._next_read = 0.0
             while True:
-                message = await pubsub.get_message(timeout=_POLL)
-                if message is None:
+                if time.monotonic() >= self._next_read:
+                    self._next_read = time.monotonic() + _POLL
                     await self._read_table()
-                elif message["channel"] == REPLICAS_KEY.encode():
-                    self._take(message["data"])
-                else:
-                    self._on_wake(message["data"].decode())
+                message = await pubsub.get_message(timeout=_POLL)
+                if message is not None:
+                    self._hear(message["channel"], message["data"])
         finally:
             await pubsub.aclose()  # type: ignore[no-untyped-call]
+
+    def _hear(self, channel: bytes, data: bytes) -> None:
+        if channel == REPLICAS_KEY.encode():
+            self._take(data)
+        else:
+            self._on_wake(data.decode("utf-8", "replace"))
 
     async def _read_table(self) -> None:
         document = await command(self._client, "GET", REPLICAS_KEY)
         if document is not None:
             self._take(document)
+        self.has_looked.set()
 
     def _take(self, document: bytes) -> None:
+        if document == self._document:
+            return
         try:
             self.table = decode_table(document)
-        except (ValueError, KeyError, TypeError) as exc:
+        except (ValueError, KeyError, TypeError, AttributeError) as exc:
             logger.error("the replica table in Redis does not parse (%s); going on with the last one", exc)
             return
+        self._document = document
         self.has_table.set()

@@ -16,6 +16,7 @@ class Settings:
     redis_password: str | None = field(repr=False)
     max_inflight: int
     worker_processes: int
+    lease: float
     drain_timeout: float
     callback_timeout: float
     result_ttl: float
@@ -36,6 +37,7 @@ class Settings:
             redis_password=env.secret(secrets, "redis-password"),
             max_inflight=env.integer("max_inflight", 100, minimum=1),
             worker_processes=env.integer("worker_processes", 1, minimum=1),
+            lease=env.duration("lease", "15s"),
             drain_timeout=env.duration("drain_timeout", "30s"),
             callback_timeout=env.duration("callback_timeout", "30s"),
             result_ttl=env.duration("result_ttl", "1h"),
@@ -48,6 +50,8 @@ class Settings:
         )
         if settings.result_ttl < 1 or settings.failure_ttl < 1:
             env.problem("result_ttl, failure_ttl", "must be at least one second")
+        if not 1 <= settings.lease <= 600:
+            env.problem("lease", "must be between one second and ten minutes")
         env.finish()
         return settings
 

@@ -12,7 +12,8 @@ class Slots:
     """Counts what is in flight by queue, and remembers which queues may have work.
 
     Every queue has `per_queue` slots of its own, so that a slow function leaves the others theirs. `total` bounds
-    them all together.
+    them all together, except that a queue with nothing in flight may always have one: however many functions are
+    busy, the first call of another does not wait for them.
     """
 
     def __init__(self, per_queue: int, total: int) -> None:
@@ -26,6 +27,11 @@ class Slots:
     def in_flight(self) -> int:
         return self._sum
 
+    @property
+    def has_work(self) -> bool:
+        """Some queue may hold jobs."""
+        return bool(self._maybe)
+
     def note_work(self, queue: str) -> None:
         """`queue` may hold jobs."""
         self._maybe[queue] = None
@@ -36,7 +42,8 @@ class Slots:
         wants: list[tuple[str, int]] = []
         room = self._total - self._sum
         for queue in list(self._maybe):
-            count = min(CLAIM_AT_ONCE, self._per_queue - self._in_flight[queue], room)
+            in_flight = self._in_flight.get(queue, 0)
+            count = min(CLAIM_AT_ONCE, self._per_queue - in_flight, room if in_flight else max(room, 1))
             if count <= 0:
                 continue
             wants.append((queue, count))
@@ -54,20 +61,3 @@ class Slots:
         self._sum -= 1
         if not self._in_flight[queue]:
             del self._in_flight[queue]
-
-
-class ByteBudget:
-    """Bounds the bytes of large bodies in memory at once. One body larger than the whole budget may pass alone."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._used = 0
-
-    def has_room(self, size: int) -> bool:
-        return self._used == 0 or self._used + size <= self._size
-
-    def take(self, size: int) -> None:
-        self._used += size
-
-    def give_back(self, size: int) -> None:
-        self._used -= size

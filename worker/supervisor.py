@@ -16,6 +16,7 @@ from types import FrameType
 
 from swarmfn.jobs.claims import hand_back_all
 from swarmfn.jobs.connection import Unreachable, connect_blocking
+from worker.presence import forget
 from worker.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -48,7 +49,8 @@ class Supervisor:
         """Returns the exit code."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        self._children = [self._start(0) for _ in range(self.settings.worker_processes)]
+        for _ in range(self.settings.worker_processes):
+            self._start(0)
         while self._children:
             self._wait_for_one()
         return 0
@@ -82,26 +84,30 @@ class Supervisor:
         )
         self._sleep(pause)
         if not self.is_stopping:
-            self._children.append(self._start(failures))
+            self._start(failures)
 
     def _sleep(self, seconds: float) -> None:
         until = time.monotonic() + seconds
         while not self.is_stopping and time.monotonic() < until:
             time.sleep(0.05)
 
-    def _start(self, failures: int) -> _Child:
+    def _start(self, failures: int) -> None:
         name = uuid.uuid4().hex
         process = subprocess.Popen(
             [sys.executable, "-m", "worker"],
             env={**os.environ, NAME_VARIABLE: name},
             preexec_fn=die_with_parent(os.getpid()),
         )
-        return _Child(process, name, time.monotonic(), failures)
+        self._children.append(_Child(process, name, time.monotonic(), failures))
+        if self.is_stopping:
+            # The signal came after the decision to start it and before it was on the list.
+            process.send_signal(signal.SIGTERM)
 
     def _hand_back(self, name: str) -> None:
         client = connect_blocking(self.settings.redis_address, self.settings.redis_password)
         try:
             returned = hand_back_all(client, name)
+            forget(client, name)
         except Unreachable as exc:
             logger.error(
                 "cannot hand back the calls of a dead worker (%s); others take over when its leases end",
@@ -120,7 +126,7 @@ class Supervisor:
 
     def _stop(self, number: int, frame: FrameType | None) -> None:
         self.is_stopping = True
-        for child in self._children:
+        for child in list(self._children):
             if child.process.returncode is None:
                 child.process.send_signal(signal.SIGTERM)
 

@@ -1,0 +1,116 @@
+"""What RQ's tools see of a worker: its entry, its queues, what it has been running for a while."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import redis.asyncio
+from redis import Redis
+
+from swarmfn.jobs.claimed import Claim
+from swarmfn.jobs.connection import command
+from swarmfn.jobs.layout import CALLBACK_QUEUE, QUEUES_KEY, rq_time
+
+_WORKERS = "rq:workers"
+_TTL = 480
+_SHOWN_AFTER = 0.5
+_SHOWN_AT_MOST = 20
+_ALL_AGAIN_EVERY = 10
+"""Every so many times all queues are registered again, in case Redis has lost its data."""
+
+
+class Presence:
+    """Keeps one worker's entry in Redis true. `identity` holds the fields of RQ's that do not change."""
+
+    def __init__(
+        self, client: redis.asyncio.Redis, name: str, identity: Mapping[str, str], queues: Sequence[str] = ()
+    ) -> None:
+        self._client = client
+        self._name = name
+        self._identity = identity
+        self._only_queues = sorted(queues)
+        self._registered: set[str] = set()
+        self._times = 0
+        self._shown: set[str] = set()
+
+    async def show(self, running: Sequence[Claim], succeeded: int, failed: int) -> None:
+        """Writes how the worker is now. Once a second will do."""
+        names = self._only_queues or await self._queue_names()
+        pipeline: Any = self._client.pipeline(transaction=False)
+        fields = {
+            **self._identity,
+            "last_heartbeat": rq_time(),
+            "queues": ",".join(names),
+            "pid": os.getpid(),
+            "state": "busy" if running else "idle",
+            "successful_job_count": succeeded,
+            "failed_job_count": failed,
+        }
+        pipeline.hset(worker_key(self._name), mapping=fields)
+        pipeline.expire(worker_key(self._name), _TTL)
+        pipeline.sadd(_WORKERS, worker_key(self._name))
+        self._register(pipeline, set(names))
+        self._show_executions(pipeline, running)
+        await pipeline.execute()
+
+    async def _queue_names(self) -> list[str]:
+        names = await command(self._client, "SMEMBERS", QUEUES_KEY)
+        return sorted({CALLBACK_QUEUE, *(name.decode("utf-8", "replace") for name in names)})
+
+    def _register(self, pipeline: Any, names: set[str]) -> None:
+        self._times += 1
+        for gone in self._registered - names:
+            pipeline.srem(f"{_WORKERS}:{gone}", worker_key(self._name))
+        known = set() if self._times % _ALL_AGAIN_EVERY == 1 else self._registered
+        for name in names - known:
+            pipeline.sadd(f"{_WORKERS}:{name}", worker_key(self._name))
+        self._registered = names
+
+    def _show_executions(self, pipeline: Any, running: Sequence[Claim]) -> None:
+        """Only what has run for a while is shown as a current job: for short calls it would cost more than they do."""
+        now = time.time()
+        long = [claim for claim in running if claim.claimed_at < now - _SHOWN_AFTER][:_SHOWN_AT_MOST]
+        wanted = {claim.rq_entry: claim for claim in long}
+        for entry in self._shown - wanted.keys():
+            pipeline.srem(executions_key(self._name), entry)
+            pipeline.delete(f"rq:execution:{entry}")
+        for entry, claim in wanted.items():
+            fields = {
+                "id": claim.execution,
+                "job_id": claim.job_id,
+                "created_at": claim.claimed_at,
+                "last_heartbeat": now,
+                "worker_name": self._name,
+            }
+            pipeline.hset(f"rq:execution:{entry}", mapping=fields)
+            pipeline.expire(f"rq:execution:{entry}", 60)
+            pipeline.sadd(executions_key(self._name), entry)
+        if wanted:
+            pipeline.expire(executions_key(self._name), 60)
+        self._shown = set(wanted)
+
+
+def worker_key(name: str) -> str:
+    return f"rq:worker:{name}"
+
+
+def executions_key(name: str) -> str:
+    return f"rq:worker:{name}:executions"
+
+
+def forget(client: Redis, name: str) -> None:
+    """Takes a worker that has ended out of RQ's lists, so that `rq info` does not go on counting it."""
+    untyped: Any = client
+    queues = [queue.decode("utf-8", "replace") for queue in untyped.smembers(QUEUES_KEY)]
+    pipeline = untyped.pipeline(transaction=False)
+    pipeline.srem(_WORKERS, worker_key(name))
+    for queue in {CALLBACK_QUEUE, *queues}:
+        pipeline.srem(f"{_WORKERS}:{queue}", worker_key(name))
+    pipeline.delete(executions_key(name))
+    # RQ keeps the entry of a worker that has died for another minute.
+    pipeline.hset(worker_key(name), "death", rq_time())
+    pipeline.expire(worker_key(name), 60)
+    pipeline.execute()

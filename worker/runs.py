@@ -1,0 +1,95 @@
+"""What a claim goes through before its end is recorded: body, one attempt, decision."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from swarmfn.jobs.claimed import Claim
+from swarmfn.jobs.claims import Claims
+from swarmfn.jobs.connection import Unreachable
+from swarmfn.jobs.endings import Ending, Postponement
+from swarmfn.wire.invocations import Delivery, Foreign, Invocation
+from swarmfn.wire.replicas import ReplicaTable
+from worker.attempts import FunctionCaller
+from worker.budget import ByteBudget
+from worker.decisions import Answer, Failure, Keeping, after_delivery, after_foreign, after_invocation, worn_out
+from worker.deliveries import CallbackSender
+
+logger = logging.getLogger(__name__)
+
+_OUTAGE_PAUSE = 0.5
+_GONE = Failure("its body is no longer stored", 0.0, is_hopeless=True)
+
+
+class Runs:
+    """Runs claims, one attempt each. Cancelling a run closes its connection."""
+
+    def __init__(
+        self,
+        claims: Claims,
+        functions: FunctionCaller,
+        receivers: CallbackSender,
+        table: Callable[[], ReplicaTable],
+        budget: ByteBudget,
+        keeping: Keeping,
+        worker: str,
+    ) -> None:
+        self._claims = claims
+        self._functions = functions
+        self._receivers = receivers
+        self._table = table
+        self._budget = budget
+        self._keeping = keeping
+        self._worker = worker
+
+    async def run(self, claim: Claim) -> Ending | Postponement:
+        """What to record. Does not raise but when it is cancelled: a surprise counts as a failure of the platform."""
+        if isinstance(claim.work, Foreign):
+            logger.error(
+                "a job on queue %s is not run: %s",
+                claim.queue,
+                claim.work.problem,
+                extra={"event": "foreign_job", "call_id": claim.job_id},
+            )
+            return after_foreign(claim, claim.work, time.time(), self._worker, self._keeping)
+        try:
+            result = worn_out(claim) or await self._attempt(claim, claim.work)
+        except Exception as exc:  # one call's surprise must not stop the others
+            logger.exception(
+                "running a call failed unexpectedly; it is tried again a few times",
+                extra={"event": "attempt_crashed", "call_id": claim.job_id},
+            )
+            result = Failure(f"the worker failed unexpectedly ({type(exc).__name__})", 0.0)
+        if isinstance(claim.work, Delivery):
+            return after_delivery(claim, claim.work, result, time.time(), self._worker, self._keeping)
+        return after_invocation(claim, claim.work, result, time.time(), self._worker, self._keeping)
+
+    async def _attempt(self, claim: Claim, work: Invocation | Delivery) -> Answer | Failure:
+        if not claim.large_size:
+            return await self._call(claim, work, claim.inline_body)
+        await self._budget.take(claim.large_size)
+        try:
+            body = await self._large_body(claim)
+            return _GONE if body is None else await self._call(claim, work, body)
+        finally:
+            self._budget.give_back(claim.large_size)
+
+    async def _call(self, claim: Claim, work: Invocation | Delivery, body: bytes) -> Answer | Failure:
+        if isinstance(work, Delivery):
+            return await self._receivers.deliver(work, body)
+        return await self._functions.invoke(self._table(), work, body, claim.next_attempt)
+
+    async def _large_body(self, claim: Claim) -> bytes | None:
+        while True:
+            try:
+                return await self._claims.body(claim)
+            except Unreachable as exc:
+                logger.warning(
+                    "cannot fetch a body (%s); trying again",
+                    exc,
+                    extra={"event": "redis_unreachable", "call_id": claim.job_id},
+                )
+                await asyncio.sleep(_OUTAGE_PAUSE)

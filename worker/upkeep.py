@@ -1,0 +1,109 @@
+"""What goes on beside the calls: leases, due jobs, what others left behind, and cleaning up."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable, Collection
+
+from swarmfn.jobs.claimed import Claim
+from swarmfn.jobs.claims import Claims
+from swarmfn.jobs.connection import Unreachable
+
+logger = logging.getLogger(__name__)
+
+_PROMOTE_EVERY = 0.1
+_LOOK_EVERY = 1.0
+_TIDY_EVERY = 60.0
+_OUTAGE_PAUSE = 0.5
+_CLOCK_SLACK = 2.0
+
+
+class Upkeep:
+    """Runs until cancelled. `running` tells what is in flight; `on_work` is called with each queue that holds jobs,
+    `on_lost` with the entries of claims that are no longer ours."""
+
+    def __init__(
+        self,
+        claims: Claims,
+        running: Callable[[], Collection[Claim]],
+        on_work: Callable[[str], None],
+        on_lost: Callable[[Collection[str]], None],
+    ) -> None:
+        self._claims = claims
+        self._running = running
+        self._on_work = on_work
+        self._on_lost = on_lost
+        self._clock_offset: float | None = None
+        self._next_look = 0.0
+        self._next_tidy = time.monotonic() + _TIDY_EVERY * random.random()  # noqa: S311, spreads the workers' load
+        self._reap_after = 0.0
+        self.note_outage()
+
+    def note_outage(self) -> None:
+        """Redis is away, or was. Every lease may have lapsed meanwhile though its owner is alive: the owners get one
+        full lease to renew before anything is taken from them. It is the same after a start."""
+        self._reap_after = time.monotonic() + self._claims.lease
+
+    async def renew(self) -> None:
+        """Keeps the leases of what is running."""
+        await self._forever(self._renew, self._claims.lease / 3)
+
+    async def tend(self) -> None:
+        """Queues what has come due, looks for work nobody announced, takes over what others left, tidies."""
+        await self._forever(self._tend, _PROMOTE_EVERY)
+
+    async def look_for_work(self) -> None:
+        """Calls `on_work` for each queue that is not empty."""
+        for queue, length in (await self._claims.queues()).items():
+            if length:
+                self._on_work(queue)
+
+    async def _forever(self, step: Callable[[], Awaitable[None]], every: float) -> None:
+        while True:
+            try:
+                await step()
+            except Unreachable as exc:
+                logger.debug("Redis is away: %s", exc)
+                self.note_outage()
+                await asyncio.sleep(_OUTAGE_PAUSE)
+            except Exception:  # without leases and due times the worker would do harm: go on
+                logger.exception("upkeep failed; going on", extra={"event": "upkeep_failed"})
+                await asyncio.sleep(_OUTAGE_PAUSE)
+            await asyncio.sleep(every)
+
+    async def _renew(self) -> None:
+        lost = await self._claims.renew(self._running())
+        if lost:
+            self._on_lost(lost)
+
+    async def _tend(self) -> None:
+        self._watch_clock(await self._claims.promote())
+        now = time.monotonic()
+        if now < self._next_look:
+            return
+        self._next_look = now + _LOOK_EVERY
+        await self.look_for_work()
+        if now >= self._reap_after:
+            await self._reap()
+        if now >= self._next_tidy:
+            self._next_tidy = now + _TIDY_EVERY
+            await self._claims.tidy()
+
+    def _watch_clock(self, redis_clock: float) -> None:
+        offset = redis_clock - time.monotonic()
+        if self._clock_offset is not None and abs(offset - self._clock_offset) > _CLOCK_SLACK:
+            logger.warning(
+                "Redis's clock jumped by %.1f s; nothing is taken over for one lease", offset - self._clock_offset
+            )
+            self.note_outage()
+        self._clock_offset = offset
+
+    async def _reap(self) -> None:
+        returned = await self._claims.reap()
+        if returned:
+            logger.warning(
+                "took over %d calls whose worker is gone; they run again", returned, extra={"event": "reaped"}
+            )
