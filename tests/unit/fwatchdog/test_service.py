@@ -20,11 +20,14 @@ class RecordingMode:
         self.timeouts: list[float] = []
         self.release = asyncio.Event()
         self.release.set()
+        self.are_two = asyncio.Event()
 
     async def start(self) -> None: ...
 
     async def run(self, request: Request, timeout: float) -> Response:
         self.timeouts.append(timeout)
+        if len(self.timeouts) == 2:
+            self.are_two.set()
         await self.release.wait()
         return Response(200, [], (b"ran",))
 
@@ -94,8 +97,7 @@ async def test_limit_counts_calls_under_way_and_health_checks_are_none() -> None
     mode.release.clear()
     tested = service(LockFile(None), mode, max_inflight="2")
     running = [asyncio.ensure_future(tested.handle(request())) for _ in range(2)]
-    while len(mode.timeouts) < 2:
-        await asyncio.sleep(0)
+    await mode.are_two.wait()
     assert [await status(tested, path) for path in ("/", "/_/ready", "/_/health")] == [429, 429, 200]
     running[0].cancel()
     mode.release.set()
