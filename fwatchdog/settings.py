@@ -34,6 +34,7 @@ class Settings:
     content_type: str
     combine_output: bool
     cgi_headers: bool
+    marshal_request: bool
     write_debug: bool
     prefix_logs: bool
     log_buffer_size: int
@@ -66,6 +67,7 @@ class Settings:
             content_type=_header_value(env, "content_type"),
             combine_output=env.flag("combine_output", True),
             cgi_headers=env.flag("cgi_headers", True),
+            marshal_request=env.flag("marshal_request", False),
             write_debug=env.flag("write_debug", False),
             prefix_logs=env.flag("prefix_logs", True),
             log_buffer_size=env.integer("log_buffer_size", 65536, minimum=1),

@@ -5,14 +5,14 @@ from __future__ import annotations
 from fwatchdog.http.messages import Request
 
 # Go's net/http, which the contract describes, takes these out of the headers and shows them elsewhere.
-_NOT_HEADERS = frozenset({"host", "transfer-encoding"})
+NOT_HEADERS = frozenset({"host", "transfer-encoding"})
 
 
 def cgi_variables(request: Request) -> dict[bytes, bytes]:
     """`Http_*` variables: the first value of each header, then method, path, query, host and the body's framing."""
     variables: dict[bytes, bytes] = {}
     for name, value in request.headers:
-        if name.lower() not in _NOT_HEADERS:
+        if name.lower() not in NOT_HEADERS:
             variables.setdefault(_variable(name), value.encode("latin-1"))
     variables[b"Http_Method"] = request.method.encode("latin-1")
     variables[b"Http_Path"] = request.path
@@ -25,9 +25,13 @@ def cgi_variables(request: Request) -> dict[bytes, bytes]:
     return variables
 
 
+def canonical(name: str) -> str:
+    """A header's name as Go writes it: `x-call-ID` → `X-Call-Id`."""
+    return "-".join(part.capitalize() for part in name.split("-"))
+
+
 def _variable(name: str) -> bytes:
-    """`x-call-id` → `Http_X_Call_Id`."""
-    return ("Http_" + "_".join(part.capitalize() for part in name.split("-"))).encode("latin-1")
+    return b"Http_" + canonical(name).replace("-", "_").encode("latin-1")
 
 
 def _add(variables: dict[bytes, bytes], name: bytes, value: str | None) -> None:

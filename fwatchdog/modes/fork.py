@@ -15,6 +15,7 @@ from fwatchdog.http.bodies import RequestBody
 from fwatchdog.http.messages import Request, Response, text_response
 from fwatchdog.modes import CannotStart
 from fwatchdog.modes.cgi import cgi_variables
+from fwatchdog.modes.marshalling import marshalled
 from fwatchdog.modes.outcomes import about, call_id_of, duration_header, killed_for_time
 from fwatchdog.pipes import PipeReader, PipeWriter
 from fwatchdog.settings import Settings
@@ -45,6 +46,7 @@ class ForkMode:
         self._program = program
 
     async def run(self, request: Request, timeout: float) -> Response:
+        body = await marshalled(request) if self._settings.marshal_request else request.body
         started = time.monotonic()
         call_id = call_id_of(request)
         try:
@@ -53,7 +55,7 @@ class ForkMode:
             request.body.discard()
             return self._not_started(exc, call_id)
         try:
-            finished = await run.finish(request.body, timeout)
+            finished = await run.finish(body, timeout)
         finally:
             run.end()
         seconds = time.monotonic() - started

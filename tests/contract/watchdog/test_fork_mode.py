@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import re
 import shlex
@@ -66,6 +68,14 @@ def test_path_with_a_zero_byte_does_not_reach_a_process(start: Start) -> None:
 def test_command_is_split_on_single_spaces_without_a_shell(start: Start) -> None:
     watchdog = start(fprocess=r"printf [%s] a  $HOME;b")
     assert watchdog.request(b"").body == b"[a][][$HOME;b]"
+
+
+def test_request_can_be_marshalled_for_the_function(start: Start) -> None:
+    watchdog = start(fprocess="cat", marshal_request="true")
+    document = json.loads(watchdog.request(b"\x00raw", headers={"x-call-ID": "c-1"}).body)
+    assert base64.b64decode(document["body"]["raw"]) == b"\x00raw"
+    assert document["header"]["X-Call-Id"] == ["c-1"]
+    assert "Host" not in document["header"]
 
 
 def test_function_process_wins_over_fprocess(start: Start) -> None:
