@@ -61,8 +61,8 @@ def _wait_for_all(
             return {name: problem_of(name) or f"not healthy after {timeout:.0f} s" for name in waiting}
         if now - reported > _REPORT_INTERVAL:
             reported = now
-            for name in waiting:
-                say(f"{name}: still waiting, {now - began:.0f} s. {problem_of(name)}".rstrip())
+            problems = [f"{name} ({problem})" if (problem := problem_of(name)) else name for name in waiting]
+            say(f"still waiting, {now - began:.0f} s: {', '.join(problems)}")
         time.sleep(0.1)
 
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _PIN = re.compile(r"([A-Za-z0-9._-]+)==([^\s;#]+)")
-_COLLECTING = re.compile(r"Collecting ([^\s;]+)")
+_FETCHING = re.compile(r"(?:Collecting|Processing) (?:\S*/)?([^\s;]+)")
 _INCLUDE = re.compile(r"-r\s+(\S+)")
 
 
@@ -134,7 +134,7 @@ class Venv:
         self._say(f"installing {total} packages and what they need (once, about a minute)")
 
         def show(line: str) -> None:
-            if match := _COLLECTING.match(line):
+            if match := _FETCHING.match(line):
                 self._say(f"  {match.group(1)}")
             elif line.startswith("Installing collected packages"):
                 self._say("  unpacking")
