@@ -10,6 +10,7 @@ import threading
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from itertools import accumulate
+from operator import itemgetter
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.metrics_core import (
@@ -41,6 +42,11 @@ class _Answers:
         self.buckets = [0] * len(_BOUNDS)
         self.seconds = 0.0
 
+    def copy(self) -> _Answers:
+        copied = _Answers()
+        copied.buckets, copied.seconds = self.buckets[:], self.seconds
+        return copied
+
 
 class _Function:
     """Everything counted about one function."""
@@ -51,6 +57,12 @@ class _Function:
         self.started = 0
         self.finished = 0
         self.answers: dict[int, _Answers] = {}
+
+    def copy(self) -> _Function:
+        copied = _Function()
+        copied.started, copied.finished = self.started, self.finished
+        copied.answers = {status: answers.copy() for status, answers in self.answers.items()}
+        return copied
 
 
 class InvocationMetrics:
@@ -117,11 +129,12 @@ class InvocationMetrics:
     def families(self) -> Iterable[Metric]:
         """The metrics about functions, as they are now."""
         table = self._table()
+        # Calls wait for this lock: copy under it, build the metrics after it.
         with self._lock:
             self._forget(table)
-            rows = [(qualified(name), function) for name, function in sorted(self._functions.items())]
-            counted = [*_answered(rows), *_running(rows)]
-        return [*counted, *_deployed(table)]
+            rows = [(qualified(name), function.copy()) for name, function in self._functions.items()]
+        rows.sort(key=itemgetter(0))
+        return [*_answered(rows), *_running(rows), *_deployed(table)]
 
     def _forget(self, table: ReplicaTable) -> None:
         gone = [name for name, row in self._functions.items() if name not in table and row.started == row.finished]
