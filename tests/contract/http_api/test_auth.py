@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 
 import pytest
 
-from tests.support.gateway import PASSWORD, USER, GatewayProcess
+from tests.support.gateway import DATA_PLANES, PASSWORD, USER, GatewayProcess
+from tests.support.redis_server import RedisServer
 
 CLOSED = [
     ("GET", "/"),
@@ -130,3 +132,17 @@ def test_functions_may_be_called_from_pages_of_any_site(gateway: GatewayProcess)
     gateway.deploy("echo")
     response = gateway.post("/function/echo", data=b"hi", auth=None, headers={"Origin": "http://shop.example"})
     assert (response.status_code, response.content) == (200, b"hi")
+
+
+@pytest.mark.parametrize("data_plane", DATA_PLANES)
+def test_basic_auth_off_opens_everything_but_not_to_other_sites(
+    redis_server: RedisServer, tmp_path: Path, data_plane: str
+) -> None:
+    with GatewayProcess(
+        tmp_path, redis_server.address, redis_server.password, data_plane, basic_auth="false"
+    ) as gateway:
+        for path in ("/system/functions", "/ui/", "/ui/rq/", "/metrics"):
+            assert gateway.get(path, auth=None).status_code == 200
+        body, evil = '{"service": "a", "image": "b", "envProcess": "cat"}', {"Origin": "http://evil.example"}
+        assert gateway.post("/system/functions", auth=None, data=body, headers=evil).status_code == 403
+        assert gateway.post("/system/functions", auth=None, data=body).status_code == 202

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import pickle
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from rq.results import Result
 
 from tests.support.gateway import GatewayProcess
 from tests.support.redis_server import PASSWORD, RedisServer
+from tests.support.waiting import wait_until
 
 PAGES = ["/ui/rq/", "/ui/rq/0/view/jobs", "/ui/rq/0/view/workers"]
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
@@ -229,7 +231,7 @@ class Trap:
 
 @pytest.mark.parametrize("field", ["data", "meta", "result"])
 def test_looking_at_a_job_runs_nothing_that_is_stored_in_it(
-    gateway: GatewayProcess, queues: redis.Redis, tmp_path: Any, field: str
+    gateway: GatewayProcess, queues: redis.Redis, tmp_path: Path, field: str
 ) -> None:
     job = enqueue(queues, "trap")
     trap = pickle.dumps(Trap(str(tmp_path / "sprung")))
@@ -325,3 +327,21 @@ def stopped_redis_gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def test_everything_but_the_dashboard_works_without_redis(stopped_redis_gateway: GatewayProcess) -> None:
     for path in ("/ui/", "/system/functions", "/metrics", "/healthz", "/ui/rq/static/css/main.css"):
         assert stopped_redis_gateway.get(path).status_code == 200
+
+
+def test_a_redis_that_hangs_is_a_503_too_and_all_is_well_when_it_is_back(
+    tmp_path: Path,
+) -> None:
+    with (
+        RedisServer(tmp_path) as server,
+        GatewayProcess(tmp_path, server.address, server.password, "fastlane") as gateway,
+    ):
+        assert gateway.get("/ui/rq/0/data/queues.json").status_code == 200
+        server.suspend()
+        assert gateway.get("/ui/rq/0/data/queues.json").status_code == 503
+        server.resume()
+        wait_until(lambda: gateway.get("/ui/rq/0/data/queues.json").status_code == 200)
+        server.kill()
+        assert gateway.get("/ui/rq/").status_code == 503
+        server.start()
+        wait_until(lambda: gateway.get("/ui/rq/").status_code == 200)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.gateway import GatewayProcess
+from tests.support.processes import free_port
+from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_until
 
 
@@ -48,3 +53,14 @@ def test_a_deleted_function_leaves_no_trace(gateway: GatewayProcess) -> None:
     gateway.post("/function/leaving", data=b"x")
     gateway.request("DELETE", "/system/functions", json={"functionName": "leaving"})
     wait_until(lambda: "leaving" not in gateway.get("/metrics").text)
+
+
+def test_the_metrics_port_asks_for_no_credentials_and_serves_nothing_else(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    port = free_port()
+    with GatewayProcess(tmp_path, redis_server.address, redis_server.password, "flask", metrics_port=str(port)):
+        url = f"http://127.0.0.1:{port}"
+        assert "gateway_service_count" in requests.get(f"{url}/metrics", timeout=30).text
+        assert requests.get(f"{url}/healthz", timeout=30).status_code == 200
+        assert requests.get(f"{url}/system/functions", timeout=30).status_code == 404
