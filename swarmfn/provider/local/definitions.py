@@ -7,6 +7,7 @@ import logging
 import shutil
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
 from swarmfn.provider.local.programs import Program
@@ -31,7 +32,7 @@ class Definition:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         return cls(function, program, function.initial_replicas, now)
 
-    @property
+    @cached_property
     def revision(self) -> str:
         return self.program.revision(self.function)
 

@@ -67,6 +67,8 @@ class Engine:
         self._definitions = store.load()
         self._troubles: dict[str, Trouble] = {}
         self._removed: set[str] = set()
+        self._changed: set[str] = set()
+        self._due: dict[str, float] = {}
         self._next_rotation = 0.0
         self._replicas: Replicas
         self.snapshot = Snapshot({}, {})
@@ -79,7 +81,15 @@ class Engine:
         venvs_in_use = {program.venv for program in programs} | {replica.record.venv for replica in replicas}
         self._venvs.delete_unused(venvs_in_use)
         self._removed = self._store.leftovers()
+        self.look_at_all()
         self._take_snapshot()
+
+    def look_at(self, name: str) -> None:
+        """Has the next step decide about the function anew."""
+        self._changed.add(name)
+
+    def look_at_all(self) -> None:
+        self._changed.update(self._definitions)
 
     def deploy(self, function: FunctionSpec, program: Program) -> None:
         if function.name in self._definitions:
@@ -92,6 +102,7 @@ class Engine:
         # Asking again for what keeps failing means: try again now.
         self._troubles.pop(function.name, None)
         self._venvs.retry_now(program.venv)
+        self.look_at(function.name)
         if wanted != present:
             self._store_definition(wanted)
 
@@ -106,19 +117,23 @@ class Engine:
         del self._definitions[name]
         self._troubles.pop(name, None)
         self._removed.add(name)
+        self.look_at(name)
 
     def step(self) -> float | None:
         """Does everything that is due; returns when to be called again if nothing happens before."""
         self._replicas.bury()
-        names = {*self._definitions, *(replica.record.name for replica in self._replicas)}
-        deadlines = [self._reconcile(name) for name in sorted(names)]
         now = time.monotonic()
-        deadlines.append(self._replicas.probe(now))
-        self._take_snapshot()
+        names = self._changed | {name for name, due in self._due.items() if due <= now}
+        for name in sorted(names):
+            self._take_turn(name, now)
+        probe_at = self._replicas.probe(now)
+        if names or self._changed:
+            self._take_snapshot()
         self._clean_up(now)
-        if self._definitions:
-            deadlines.append(self._next_rotation)
-        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+        if self._changed:
+            return now
+        deadlines = [*self._due.values(), *([] if probe_at is None else [probe_at, self._next_rotation])]
+        return min(deadlines, default=None)
 
     def on_exit(self, replica: Replica, status: int | None) -> None:
         how = processes.describe_exit(status)
@@ -144,9 +159,22 @@ class Engine:
         self._store.save(definition)
         self._definitions[definition.function.name] = definition
         self._removed.discard(definition.function.name)
+        self.look_at(definition.function.name)
 
-    def _reconcile(self, name: str) -> float | None:
-        """One function's turn; returns when its next one is due."""
+    def _take_turn(self, name: str, now: float) -> None:
+        """Decides and acts for one function; what goes wrong with it does not concern the others."""
+        try:
+            self._reconcile(name)
+        except Exception:
+            logger.exception(
+                "looking after %s failed; will try again", name, extra={"event": "reconcile_failed", "function": name}
+            )
+            self._due[name] = now + self._timing.health_interval
+        # Its own actions have been taken into account.
+        self._changed.discard(name)
+
+    def _reconcile(self, name: str) -> None:
+        """One function's turn; notes when its next one is due."""
         definition = self._definitions.get(name)
         wanted = self._wanted(definition)
         trouble = self._present_trouble(name, wanted)
@@ -162,7 +190,9 @@ class Engine:
             ),
             self._venvs.retry_at(definition.program.venv) if definition and not wanted.can_start else None,
         ]
-        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+        self._due.pop(name, None)
+        if times := [deadline for deadline in deadlines if deadline is not None]:
+            self._due[name] = min(times)
 
     def _wanted(self, definition: Definition | None) -> Wanted:
         if definition is None:
@@ -207,7 +237,8 @@ class Engine:
             for _ in range(count):
                 self._replicas.start(definition)
         except OSError as exc:
-            self._note_reason(name, f"cannot be started: {exc}")
+            self._venvs.look_again(definition.program.venv)
+            self._note_reason(name, f"cannot be started: {exc.strerror}: {exc.filename}")
 
     def _note_failure(self, replica: Replica, what: str) -> None:
         name = replica.record.name

@@ -47,7 +47,7 @@ class LocalProvider:
             undo.callback(notifier.close)
             loop = self._loop = MainLoop(lambda: self._engine.step())
             undo.callback(loop.close)
-            venvs = Venvs(state, timing, loop.post)
+            venvs = Venvs(state, timing, loop.post, lambda: self._engine.look_at_all())
             undo.callback(venvs.close)
             self._output = Output(state)
             launcher = Launcher(
@@ -60,9 +60,10 @@ class LocalProvider:
             self._engine = Engine(
                 DefinitionStore(state), self._output, venvs, timing, default_exec_timeout, notifier.publish
             )
-            replicas = Replicas(state, launcher, loop.selector, timing, self._engine.on_exit)
+            engine = self._engine
+            replicas = Replicas(state, launcher, loop.selector, timing, engine.look_at, engine.on_exit)
             undo.callback(replicas.close)
-            self._engine.open(replicas)
+            engine.open(replicas)
             undo.callback(loop.stop)
             loop.start()
             self._undo = undo.pop_all()

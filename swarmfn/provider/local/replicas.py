@@ -46,7 +46,11 @@ class Replica:
 
 
 class Replicas:
-    """Belongs to the main loop. `on_exit` is called for each replica that ended, with its exit status if known."""
+    """Belongs to the main loop.
+
+    `on_change` is called with the function's name whenever a decision about it may come out differently, `on_exit`
+    for each replica that ended, with its exit status if known.
+    """
 
     def __init__(
         self,
@@ -54,6 +58,7 @@ class Replicas:
         launcher: Launcher,
         selector: selectors.BaseSelector,
         timing: Timing,
+        on_change: Callable[[str], None],
         on_exit: Callable[[Replica, int | None], None],
     ) -> None:
         self._state_dir = str(state.root)
@@ -61,15 +66,17 @@ class Replicas:
         self._launcher = launcher
         self._selector = selector
         self._timing = timing
+        self._on_change = on_change
         self._on_exit = on_exit
-        self._by_id: dict[str, Replica] = {}
+        self._by_name: dict[str, dict[str, Replica]] = {}
         self._ended: set[str] = set()
 
     def __iter__(self) -> Iterator[Replica]:
-        return iter(list(self._by_id.values()))
+        return iter([replica for replicas in self._by_name.values() for replica in replicas.values()])
 
     def of(self, name: str) -> list[Replica]:
-        return [replica for replica in self if replica.record.name == name]
+        """The function's replicas, in the order of their start."""
+        return list(self._by_name.get(name, {}).values())
 
     def adopt(self) -> None:
         """Takes over what an earlier provider left running, and kills what it did not come to write down."""
@@ -79,7 +86,8 @@ class Replicas:
                 self._ended.add(record.id)
             else:
                 self._add(Replica(record, pidfd))
-        processes.kill_marked(lambda mark: mark.state_dir == self._state_dir and mark.id not in self._by_id)
+        known = {replica.record.id for replica in self}
+        processes.kill_marked(lambda mark: mark.state_dir == self._state_dir and mark.id not in known)
         self.bury()
 
     def start(self, definition: Definition) -> None:
@@ -105,6 +113,7 @@ class Replicas:
             processes.send_signal(replica.pidfd, signal.SIGKILL)
         replica.record = replace(replica.record, phase=phase)
         replica.since = time.monotonic()
+        self._on_change(replica.record.name)
         try:
             self._records.save(replica.record)
         except OSError as exc:
@@ -140,19 +149,24 @@ class Replicas:
             self._release(replica)
 
     def _add(self, replica: Replica) -> None:
-        self._by_id[replica.record.id] = replica
+        self._by_name.setdefault(replica.record.name, {})[replica.record.id] = replica
+        self._on_change(replica.record.name)
         self._selector.register(replica.pidfd, selectors.EVENT_READ, lambda _events: self._exited(replica))
 
     def _exited(self, replica: Replica) -> None:
         self._release(replica)
         self._ended.add(replica.record.id)
+        self._on_change(replica.record.name)
         self._on_exit(replica, processes.exit_status(replica.record.process.pid))
 
     def _release(self, replica: Replica) -> None:
         self._end_probe(replica)
         self._selector.unregister(replica.pidfd)
         os.close(replica.pidfd)
-        del self._by_id[replica.record.id]
+        siblings = self._by_name[replica.record.name]
+        del siblings[replica.record.id]
+        if not siblings:
+            del self._by_name[replica.record.name]
 
     def _begin_probe(self, replica: Replica, now: float) -> None:
         deadline = now + self._timing.probe_timeout
@@ -173,6 +187,11 @@ class Replicas:
             self._timing.start_poll if is_waiting else self._timing.health_interval
         )
         replica.last_probe = result
-        replica.failed_probes = 0 if is_healthy else replica.failed_probes + 1
+        if not is_healthy:
+            replica.failed_probes += 1
+            self._on_change(replica.record.name)
+        elif replica.failed_probes:
+            replica.failed_probes = 0
+            self._on_change(replica.record.name)
         if is_healthy and replica.phase is Phase.STARTING:
             self.move(replica, Phase.READY)

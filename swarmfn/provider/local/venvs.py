@@ -66,12 +66,24 @@ class _Build:
 
 
 class Venvs:
-    """The environments in `cache/venvs/KEY`. Its methods belong to the main loop, which `post` gets back into."""
+    """The environments in `cache/venvs/KEY`.
 
-    def __init__(self, state: StateDir, timing: Timing, post: Callable[[Callable[[], None]], None]) -> None:
+    Its methods belong to the main loop, which `post` gets back into. There `on_change` is called when one is ready or
+    has failed.
+    """
+
+    def __init__(
+        self,
+        state: StateDir,
+        timing: Timing,
+        post: Callable[[Callable[[], None]], None],
+        on_change: Callable[[], None],
+    ) -> None:
         self._state = state
         self._timing = timing
         self._post = post
+        self._on_change = on_change
+        self._ready: set[str] = set()
         self._builds: dict[str, _Build] = {}
         self._builders = ThreadPoolExecutor(_BUILDS_AT_ONCE, "local-provider-venv")
         self._running: set[subprocess.Popen[bytes]] = set()
@@ -86,7 +98,13 @@ class Venvs:
         return str(self.folder(key) / "bin" / "python") if key else machine_python()
 
     def is_ready(self, key: str) -> bool:
-        return not key or (self.folder(key) / _COMPLETE).exists()
+        if key and key not in self._ready and (self.folder(key) / _COMPLETE).exists():
+            self._ready.add(key)
+        return not key or key in self._ready
+
+    def look_again(self, key: str) -> None:
+        """Something was not there after all: somebody may have emptied the cache."""
+        self._ready.discard(key)
 
     def prepare(self, key: str, folder: Path, name: str, log: Path) -> None:
         """Begins to make the environment, for function `name`, unless that is under way or has just failed."""
@@ -116,8 +134,9 @@ class Venvs:
             del self._builds[key]
 
     def mark_used(self, key: str) -> None:
+        """Keeps it from being deleted for a while. Raises OSError if it is gone."""
         if key:
-            (self.folder(key) / _COMPLETE).touch()
+            os.utime(self.folder(key) / _COMPLETE)
 
     def delete_unused(self, in_use: set[str]) -> None:
         """Deletes what is incomplete, and what no function has used for a week."""
@@ -146,6 +165,8 @@ class Venvs:
 
     def _run_steps(self, key: str, folder: Path, mark: Mark, log: Path) -> str:
         """Why it failed; "" if the environment is there."""
+        if not folder.is_dir():
+            return f"there is no folder {folder}"
         text = _requirements(folder)
         if _digest(text) != key.split("-")[0]:
             return "the file has changed since the function was deployed; deploy it again"
@@ -189,6 +210,7 @@ class Venvs:
         build = self._builds[key]
         build.is_running = False
         build.reason = reason
+        self._on_change()
         if not reason:
             del self._builds[key]
             return

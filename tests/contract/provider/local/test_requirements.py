@@ -5,6 +5,9 @@ The package comes from a folder and needs nothing to be built with: no network.
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -104,3 +107,12 @@ def test_programs_of_the_requirements_are_on_the_path_of_a_command(
     provider.deploy(replace(engine.echo("run"), image=f"dir:{folder}", env_process="python main.py"))
     wait_until(lambda: provider.table()["run"].addresses, timeout=120)
     assert call_function(provider, "run").body == "packed"
+
+
+def test_a_cache_that_was_emptied_is_filled_again(engine: LocalEngine, provider: LocalProvider) -> None:
+    provider.deploy(engine.handler("plain", "import os\ndef handle(req):\n    return str(os.getppid())\n"))
+    first = call_function(provider, "plain").body
+    shutil.rmtree(engine.state_dir / "cache" / "venvs")
+    (engine.state_dir / "cache" / "venvs").mkdir()
+    os.kill(int(first), signal.SIGKILL)
+    wait_until(lambda: call_function(provider, "plain").body != first)
