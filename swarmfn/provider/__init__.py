@@ -30,10 +30,11 @@ class Provider(Protocol):
         """
 
     def update(self, function: FunctionSpec) -> None:
-        """Replaces a function's spec. A spec equal to the present one changes nothing; otherwise new replicas are
-        started first, and the old ones stop once they are healthy. The number of replicas is kept.
+        """Replaces a function's spec. A spec equal to the present one changes nothing; where replicas would run
+        differently, new ones are started first, and the old ones stop once those are healthy. If they never are, the
+        old ones go on serving, and the table's row says why. The number of replicas is kept.
 
-        Raises FunctionNotFound, or InvalidFunction.
+        Raises FunctionNotFound, or InvalidFunction for a spec that cannot run here, which then changes nothing.
         """
 
     def remove(self, name: str) -> None:
@@ -56,7 +57,8 @@ class Provider(Protocol):
 
     def watch(self, listener: Callable[[ReplicaTable], None]) -> Callable[[], None]:
         """Calls `listener` with the table now and after every change, one call at a time, on a thread of the
-        provider's; returns a function that ends this. A listener must be quick and not raise."""
+        provider's; returns a function after whose return it is not called again. A listener must be quick and not
+        raise; while it is busy, tables that were overtaken by newer ones are skipped."""
 
     def logs(self, name: str) -> str:
         """The last output of the function's replicas, oldest first, at most 64 KiB. Raises FunctionNotFound."""
