@@ -64,7 +64,8 @@ class WorkerProcess(asyncio.Protocol):
     @classmethod
     def _spawn(cls, nursery: Nursery, settings: Settings, theirs: int, output: int) -> WorkerProcess:
         folder = os.path.abspath(settings.handler_path)
-        command = (sys.executable, "-P", "-c", _BOOT, _ROOT, str(theirs), folder)
+        options = ("-P", "-s") if sys.flags.no_user_site else ("-P",)
+        command = (sys.executable, *options, "-c", _BOOT, _ROOT, str(theirs), folder)
         null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         os.set_inheritable(theirs, True)
         try:
