@@ -29,7 +29,7 @@ examples:
   python3 deploy_extended.py logs markdown       the output of a function
   python3 deploy_extended.py down                stop; everything is kept
   python3 deploy_extended.py down --purge        stop and delete functions, credentials and queued calls
-  upstream_timeout=2m python3 deploy_extended.py change a setting (docs/reference/settings.md lists them)
+  exec_timeout=5m python3 deploy_extended.py     change a setting (docs/reference/settings.md lists them)
 
 exit codes:
   0 ok   1 failed   2 wrong usage   3 the engine asked for cannot be used   130 interrupted
