@@ -18,13 +18,14 @@ from gateway.app import Parts, create_app
 from gateway.fastlane.app import FastLane
 from gateway.fastlane.connection import Limits
 from gateway.fastlane.passing_on import ToFlask
+from gateway.flask_server import FlaskServer
 from gateway.invoke.asynchronous import Asynchronous
 from gateway.invoke.bridge import Bridge
 from gateway.invoke.synchronous import Synchronous
 from gateway.metrics import InvocationMetrics
 from gateway.metrics_listener import serve_metrics
 from gateway.publisher import Publisher
-from gateway.serving import FlaskServer, PortTaken, fast_lane_server, listen
+from gateway.serving import PortTaken, fast_lane_server, listen
 from gateway.settings import Settings
 from swarmfn.jobs.connection import connect, connect_blocking
 from swarmfn.jobs.submissions import Submissions
@@ -36,6 +37,9 @@ from swarmfn.wire.logs import configure_logging
 from swarmfn.wire.replicas import ReplicaTable
 
 logger = logging.getLogger("gateway")
+
+_DRAIN_MARGIN = 1.0
+"""Seconds beyond upstream_timeout, for the answers that tell of it."""
 
 
 def main() -> int:
@@ -92,10 +96,11 @@ class Gateway:
                 stack.enter_context(
                     serve_metrics(settings.metrics_port, self._metrics.exposition, settings.listen_address)
                 )
+            limits = Limits(settings.read_timeout, settings.write_timeout)
             if settings.data_plane == "flask":
-                await self._serve_flask(parts, listener)
+                await self._serve_flask(parts, listener, limits)
             else:
-                await self._serve_fast_lane(parts, upstream, listener)
+                await self._serve_fast_lane(parts, upstream, listener, limits)
 
     async def _publish(self, stack: AsyncExitStack, client: redis.asyncio.Redis) -> None:
         publisher = Publisher(client)
@@ -127,34 +132,29 @@ class Gateway:
             is_ready=lambda: not self._stop.is_set(),
         )
 
-    async def _serve_flask(self, parts: Parts, listener: socket.socket) -> None:
-        server = FlaskServer(create_app(parts), listener, self._settings.read_timeout)
+    async def _serve_flask(self, parts: Parts, listener: socket.socket, limits: Limits) -> None:
+        server = FlaskServer(create_app(parts), listener, limits)
         server.start()
         self._say_ready()
         await self._stop.wait()
-        await asyncio.to_thread(server.close)
+        self._say_stopping()
+        await asyncio.to_thread(server.close, self._settings.upstream_timeout + _DRAIN_MARGIN)
 
-    async def _serve_fast_lane(self, parts: Parts, upstream: Upstream, listener: socket.socket) -> None:
-        settings = self._settings
-        flask_listener = listen("127.0.0.1", 0)
-        flask_server = FlaskServer(create_app(parts), flask_listener, settings.read_timeout)
+    async def _serve_fast_lane(self, parts: Parts, upstream: Upstream, listener: socket.socket, limits: Limits) -> None:
+        flask_server = FlaskServer(create_app(parts), listen("127.0.0.1", 0), limits)
         flask_server.start()
-        lane = FastLane(
-            parts.synchronous,
-            parts.asynchronous,
-            ToFlask(upstream, f"127.0.0.1:{flask_server.port}"),
-            parts.is_ready,
-        )
-        limits = Limits(settings.read_timeout, settings.write_timeout)
-        server = fast_lane_server(lane, limits, settings.upstream_timeout)
+        to_flask = ToFlask(upstream, f"127.0.0.1:{flask_server.port}")
+        lane = FastLane(parts.synchronous, parts.asynchronous, to_flask, parts.is_ready)
+        server = fast_lane_server(lane, limits, self._settings.upstream_timeout + _DRAIN_MARGIN)
         serving = asyncio.create_task(server._serve([listener]))
-        self._say_ready()
         stop = asyncio.create_task(self._stop.wait())
+        self._say_ready()
         await asyncio.wait([serving, stop], return_when=asyncio.FIRST_COMPLETED)
         stop.cancel()
+        self._say_stopping()
         server.should_exit = True
         await serving
-        await asyncio.to_thread(flask_server.close)
+        await asyncio.to_thread(flask_server.close, _DRAIN_MARGIN)
 
     def _say_ready(self) -> None:
         logger.info(
@@ -163,6 +163,13 @@ class Gateway:
             self._settings.port,
             self._settings.data_plane,
             extra={"event": "ready"},
+        )
+
+    def _say_stopping(self) -> None:
+        logger.info(
+            "gateway stopping; calls in flight have %g s to end",
+            self._settings.upstream_timeout + _DRAIN_MARGIN,
+            extra={"event": "stopping"},
         )
 
 

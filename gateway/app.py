@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from flask import Flask
 
-from gateway.api.invoke import invoke_routes
+from gateway.api.invoke import Rest, invoke_routes
 from gateway.api.management import Management, add_management
 from gateway.invoke.asynchronous import Asynchronous
 from gateway.invoke.bridge import Bridge
@@ -30,6 +30,7 @@ def create_app(parts: Parts) -> Flask:
     waitress (with channel_request_lookahead) it also notices clients that leave."""
     app = Flask("gateway", static_folder=None)
     app.url_map.merge_slashes = False
+    app.url_map.converters["rest"] = Rest
     app.json.sort_keys = False  # type: ignore[attr-defined]
     add_management(app, parts.management)
     app.register_blueprint(invoke_routes(parts.synchronous, parts.asynchronous, parts.bridge, parts.is_ready))

@@ -1,23 +1,14 @@
-"""Listening sockets and the two servers: waitress for the Flask app, uvicorn for the fast lane."""
+"""The listening socket, and uvicorn for the fast lane."""
 
 from __future__ import annotations
 
-import logging
+import math
 import socket
-import threading
 from typing import Any
 
 import uvicorn
-import waitress.server
-from flask import Flask
 
 from gateway.fastlane.connection import Limits, client_connection
-
-logger = logging.getLogger(__name__)
-
-_THREADS = 32
-_IDLE = 75
-"""Seconds an idle client connection is kept: longer than common proxies keep theirs (nginx 60 s)."""
 
 
 class PortTaken(Exception):
@@ -31,40 +22,11 @@ def listen(address: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((address, port))
+        listener.listen(2048)
     except OSError as exc:
         listener.close()
         raise PortTaken(f"cannot listen on {address}:{port}: {exc.strerror}.") from exc
-    listener.listen(2048)
     return listener
-
-
-class FlaskServer:
-    """waitress in a thread of its own, until `close()`."""
-
-    def __init__(self, app: Flask, listener: socket.socket, read_timeout: float) -> None:
-        self.port: int = listener.getsockname()[1]
-        self._server: Any = waitress.server.create_server(
-            app,
-            sockets=[listener],
-            threads=_THREADS,
-            connection_limit=1000,
-            asyncore_use_poll=True,
-            # Lets a thread that waits for a function see that the client has gone.
-            channel_request_lookahead=1,
-            channel_timeout=int(max(read_timeout, 120)),
-            max_request_body_size=1 << 40,
-            ident=None,
-            clear_untrusted_proxy_headers=False,
-        )
-        self._thread = threading.Thread(target=self._server.run, name="waitress", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stops accepting and lets the running requests end, up to a few seconds."""
-        self._server.close()
-        self._server.task_dispatcher.shutdown(cancel_pending=True, timeout=5)
 
 
 def fast_lane_server(app: Any, limits: Limits, drain_timeout: float) -> uvicorn.Server:
@@ -80,8 +42,9 @@ def fast_lane_server(app: Any, limits: Limits, drain_timeout: float) -> uvicorn.
         access_log=False,
         server_header=False,
         date_header=False,
-        timeout_keep_alive=_IDLE,
-        timeout_graceful_shutdown=int(drain_timeout),
+        # The core appends to X-Forwarded-For itself, and trusts nobody's more than others'.
+        proxy_headers=False,
+        timeout_graceful_shutdown=math.ceil(drain_timeout),
         backlog=2048,
     )
     return uvicorn.Server(config)

@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from typing import IO, Any
+import logging
+import re
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from typing import IO, TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, request
-from werkzeug.exceptions import MethodNotAllowed
+from werkzeug.datastructures import Headers as HeaderMap
+from werkzeug.routing import BaseConverter
 
 from gateway.api.problems import reply
 from gateway.invoke.asynchronous import Asynchronous, result_headers
-from gateway.invoke.bridge import Bridge
-from gateway.invoke.forwarding import call_headers
+from gateway.invoke.bridge import Bridge, CallerGone
+from gateway.invoke.forwarding import call_headers, duration
 from gateway.invoke.incoming import SMALL_BODY, Body, Incoming, RawHeaders
+from gateway.invoke.problems import problem
 from gateway.invoke.synchronous import Outcome, Synchronous
+from swarmfn.upstream import UpstreamFailure
 from swarmfn.wire.errors import FaasError
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+logger = logging.getLogger(__name__)
 
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"]
 _CHUNK = 64 * 1024
+_CLIENT_GONE = 499
+"""nginx's status for a client that left; nobody sees it."""
+_ABSOLUTE = re.compile(r"https?://[^/?]*", re.IGNORECASE)
+
+
+class Rest(BaseConverter):
+    """Whatever is left of a path, slashes at its beginning included. Registered as `rest` by create_app."""
+
+    regex = ".+"
+    part_isolating = False
 
 
 def invoke_routes(
@@ -26,27 +46,30 @@ def invoke_routes(
     """/function, /async-function and /healthz."""
     routes = Blueprint("invoke", __name__)
 
-    def call(name: str = "", path: str = "") -> Response:
-        incoming = _incoming(name)
+    def call(rest: str = "") -> Response:
+        incoming = _incoming()
         call_id = incoming.call_id()
         try:
-            outcome = bridge.run(synchronous.call(incoming, call_id, _body(incoming)), _is_gone())
+            outcome = bridge.run(synchronous.call(incoming, call_id, _body(incoming)), _is_gone(), Outcome.close)
         except FaasError as exc:
             return _named(reply(exc), incoming, call_id)
-        return _streamed(outcome, bridge)
+        except CallerGone:
+            return Response(status=_CLIENT_GONE)
+        return _streamed(outcome, bridge, incoming, call_id)
 
-    def accept(name: str, path: str = "") -> Response:
-        incoming = _incoming(name)
+    def accept(rest: str = "") -> Response:
+        incoming = _incoming()
         call_id = incoming.call_id()
         try:
             route = asynchronous.check(incoming)
-            body = bridge.run(asynchronous.read(_file_chunks(request.stream)), _is_gone())
-            accepted = bridge.run(asynchronous.accept(incoming, route, body), _is_gone())
+            body = request.stream.read()
+            stored_as = bridge.run(asynchronous.accept(incoming, route, call_id, body), _is_gone())
         except FaasError as exc:
             return _named(reply(exc), incoming, call_id)
-        response = _named(Response(status=202), incoming, accepted.call_id)
-        response.headers["Location"] = f"/async-function/{accepted.call_id}"
-        return response
+        except CallerGone:
+            return Response(status=_CLIENT_GONE)
+        location = ("Location", f"/async-function/{stored_as}")
+        return AsItIs(b"", 202, [*_decoded(call_headers(incoming, stored_as)), location, ("Content-Length", "0")])
 
     def status(call_id: str) -> dict[str, Any]:
         return bridge.run(asynchronous.status(call_id), _is_gone())
@@ -55,47 +78,65 @@ def invoke_routes(
         record = bridge.run(asynchronous.record(call_id), _is_gone())
         if not record.is_final:
             return Response("the call has not ended yet.\n", 202, {"Retry-After": "1", "Content-Type": "text/plain"})
+        if record.response is None:
+            raise problem(503, f"the call ended as {record.state}, and no function has answered it.", "See its status.")
         body = bridge.run(asynchronous.answer(record), _is_gone())
-        code = record.response.status if record.response else 503
-        return Response(body, code, result_headers(record))
+        headers = [*result_headers(record), ("Content-Length", str(len(body)))]
+        return AsItIs(body, record.response.status, headers)
 
     def health() -> Response:
         return Response("OK\n" if is_ready() else "stopping\n", 200 if is_ready() else 503, content_type="text/plain")
 
-    def refuse(call_id: str = "", path: str = "") -> Response:
-        raise MethodNotAllowed(valid_methods=["GET", "POST"])
-
-    for rule in ("/function/", "/function/<name>", "/function/<name>/", "/function/<name>/<path:path>"):
-        routes.add_url_rule(rule, "call", call, methods=METHODS, provide_automatic_options=False)
-    for rule in ("/async-function/<name>", "/async-function/<name>/", "/async-function/<name>/<path:path>"):
-        routes.add_url_rule(rule, "accept", accept, methods=["POST"], provide_automatic_options=False)
+    for rule in ("/function/", "/function/<rest:rest>"):
+        routes.add_url_rule(rule, "call", call, methods=METHODS, provide_automatic_options=False, strict_slashes=False)
+    for rule in ("/async-function/", "/async-function/<rest:rest>"):
+        routes.add_url_rule(
+            rule, "accept", accept, methods=["POST"], provide_automatic_options=False, strict_slashes=False
+        )
     routes.get("/async-function/<call_id>")(status)
     routes.get("/async-function/<call_id>/result")(result)
-    routes.add_url_rule("/async-function/", "refuse", refuse, methods=METHODS)
     routes.get("/healthz")(health)
     return routes
 
 
-def _incoming(name: str) -> Incoming:
-    """The core's view of the present request. Path and name are taken from the raw URI, still percent-encoded."""
-    raw = str(request.environ.get("REQUEST_URI") or request.environ.get("PATH_INFO", ""))
-    path, _, query = raw.partition("?")
-    _, _, rest = path.lstrip("/").partition("/")
-    raw_name, slash, tail = rest.partition("/")
-    headers: RawHeaders = [(n.encode("latin-1"), v.encode("latin-1")) for n, v in request.headers.items() if v]
+class AsItIs(Response):
+    """Sends the headers it is given and no others, and its head before the first piece of its body."""
+
+    automatically_set_content_length = False
+
+    def __init__(self, body: bytes | Iterable[bytes], status: int, headers: Iterable[tuple[str, str]]) -> None:
+        super().__init__(body, status)
+        self.headers = HeaderMap(headers)
+
+    def get_wsgi_headers(self, environ: WSGIEnvironment) -> HeaderMap:
+        return self.headers
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        body, status, headers = self.get_wsgi_response(environ)
+        # A server would wait for a piece of the body before it sends the head.
+        start_response(status, headers)(b"")
+        return body
+
+
+def _incoming() -> Incoming:
+    """The core's view of the present request. Name and path are taken from the raw URI, still percent-encoded."""
+    raw = str(request.environ.get("REQUEST_URI") or request.full_path)
+    path, _, query = _ABSOLUTE.sub("", raw, count=1).partition("?")
+    name, slash, tail = path.removeprefix("/").partition("/")[2].partition("/")
+    headers: RawHeaders = [(n.lower().encode("latin-1"), v.encode("latin-1")) for n, v in request.headers.items()]
     return Incoming(
         method=request.method,
-        name=raw_name or name,
+        name=name,
         path=slash + tail,
-        query=query or request.query_string.decode("latin-1"),
+        query=query,
         headers=headers,
+        # Of a chunked body too, which waitress has received by now.
         length=request.content_length or 0,
         client=request.remote_addr or "unknown",
     )
 
 
 def _body(incoming: Incoming) -> Body:
-    """waitress has received the whole body by now, chunked ones too, so its length is known."""
     if incoming.length is not None and incoming.length <= SMALL_BODY:
         return request.stream.read()
     return _file_chunks(request.stream)
@@ -112,24 +153,31 @@ def _is_gone() -> Callable[[], bool]:
     return (lambda: bool(check())) if callable(check) else (lambda: False)
 
 
-def _streamed(outcome: Outcome, bridge: Bridge) -> Response:
+def _streamed(outcome: Outcome, bridge: Bridge, incoming: Incoming, call_id: str) -> Response:
     is_gone = _is_gone()
     whole = outcome.complete_body()
-    headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in outcome.headers]
 
     def chunks() -> Iterator[bytes]:
-        yield from bridge.iterate(outcome.chunks(), is_gone)
+        try:
+            yield from bridge.iterate(outcome.chunks(), is_gone)
+        except UpstreamFailure as exc:
+            extra = {"event": "answer_cut_off", "call_id": call_id}
+            logger.warning("an answer of %s broke off in the middle: %s", incoming.name, exc, extra=extra)
+            # To the server as if its client had left: it closes the connection without marking the answer's end.
+            raise ConnectionError from exc
 
-    response = Response(chunks() if whole is None else whole, outcome.status)
-    # What the function said stands: Flask would add a content type and a length of its own.
-    response.headers.clear()
-    response.headers.extend(headers)
-    response.automatically_set_content_length = False
+    response = AsItIs(chunks() if whole is None else whole, outcome.status, _decoded(outcome.headers))
     response.call_on_close(lambda: bridge.do(outcome.close))
     return response
 
 
+def _decoded(headers: RawHeaders) -> list[tuple[str, str]]:
+    # waitress counts `Trailers` among the hop-by-hop headers, and fails.
+    return [(n.decode("latin-1"), v.decode("latin-1")) for n, v in headers if n.lower() != b"trailers"]
+
+
 def _named(response: Response, incoming: Incoming, call_id: str) -> Response:
-    for name, value in call_headers(incoming, call_id):
+    """`response` with what every answer on these routes carries."""
+    for name, value in (*call_headers(incoming, call_id), duration(incoming)):
         response.headers[name.decode()] = value.decode()
     return response

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable
 
-from gateway.fastlane.connection import EXTENSION
+from gateway.fastlane.exchange import App, Message, Receive, Scope, Send
 from gateway.invoke.asynchronous import Asynchronous
-from gateway.invoke.forwarding import call_headers
+from gateway.invoke.forwarding import call_headers, duration
 from gateway.invoke.incoming import SMALL_BODY, Body, Incoming, RawHeaders, split_route
 from gateway.invoke.problems import render_problem, unexpected
 from gateway.invoke.synchronous import Synchronous
@@ -18,12 +16,6 @@ from swarmfn.upstream import UpstreamFailure
 from swarmfn.wire.errors import FaasError
 
 logger = logging.getLogger(__name__)
-
-Message = MutableMapping[str, Any]
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 SYNC_PREFIX = "/function/"
 ASYNC_PREFIX = "/async-function/"
@@ -40,7 +32,7 @@ class FastLane:
         self,
         synchronous: Synchronous,
         asynchronous: Asynchronous,
-        otherwise: Handler,
+        otherwise: App,
         is_ready: Callable[[], bool],
     ) -> None:
         self._synchronous = synchronous
@@ -49,34 +41,15 @@ class FastLane:
         self._is_ready = is_ready
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        connection = scope["extensions"][EXTENSION]
-        task = asyncio.current_task()
-        assert task is not None
-        # Caller gone → this task is cancelled → the connection to the replica closes → the watchdog stops the run.
-        connection.on_gone = task.cancel
-        try:
-            await self._route(scope, receive, send)
-        except ClientGone:
-            return
-        except UpstreamFailure as exc:
-            logger.warning("cut off an answer in the middle: %s", exc, extra={"event": "answer_cut_off"})
-            connection.cut_off()
-        except asyncio.CancelledError:
-            if connection.transport is not None and not connection.transport.is_closing():
-                raise
-        finally:
-            connection.on_gone = None
-
-    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["raw_path"].decode("latin-1")
         if (route := split_route(path, SYNC_PREFIX)) is not None:
             await self._answer(scope, receive, send, route, self._call)
         elif scope["method"] == "POST" and (route := split_route(path, ASYNC_PREFIX)) is not None:
             await self._answer(scope, receive, send, route, self._accept)
-        elif path == "/healthz":
+        elif path == "/healthz" and scope["method"] in ("GET", "HEAD"):
             await self._health(send)
         else:
-            await self._otherwise(scope, receive, send)
+            await self._pass_on(scope, receive, send)
 
     async def _answer(
         self,
@@ -92,8 +65,11 @@ class FastLane:
             await handle(incoming, call_id, receive, send)
         except FaasError as exc:
             await _send_problem(send, exc, incoming, call_id)
-        except (ClientGone, UpstreamFailure, asyncio.CancelledError):
-            raise
+        except ClientGone:
+            return
+        except UpstreamFailure as exc:
+            extra = {"event": "answer_cut_off", "call_id": call_id}
+            logger.warning("an answer of %s broke off in the middle: %s", incoming.name, exc, extra=extra)
         except Exception:
             reference = uuid.uuid4().hex[:12]
             logger.exception(
@@ -118,15 +94,23 @@ class FastLane:
     async def _accept(self, incoming: Incoming, call_id: str, receive: Receive, send: Send) -> None:
         route = self._asynchronous.check(incoming)
         body = await self._asynchronous.read(_chunks(receive))
-        accepted = await self._asynchronous.accept(incoming, route, body)
-        headers = call_headers(incoming, accepted.call_id)
-        headers.append((b"location", f"{ASYNC_PREFIX}{accepted.call_id}".encode()))
+        stored_as = await self._asynchronous.accept(incoming, route, call_id, body)
+        headers = call_headers(incoming, stored_as)
+        headers.append((b"Location", f"{ASYNC_PREFIX}{stored_as}".encode()))
         await send_whole(send, 202, headers, b"")
+
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._otherwise(scope, receive, send)
+        except ClientGone:
+            return
+        except UpstreamFailure as exc:
+            logger.warning("an answer of the management part broke off: %s", exc, extra={"event": "answer_cut_off"})
 
     async def _health(self, send: Send) -> None:
         is_ready = self._is_ready()
         text = b"OK\n" if is_ready else b"stopping\n"
-        await send_whole(send, 200 if is_ready else 503, [(b"content-type", b"text/plain")], text)
+        await send_whole(send, 200 if is_ready else 503, [(b"Content-Type", b"text/plain")], text)
 
 
 def incoming_of(scope: Scope, route: tuple[str, str]) -> Incoming:
@@ -139,7 +123,6 @@ def incoming_of(scope: Scope, route: tuple[str, str]) -> Incoming:
         elif name == b"transfer-encoding":
             length = None
             break
-    client = scope["client"]
     return Incoming(
         method=scope["method"],
         name=route[0],
@@ -147,7 +130,7 @@ def incoming_of(scope: Scope, route: tuple[str, str]) -> Incoming:
         query=scope["query_string"].decode("latin-1"),
         headers=headers,
         length=length,
-        client=client[0] if client else "unknown",
+        client=scope["client"],
     )
 
 
@@ -155,28 +138,33 @@ async def read_body(incoming: Incoming, receive: Receive) -> Body:
     """A small body whole, a larger or chunked one as it comes. Raises ClientGone."""
     if incoming.length is None or incoming.length > SMALL_BODY:
         return _chunks(receive)
-    message = await receive()
-    if message["type"] == "http.request" and not message.get("more_body"):
-        return bytes(message["body"])
-    return b"".join([message.get("body", b""), *[chunk async for chunk in _chunks(receive, message)]])
+    message = await _request_message(receive)
+    if not message["more_body"]:
+        body: bytes = message["body"]
+        return body
+    return b"".join([message["body"], *[chunk async for chunk in _chunks(receive)]])
 
 
-async def _chunks(receive: Receive, first: Message | None = None) -> AsyncIterator[bytes]:
-    """The request's body as it comes; what `first` holds has been taken already."""
-    message = first
-    while message is None or message.get("more_body"):
-        message = await receive()
-        if message["type"] != "http.request":
-            raise ClientGone
+async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
+    """The request's body as it comes. Raises ClientGone."""
+    while True:
+        message = await _request_message(receive)
         if message["body"]:
             yield message["body"]
+        if not message["more_body"]:
+            return
+
+
+async def _request_message(receive: Receive) -> Message:
+    message = await receive()
     if message["type"] != "http.request":
         raise ClientGone
+    return message
 
 
 async def send_whole(send: Send, status: int, headers: RawHeaders, body: bytes) -> None:
     """One answer whose body is known."""
-    headers.append((b"content-length", b"%d" % len(body)))
+    headers.append((b"Content-Length", b"%d" % len(body)))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
@@ -184,4 +172,4 @@ async def send_whole(send: Send, status: int, headers: RawHeaders, body: bytes) 
 async def _send_problem(send: Send, error: FaasError, incoming: Incoming, call_id: str) -> None:
     status, named, body = render_problem(error, incoming.header(b"accept"))
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in named]
-    await send_whole(send, status, headers + call_headers(incoming, call_id), body)
+    await send_whole(send, status, [*headers, *call_headers(incoming, call_id), duration(incoming)], body)

@@ -1,128 +1,335 @@
-"""A client's connection: uvicorn's, plus the limits and the notice of a client that has gone."""
+"""A client's connection, for uvicorn: reads requests with httptools, within limits, and has the app answer them."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import re
+import socket
+import struct
+from collections import deque
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+import httptools
+from uvicorn.config import Config
+from uvicorn.server import ServerState
 
-EXTENSION = "swarmfn.connection"
-"""Where in an ASGI scope's extensions the connection is found."""
+from gateway.fastlane.exchange import Exchange
+from gateway.invoke.incoming import RawHeaders
+from swarmfn.upstream.deadlines import DeadlineTimer
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds for reading a whole request and for a client that does not read; bytes of a request's head."""
+    """Seconds for a whole request to arrive, for a client that does not read, and for an idle connection; bytes of a
+    request's head."""
 
     read_timeout: float
     write_timeout: float
+    idle_timeout: float = 75.0
     head_size: int = 64 * 1024
 
 
-_TOO_SLOW = b"the request did not arrive in time (read_timeout).\n"
-_TOO_LARGE = b"the request's headers are too large.\n"
+_LINGER = 2.0
+"""Seconds in which a client that is still sending can read why it was refused, before the connection is closed."""
+
+_ABSOLUTE = re.compile(rb"https?://[^/?]*", re.IGNORECASE)
+_RESET = struct.pack("ii", 1, 0)
+
+_MALFORMED = (b"400 Bad Request", b"the request is not proper HTTP/1.1.\n")
+_TOO_SLOW = (b"408 Request Timeout", b"the request did not arrive in time (read_timeout).\n")
+_TOO_LARGE = (b"431 Request Header Fields Too Large", b"the request's headers are too large.\n")
+
+Refusal = tuple[bytes, bytes]
 
 
-def client_connection(limits: Limits) -> type[HttpToolsProtocol]:
-    """The protocol class for uvicorn's Config(http=…)."""
+def client_connection(limits: Limits) -> type[ClientConnection]:
+    """The protocol class for uvicorn's `Config(http=…)`."""
+    return type("LimitedClientConnection", (ClientConnection,), {"limits": limits})
 
-    class ClientConnection(HttpToolsProtocol):
-        """uvicorn limits neither the time nor the size of a request's head, nor the patience with a client that has
-        stopped reading; and it tells an app of a lost client only if a task waits for it."""
 
-        on_gone: Callable[[], Any] | None = None
-        _read_timer: asyncio.TimerHandle | None = None
-        _write_timer: asyncio.TimerHandle | None = None
-        _in_head = True
-        _head_size = 0
-        _heads_ended = 0
+class ClientConnection(asyncio.Protocol):
+    """uvicorn has a protocol of its own on httptools. This one limits a request's head in size and time, drops clients
+    that stop reading, cancels the app's task when its client leaves, never writes an error into the middle of an
+    answer, and speaks HTTP/1.0 to those who do.
 
-        def connection_made(self, transport: asyncio.BaseTransport) -> None:
-            super().connection_made(transport)  # type: ignore[arg-type]
-            self._await_request()
+    Answers are given one after the other; requests that come early wait.
+    """
 
-        def connection_lost(self, exc: Exception | None) -> None:
-            super().connection_lost(exc)
-            self._stop_timers()
-            if self.on_gone is not None:
-                self.on_gone()
-                self.on_gone = None
+    limits: ClassVar[Limits]
+    transport: asyncio.Transport
 
-        def data_received(self, data: bytes) -> None:
-            was_in_head, ended = self._in_head, self._heads_ended
-            super().data_received(data)
-            # A whole request in one piece begins and ends with "in head", but a head has ended meanwhile.
-            if was_in_head and self._in_head and self._heads_ended == ended:
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        self._loop = _loop or asyncio.get_running_loop()
+        self._app = config.loaded_app
+        self._server = server_state
+        self._parser: Any = httptools.HttpRequestParser(self)
+        # Data after a request with `Connection: close` is to be ignored, not to spoil the answer.
+        self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._timer = DeadlineTimer(self._loop, self._on_deadline)
+        self._client = "unknown"
+        self._is_draining = False
+        self._is_paused = False
+        # Reading.
+        self._url = b""
+        self._headers: RawHeaders = []
+        self._wants_continue = False
+        self._has_begun = False  # with a request that is not complete
+        self._in_head = True
+        self._heads = 0
+        self._head_size = 0
+        self._fed = 0
+        self._receiving: Exchange | None = None
+        # Answering.
+        self._answering: Exchange | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._waiting: deque[Exchange] = deque()
+        self._writable: asyncio.Future[None] | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
+
+    # The transport's side.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._server.connections.add(self)  # type: ignore[arg-type]
+        self.transport = cast(asyncio.Transport, transport)
+        peer = transport.get_extra_info("peername")
+        if peer:
+            self._client = peer[0]
+        self._timer.set(self._loop.time() + self.limits.read_timeout)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._server.connections.discard(self)
+        self._timer.cancel()
+        self._parser = None  # it holds methods of this object
+        self._waiting.clear()
+        for exchange in (self._receiving, self._answering):
+            if exchange is not None:
+                exchange.leave()
+        self._receiving = None
+        if self._answering is not None and self._task is not None:
+            # Caller gone → this task is cancelled → the connection to the replica closes → the watchdog stops the run.
+            self._task.cancel()
+        self.resume_writing()
+
+    def data_received(self, data: bytes) -> None:
+        if self._parser is None:
+            return
+        self._fed = len(data)
+        was_in_head, heads = self._in_head, self._heads
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._parser = None  # the request is served without the upgrade, and nothing is read after it
+        except httptools.HttpParserError as exc:
+            refusal = getattr(exc.__context__, "refusal", _MALFORMED)
+            self._refuse(refusal)
+        else:
+            if was_in_head and self._in_head and self._heads == heads:
                 self._head_size += len(data)
-                if self._head_size > limits.head_size:
-                    self._refuse(b"431 Request Header Fields Too Large", _TOO_LARGE)
+                if self._head_size > self.limits.head_size:
+                    self._refuse(_TOO_LARGE)
 
-        def on_message_begin(self) -> None:
-            super().on_message_begin()
-            self.scope["extensions"] = {EXTENSION: self}  # type: ignore[dict-item]
-            self._in_head = True
-            self._head_size = 0
-            if self._read_timer is None:
-                self._await_request()
+    def pause_writing(self) -> None:
+        self._writable = self._loop.create_future()
+        self._write_timer = self._loop.call_later(self.limits.write_timeout, self.transport.abort)
 
-        def on_headers_complete(self) -> None:
-            self._in_head = False
-            self._heads_ended += 1
-            super().on_headers_complete()
+    def resume_writing(self) -> None:
+        writable, self._writable = self._writable, None
+        if writable is not None and not writable.done():
+            writable.set_result(None)
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None
 
-        def on_message_complete(self) -> None:
-            if self._read_timer is not None:
-                self._read_timer.cancel()
-                self._read_timer = None
-            self._in_head = True
-            self._head_size = 0
-            super().on_message_complete()
+    # The parser's side.
 
-        def pause_writing(self) -> None:
-            super().pause_writing()
-            self._write_timer = self.loop.call_later(limits.write_timeout, self._give_up)
+    def on_message_begin(self) -> None:
+        self._url = b""
+        self._headers = []
+        self._wants_continue = False
+        self._has_begun = True
+        self._head_size = 0
+        self._timer.set(self._loop.time() + self.limits.read_timeout)
 
-        def resume_writing(self) -> None:
-            super().resume_writing()
-            if self._write_timer is not None:
-                self._write_timer.cancel()
-                self._write_timer = None
+    def on_url(self, url: bytes) -> None:
+        self._url += url
 
-        def cut_off(self) -> None:
-            """Ends the connection so that the client sees that the answer is not whole."""
-            if self.transport is not None:
-                self.transport.abort()
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_head:
+            return  # a trailer; it could pass for a header that has been checked
+        name = name.lower()
+        if name == b"expect":
+            self._wants_continue = value.lower() == b"100-continue"
+        self._headers.append((name, value))
 
-        def _await_request(self) -> None:
-            self._read_timer = self.loop.call_later(limits.read_timeout, self._too_slow)
+    def on_headers_complete(self) -> None:
+        parser = self._parser
+        if self._head_size + self._fed > self.limits.head_size:
+            size = len(self._url) + sum(len(name) + len(value) + 4 for name, value in self._headers)
+            if size > self.limits.head_size:
+                raise _Refused(_TOO_LARGE)
+        self._in_head = False
+        self._heads += 1
+        path, query = _split_target(self._url)
+        version = parser.get_http_version()
+        exchange = self._receiving = Exchange(
+            self,
+            {
+                "type": "http",
+                "http_version": version,
+                "method": parser.get_method().decode("ascii"),
+                "raw_path": path,
+                "query_string": query,
+                "headers": self._headers,
+                "client": self._client,
+            },
+            keep_alive=version == "1.1" and parser.should_keep_alive() and not parser.should_upgrade(),
+            wants_continue=self._wants_continue and version == "1.1",
+            is_http_1_0=version != "1.1",
+        )
+        if self._answering is None:
+            self._start(exchange)
+        else:
+            self._waiting.append(exchange)
+            self._timer.deadline = None  # it is we who do not read
+            self.pause_reading()
 
-        def _too_slow(self) -> None:
-            self._read_timer = None
-            if self.cycle is not None and self.cycle.response_started and not self.cycle.response_complete:
-                self.cut_off()
-            elif self.transport is not None and not self.transport.is_closing():
-                self._refuse(b"408 Request Timeout", _TOO_SLOW)
+    def on_body(self, body: bytes) -> None:
+        if self._receiving is not None:
+            self._receiving.feed(body)
 
-        def _refuse(self, status: bytes, text: bytes) -> None:
-            if self.transport.is_closing():
-                return
-            self.transport.write(
-                b"HTTP/1.1 %s\r\nContent-Type: text/plain; charset=utf-8\r\nX-OpenFaaS-Internal: gateway\r\n"
-                b"Connection: close\r\nContent-Length: %d\r\n\r\n%s" % (status, len(text), text)
-            )
+    def on_message_complete(self) -> None:
+        self._has_begun = False
+        self._in_head = True
+        self._head_size = 0
+        self._timer.deadline = None
+        if self._receiving is not None:
+            exchange, self._receiving = self._receiving, None
+            exchange.end()
+            if exchange.is_gone and self._answering is None:  # it was answered early
+                self._timer.set(self._loop.time() + self.limits.idle_timeout)
+
+    # The exchange's side.
+
+    def write(self, data: bytes) -> None:
+        self.transport.write(data)
+
+    def pause_reading(self) -> None:
+        if not self._is_paused and not self.transport.is_closing():
+            self._is_paused = True
+            self.transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if self._is_paused and not self._waiting and not self.transport.is_closing():
+            self._is_paused = False
+            self.transport.resume_reading()
+
+    async def drain(self) -> None:
+        if self._writable is not None:
+            # Shielded: the task of an earlier answer and this one's may wait for the same.
+            await asyncio.shield(self._writable)
+
+    def on_answered(self, exchange: Exchange) -> None:
+        self._answering = None
+        if self.transport.is_closing():
+            return
+        if not exchange.keep_alive or self._is_draining:
+            self._close(is_sending=not exchange.is_received)
+        elif self._waiting:
+            self._start(self._waiting.popleft())
+            self.resume_reading()
+        else:
+            self.resume_reading()
+            if not self._has_begun:
+                self._timer.set(self._loop.time() + self.limits.idle_timeout)
+
+    def cut_off(self, exchange: Exchange) -> None:
+        if exchange.is_http_1_0:
+            # Its answer ends with the connection, so a clean end would look like a whole answer.
+            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self.transport.abort()
+
+    # uvicorn's side.
+
+    def shutdown(self) -> None:
+        """No more requests after those that have begun to arrive."""
+        self._is_draining = True
+        if self._answering is not None:
+            self._answering.keep_alive = False
+        elif not self._has_begun:
             self.transport.close()
 
-        def _give_up(self) -> None:
-            self._write_timer = None
-            self.cut_off()
+    def _start(self, exchange: Exchange) -> None:
+        if self._is_draining and not self._waiting:
+            exchange.keep_alive = False
+        if not exchange.is_received:
+            self._timer.set(self._loop.time() + self.limits.read_timeout)
+        self._answering = exchange
+        task = self._task = self._loop.create_task(exchange.run(self._app))
+        self._server.tasks.add(task)
+        task.add_done_callback(self._server.tasks.discard)
 
-        def _stop_timers(self) -> None:
-            for timer in (self._read_timer, self._write_timer):
-                if timer is not None:
-                    timer.cancel()
-            self._read_timer = self._write_timer = None
+    def _on_deadline(self) -> None:
+        if self._parser is None or not self._has_begun:
+            self.transport.close()
+        elif self._receiving is not None and self._receiving.is_gone:
+            self.transport.close()  # it has its answer and goes on sending
+        else:
+            self._refuse(_TOO_SLOW)
 
-    return ClientConnection
+    def _refuse(self, refusal: Refusal) -> None:
+        """Reads no further request, and says why if that would not spoil an answer."""
+        self._parser = None
+        broken, answering = self._receiving, self._answering
+        if answering is not None and answering is not broken:
+            # An earlier request is in order, and is answered first.
+            self._waiting.clear()
+            answering.keep_alive = False
+            return
+        if broken is not None:
+            if broken.is_started:
+                self.cut_off(broken)
+                return
+            broken.leave()
+            if answering is not None and self._task is not None:
+                self._task.cancel()
+        status, text = refusal
+        self.write(
+            b"HTTP/1.1 %b\r\nContent-Type: text/plain; charset=utf-8\r\nX-OpenFaaS-Internal: gateway\r\n"
+            b"Connection: close\r\nContent-Length: %d\r\n\r\n%b" % (status, len(text), text)
+        )
+        self._close(is_sending=True)
+
+    def _close(self, is_sending: bool) -> None:
+        self._parser = None
+        if not is_sending:
+            self.transport.close()
+            return
+        # Closing while the client sends makes its system drop what it has not read yet: the answer.
+        self.transport.write_eof()
+        self.resume_reading()
+        self._timer.set(self._loop.time() + _LINGER)
+
+
+class _Refused(Exception):
+    def __init__(self, refusal: Refusal) -> None:
+        self.refusal = refusal
+
+
+def _split_target(target: bytes) -> tuple[bytes, bytes]:
+    """Path and query of a request's target. Raises _Refused for those of other protocols' kind."""
+    if not target.startswith(b"/"):
+        match = _ABSOLUTE.match(target)
+        if match is None:
+            raise _Refused(_MALFORMED)
+        target = target[match.end() :]
+        if not target.startswith(b"/"):
+            target = b"/" + target
+    path, _, query = target.partition(b"?")
+    return path, query

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from gateway.fastlane.app import ClientGone, Receive, Scope, Send, incoming_of, read_body, send_whole
+from gateway.fastlane.app import incoming_of, read_body, send_whole
+from gateway.fastlane.exchange import Receive, Scope, Send
 from gateway.invoke.forwarding import end_to_end
 from gateway.invoke.incoming import RawHeaders
 from swarmfn.upstream import Broken, NotSent, Response, Upstream, request_head
 
 _NOT_READY = b"the management part of the gateway does not answer; try again shortly.\n"
+_CANNOT_BE_PASSED_ON = b"the request cannot be passed on.\n"
 
 
 class ToFlask:
@@ -22,7 +24,10 @@ class ToFlask:
         try:
             response = await self._exchange(scope, receive)
         except (NotSent, Broken):
-            await send_whole(send, 503, [(b"content-type", b"text/plain"), (b"retry-after", b"1")], _NOT_READY)
+            await send_whole(send, 503, [(b"Content-Type", b"text/plain"), (b"Retry-After", b"1")], _NOT_READY)
+            return
+        except ValueError:  # of request_head
+            await send_whole(send, 400, [(b"Content-Type", b"text/plain")], _CANNOT_BE_PASSED_ON)
             return
         try:
             headers = end_to_end(response.headers)
@@ -45,10 +50,7 @@ class ToFlask:
         target = scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")
         # The Host the client named goes on: pages compare it with the Origin a browser sends.
         host = incoming.header(b"host") or self._address
-        try:
-            head = request_head(incoming.method, target, host, headers)
-        except ValueError as exc:
-            raise ClientGone from exc
+        head = request_head(incoming.method, target, host, headers)
         return await self._upstream.exchange(
             self._address, head, body, method_is_head=incoming.method == "HEAD", chunked=is_chunked
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,20 +12,22 @@ from swarmfn.jobs.records import Record
 from swarmfn.jobs.submissions import Submissions
 from swarmfn.wire.call_ids import new_call_id
 from swarmfn.wire.errors import FunctionNotFound, InvalidRequest, InvocationNotFound, TooLarge
-from swarmfn.wire.headers import CALLBACK_URL, CREDENTIALS, PARENT_CALL_ID, Headers
+from swarmfn.wire.headers import (
+    CALL_ID,
+    CALLBACK_URL,
+    CREDENTIALS,
+    FUNCTION_NAME,
+    PARENT_CALL_ID,
+    Headers,
+    end_to_end,
+)
 from swarmfn.wire.invocations import Invocation
 from swarmfn.wire.names import function_name
 from swarmfn.wire.replicas import ReplicaTable, Route
 
 _NOT_STORED = frozenset({CALLBACK_URL.lower(), "x-call-id", "x-start-time"})
+_NOT_IN_RESULT = CREDENTIALS | {"content-length", CALL_ID.lower(), FUNCTION_NAME.lower()}
 _MAX_URL = 8192
-
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """The call is stored under `call_id`."""
-
-    call_id: str
 
 
 class Asynchronous:
@@ -60,20 +61,18 @@ class Asynchronous:
             pieces.append(chunk)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    async def accept(self, incoming: Incoming, route: Route, body: bytes) -> Accepted:
-        """Stores the call; returns once Redis has acknowledged it. Raises QueueUnavailable."""
-        call_id = incoming.call_id()
-        headers = _stored_headers(incoming, call_id)
-        chosen = incoming.header(b"x-call-id")
-        if chosen and chosen != call_id:
-            headers.append((PARENT_CALL_ID, chosen))
-        if await self._submissions.submit(self._invocation(incoming, route, call_id, headers), body):
-            return Accepted(call_id)
+    async def accept(self, incoming: Incoming, route: Route, call_id: str, body: bytes) -> str:
+        """Stores the call, by preference as `call_id`; returns the id it has, once Redis has acknowledged it.
+
+        Raises QueueUnavailable; if only the acknowledgement was lost, the call is stored as `call_id` all the same.
+        """
+        received = incoming.header(b"x-call-id")
+        if await self._submissions.submit(self._invocation(incoming, route, call_id, received), body):
+            return call_id
         # The id is on record already (a callback carries its call's id, and functions forward headers).
         fresh = new_call_id()
-        headers.append((PARENT_CALL_ID, call_id))
-        await self._submissions.submit(self._invocation(incoming, route, fresh, headers), body)
-        return Accepted(fresh)
+        await self._submissions.submit(self._invocation(incoming, route, fresh, received), body)
+        return fresh
 
     async def status(self, call_id: str) -> dict[str, Any]:
         """What is known about a call, for JSON. Raises InvocationNotFound or QueueUnavailable."""
@@ -98,7 +97,11 @@ class Asynchronous:
         """The kept body of a final call's response. Raises QueueUnavailable."""
         return await self._submissions.answer(record)
 
-    def _invocation(self, incoming: Incoming, route: Route, call_id: str, headers: Headers) -> Invocation:
+    def _invocation(self, incoming: Incoming, route: Route, call_id: str, received: str) -> Invocation:
+        headers = _stored_headers(incoming, call_id)
+        if received and received != call_id:
+            headers = [(name, value) for name, value in headers if name.lower() != PARENT_CALL_ID.lower()]
+            headers.append((PARENT_CALL_ID, received))
         return Invocation(
             call_id=call_id,
             function=route.name,
@@ -174,11 +177,11 @@ def describe(record: Record) -> dict[str, Any]:
 
 def result_headers(record: Record) -> Headers:
     """The kept headers of a final call's response, without credentials, and what the platform knows of it."""
-    kept = [] if record.response is None else record.response.headers
-    headers = [(n, v) for n, v in kept if n.lower() not in CREDENTIALS and n.lower() != "content-length"]
+    kept = [] if record.response is None else end_to_end(record.response.headers)
+    headers = [(name, value) for name, value in kept if name.lower() not in _NOT_IN_RESULT]
     if record.response is not None and record.response.is_truncated:
         headers.append(("X-Result-Truncated", "true"))
-    return [*headers, ("X-Call-Id", record.call_id), ("X-Function-Name", record.function)]
+    return [*headers, (CALL_ID, record.call_id), (FUNCTION_NAME, record.function)]
 
 
 def _without_query(url: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 Result = TypeVar("Result")
 
@@ -13,7 +13,7 @@ _LOOK_EVERY = 0.25
 """Seconds between two looks whether the client is still there."""
 
 
-class CallerGone(Exception):
+class CallerGone(ConnectionError):
     """The client left; what was done for it has been cancelled."""
 
 
@@ -23,18 +23,25 @@ class Bridge:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
 
-    def run(self, coroutine: Coroutine[Any, Any, Result], is_gone: Callable[[], bool]) -> Result:
-        """The coroutine's result. When `is_gone()` turns true it is cancelled, and CallerGone raised."""
-        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+    def run(
+        self,
+        coroutine: Coroutine[Any, Any, Result],
+        is_gone: Callable[[], bool],
+        discard: Callable[[Result], None] | None = None,
+    ) -> Result:
+        """The coroutine's result.
+
+        When `is_gone()` turns true the coroutine is cancelled and CallerGone raised; a result that it had by then goes
+        to `discard`, on the loop.
+        """
+        run = _Run(self._loop, coroutine)
         while True:
-            try:
-                return future.result(timeout=_LOOK_EVERY)
-            except concurrent.futures.TimeoutError:
-                if future.done():
-                    raise  # the coroutine's own TimeoutError
-                if is_gone():
-                    future.cancel()
-                    raise CallerGone from None
+            done, _ = concurrent.futures.wait([run.future], timeout=_LOOK_EVERY)
+            if done:
+                return run.future.result()
+            if is_gone():
+                run.abandon(discard)
+                raise CallerGone
 
     def iterate(self, chunks: AsyncIterator[bytes], is_gone: Callable[[], bool]) -> Iterator[bytes]:
         """What an async iterator yields, one hop to the loop for each chunk."""
@@ -48,3 +55,39 @@ class Bridge:
     def do(self, action: Callable[[], None]) -> None:
         """Runs `action` on the loop; does not wait for it."""
         self._loop.call_soon_threadsafe(action)
+
+
+class _Run(Generic[Result]):
+    """One coroutine on the loop, and the future by which a thread waits for it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Result]) -> None:
+        self.future: concurrent.futures.Future[Result] = concurrent.futures.Future()
+        self._loop = loop
+        self._coroutine = coroutine
+        self._task: asyncio.Task[Result]
+        loop.call_soon_threadsafe(self._start)
+
+    def abandon(self, discard: Callable[[Result], None] | None) -> None:
+        """Nobody waits any more."""
+
+        def end() -> None:
+            # Decided on the loop: in between, the coroutine may have got its result.
+            if not self._task.cancel() and discard is not None and self._has_result():
+                discard(self._task.result())
+
+        self._loop.call_soon_threadsafe(end)
+
+    def _start(self) -> None:
+        self._task = self._loop.create_task(self._coroutine)
+        self._task.add_done_callback(self._finish)
+
+    def _finish(self, task: asyncio.Task[Result]) -> None:
+        if self._has_result():
+            self.future.set_result(task.result())
+        elif task.cancelled():
+            self.future.set_exception(CallerGone())
+        else:
+            self.future.set_exception(task.exception())
+
+    def _has_result(self) -> bool:
+        return not self._task.cancelled() and self._task.exception() is None

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import time
+
 from gateway.invoke.incoming import Incoming, RawHeaders
 from swarmfn.wire.headers import HOP_BY_HOP
 
 _HOP_BY_HOP = frozenset(name.encode() for name in HOP_BY_HOP)
-_SET_TOWARDS_FUNCTION = frozenset(
-    {b"host", b"content-length", b"expect", b"x-call-id", b"x-start-time", b"x-forwarded-for", b"x-forwarded-host"}
-)
-_SET_TOWARDS_CLIENT = frozenset({b"x-call-id", b"x-start-time", b"x-duration-seconds"})
+_NOT_PASSED_ON = _HOP_BY_HOP | {
+    b"host",
+    b"content-length",
+    b"expect",
+    b"x-call-id",
+    b"x-start-time",
+    b"x-forwarded-for",
+    b"x-forwarded-host",
+}
+_NOT_PASSED_BACK = _HOP_BY_HOP | {b"x-call-id", b"x-start-time", b"x-duration-seconds"}
 
 
 def to_function(incoming: Incoming, call_id: str) -> RawHeaders:
@@ -17,28 +25,42 @@ def to_function(incoming: Incoming, call_id: str) -> RawHeaders:
 
     X-Forwarded-For is appended to (it tells the whole way), X-Forwarded-Host is kept if a proxy before us set it.
     """
-    forwarded_for, forwarded_host, kept = b"", b"", []
-    for name, value in end_to_end(incoming.headers):
-        lower = name.lower()
-        if lower not in _SET_TOWARDS_FUNCTION:
-            kept.append((name, value))
-        elif lower == b"x-forwarded-for":
+    kept: RawHeaders = []
+    special: RawHeaders = []
+    for pair in incoming.headers:
+        (special if pair[0] in _NOT_PASSED_ON else kept).append(pair)
+    forwarded_for, forwarded_host, host, named = b"", b"", b"", b""
+    for name, value in special:
+        if name == b"host":
+            host = value
+        elif name == b"connection":
+            named += value + b","
+        elif name == b"x-forwarded-for":
             forwarded_for += value + b", "
-        elif lower == b"x-forwarded-host" or (lower == b"host" and not forwarded_host):
+        elif name == b"x-forwarded-host":
             forwarded_host = value
+    kept = _without_named(kept, named)
     kept.append((b"X-Call-Id", call_id.encode()))
     kept.append((b"X-Start-Time", b"%d" % incoming.start_time))
     kept.append((b"X-Forwarded-For", forwarded_for + incoming.client.encode()))
-    if forwarded_host:
-        kept.append((b"X-Forwarded-Host", forwarded_host))
+    if forwarded_host or host:
+        kept.append((b"X-Forwarded-Host", forwarded_host or host))
     return kept
 
 
-def to_client(headers: RawHeaders, incoming: Incoming, call_id: str, seconds: float) -> RawHeaders:
-    """The function's end-to-end headers and ours. `seconds` from the request's arrival to the answer's head."""
-    kept = [(name, value) for name, value in end_to_end(headers) if name.lower() not in _SET_TOWARDS_CLIENT]
+def to_client(headers: RawHeaders, incoming: Incoming, call_id: str) -> RawHeaders:
+    """The function's end-to-end headers and ours."""
+    kept: RawHeaders = []
+    named = b""
+    for pair in headers:
+        name = pair[0].lower()
+        if name not in _NOT_PASSED_BACK:
+            kept.append(pair)
+        elif name == b"connection":
+            named += pair[1] + b","
+    kept = _without_named(kept, named)
     kept += call_headers(incoming, call_id)
-    kept.append((b"X-Duration-Seconds", b"%f" % seconds))
+    kept.append(duration(incoming))
     return kept
 
 
@@ -47,11 +69,20 @@ def call_headers(incoming: Incoming, call_id: str) -> RawHeaders:
     return [(b"X-Call-Id", call_id.encode()), (b"X-Start-Time", b"%d" % incoming.start_time)]
 
 
+def duration(incoming: Incoming) -> tuple[bytes, bytes]:
+    """The header that says how long it has taken from the request's arrival up to now."""
+    return b"X-Duration-Seconds", b"%f" % (time.perf_counter() - incoming.started)
+
+
 def end_to_end(headers: RawHeaders) -> RawHeaders:
-    """`headers` less the hop-by-hop ones and those that `Connection` names (RFC 9110 section 7.6.1)."""
-    named: set[bytes] = set()
-    for name, value in headers:
-        if name.lower() == b"connection":
-            named |= {token.strip().lower() for token in value.split(b",")}
-    dropped = _HOP_BY_HOP | named if named else _HOP_BY_HOP
-    return [pair for pair in headers if pair[0].lower() not in dropped]
+    """`headers` less the hop-by-hop ones and those that `Connection` names (RFC 9110, section 7.6.1)."""
+    named = b",".join(value for name, value in headers if name.lower() == b"connection")
+    return _without_named([pair for pair in headers if pair[0].lower() not in _HOP_BY_HOP], named)
+
+
+def _without_named(headers: RawHeaders, connection: bytes) -> RawHeaders:
+    """`headers` less those that a Connection header of this value names."""
+    if not connection:
+        return headers
+    named = {token.strip().lower() for token in connection.split(b",")}
+    return [pair for pair in headers if pair[0].lower() not in named]

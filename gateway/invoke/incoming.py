@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from swarmfn.wire.call_ids import is_client_call_id, new_call_id
 
 RawHeaders = list[tuple[bytes, bytes]]
-"""Header pairs as bytes, in order; names in any case."""
+"""Header pairs as bytes, in order."""
 
 SMALL_BODY = 64 * 1024
 """Bodies up to this many bytes are read whole before the function is called: one write, and another replica can be
@@ -19,7 +19,8 @@ tried when the first refuses."""
 @dataclass(frozen=True, slots=True)
 class Incoming:
     """name: as in the URL, not checked yet; path: what followed it, "" or beginning with "/", still percent-encoded;
-    query: without "?"; length: Content-Length, None when the body is chunked; client: IP address."""
+    query: without "?"; headers: names in lower case; length: Content-Length, None when the body is chunked; client: IP
+    address."""
 
     method: str
     name: str
@@ -34,7 +35,7 @@ class Incoming:
     def header(self, name: bytes) -> str:
         """The first value of header `name` (lower case), or ""."""
         for key, value in self.headers:
-            if key.lower() == name:
+            if key == name:
                 return value.decode("latin-1")
         return ""
 

@@ -115,10 +115,9 @@ class Synchronous:
         except BaseException:
             self._in_flight.leave(address)
             raise
-        seconds = time.perf_counter() - incoming.started
         return Outcome(
             response,
-            forwarding.to_client(response.headers, incoming, call_id, seconds),
+            forwarding.to_client(response.headers, incoming, call_id),
             self._finisher(route.name, address, response.status, incoming.started),
         )
 

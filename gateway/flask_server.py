@@ -1,0 +1,158 @@
+"""waitress, for the Flask app: with the limits it lacks, and a drain."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+from typing import Any
+
+from flask import Flask
+from waitress import wasyncore
+from waitress.adjustments import Adjustments
+from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser, ParsingError
+from waitress.server import TcpWSGIServer
+from waitress.task import ErrorTask, ThreadedTaskDispatcher
+
+from gateway.fastlane.connection import Limits
+from swarmfn.wire.headers import INTERNAL
+
+_THREADS = 32
+_LOOK_EVERY = 0.05
+
+
+class FlaskServer:
+    """Serves `app` on `listener` from threads of its own, from `start()` to `close()`."""
+
+    def __init__(self, app: Flask, listener: socket.socket, limits: Limits) -> None:
+        self.port: int = listener.getsockname()[1]
+        # Slow functions fill the threads, which is what this front end is known for; not a line for each call.
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+        adjustments = Adjustments(
+            sockets=[listener],
+            threads=_THREADS,
+            connection_limit=1000,
+            asyncore_use_poll=True,
+            # Lets a thread that waits for a function see that the client has gone.
+            channel_request_lookahead=1,
+            channel_timeout=int(limits.idle_timeout),
+            cleanup_interval=1,
+            max_request_header_size=limits.head_size,
+            max_request_body_size=1 << 40,
+            # What is written goes out at once: answers may be streams of events.
+            send_bytes=1,
+            outbuf_high_watermark=256 * 1024,
+            # These are clients that leave.
+            log_socket_errors=False,
+            ident=None,
+            clear_untrusted_proxy_headers=False,
+        )
+        self._dispatcher = ThreadedTaskDispatcher()
+        self._dispatcher.set_thread_count(_THREADS)
+        self._server: Any = _Server(
+            app,
+            {},
+            True,
+            listener,
+            dispatcher=self._dispatcher,
+            adj=adjustments,
+            bind_socket=False,
+            sockinfo=(listener.family, listener.type, listener.proto, listener.getsockname()),
+        )
+        self._server.limits = limits
+        self._thread = threading.Thread(target=self._server.run, name="waitress", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self, timeout: float) -> None:
+        """Stops accepting, lets requests that have begun end within `timeout` seconds, then closes every connection."""
+        deadline = time.monotonic() + timeout
+        self._on_its_thread(self._server.stop_accepting)
+        while self._server.is_busy and time.monotonic() < deadline:
+            time.sleep(_LOOK_EVERY)
+            self._on_its_thread(lambda: self._server.maintenance(time.time()))
+        self._on_its_thread(self._server.close_all)
+        self._thread.join()
+        self._dispatcher.shutdown(cancel_pending=True, timeout=1)
+
+    def _on_its_thread(self, action: Any) -> None:
+        done = threading.Event()
+
+        def act() -> None:
+            try:
+                action()
+            finally:
+                done.set()
+
+        self._server.trigger.pull_trigger(act)
+        done.wait()
+
+
+class _Parser(HTTPRequestParser):  # type: ignore[misc]
+    def parse_header(self, header_plus: bytes) -> None:
+        super().parse_header(header_plus)
+        # Where one server believes the length and another the chunks, a second request can hide in the first.
+        if self.chunked and "CONTENT_LENGTH" in self.headers:
+            raise ParsingError("Content-Length and Transfer-Encoding contradict each other")
+        if self.version != "1.1" and "TRANSFER_ENCODING" in self.headers:
+            raise ParsingError("HTTP/1.0 knows no Transfer-Encoding")
+
+
+class _Refusal(ErrorTask):  # type: ignore[misc]
+    def execute(self) -> None:
+        error = self.request.error
+        text = f"{error.body}.\n".encode()
+        self.status = f"{error.code} {error.reason}"
+        self.response_headers += [("Content-Type", "text/plain; charset=utf-8"), (INTERNAL, "gateway")]
+        self.set_close_on_finish()
+        self.content_length = len(text)
+        self.write(text)
+
+
+class _Channel(HTTPChannel):  # type: ignore[misc]
+    parser_class = _Parser
+    error_task_class = _Refusal
+    began = 0.0
+    """When the request that is being received began."""
+
+    def received(self, data: bytes) -> Any:
+        before = self.request
+        result = super().received(data)
+        if self.request is not before:
+            self.began = time.time()
+        return result
+
+    @property
+    def is_busy(self) -> bool:
+        return bool(self.requests or self.request is not None or self.total_outbufs_len)
+
+    def is_overdue(self, now: float) -> bool:
+        limits = self.server.limits
+        is_stalled = self.total_outbufs_len and now - self.last_activity > limits.write_timeout
+        return bool(is_stalled or (self.request is not None and now - self.began > limits.read_timeout))
+
+
+class _Server(TcpWSGIServer):  # type: ignore[misc]
+    channel_class = _Channel
+    limits: Limits
+
+    def maintenance(self, now: float) -> None:
+        super().maintenance(now)
+        for channel in list(self.active_channels.values()):
+            if channel.is_overdue(now):
+                channel.handle_close()
+
+    @property
+    def is_busy(self) -> bool:
+        return any(channel.is_busy for channel in list(self.active_channels.values()))
+
+    def stop_accepting(self) -> None:
+        # Not close(): that would close the trigger too, by which threads tell of their answers.
+        wasyncore.dispatcher.close(self)
+
+    def close_all(self) -> None:
+        """Its loop ends with this."""
+        wasyncore.close_all(self._map, ignore_all=True)
