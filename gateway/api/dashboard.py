@@ -21,7 +21,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
-from gateway.api import job_view
+from gateway.api import job_pages, job_view
 from gateway.api.dashboard_pages import protect_page, remove_markup
 from gateway.api.problems import reply
 from gateway.invoke.problems import problem
@@ -31,7 +31,6 @@ PREFIX = "/ui/rq"
 POLL_MILLISECONDS = 4000
 """An open page makes eight or so Redis commands a queue in this time."""
 
-_REGISTRIES = frozenset({"queued", "scheduled", "deferred", "started", "finished", "failed", "canceled"})
 _REFUSED = frozenset({"rq_dashboard.delete_job_view", "rq_dashboard.empty_queue", "rq_dashboard.compact_queue"})
 _MAX_PER_PAGE = 200
 _MAX_PAGE = 1_000_000
@@ -64,6 +63,7 @@ def _read_tolerantly() -> None:
     web = rq_dashboard.web
     web.Queue, web.Job, web.Worker = job_view.ViewedQueue, job_view.ViewedJob, job_view.ViewedWorker
     web.requeue_job = job_view.requeue_job
+    web.get_queue_registry_jobs_count = job_pages.jobs_on_page
     web.config.serializer = job_view.PlainSerializer
     # It would make a new connection for each request, out of a URL with the password in it.
     web.from_url = lambda url, **options: (None, current_app.redis_conn)  # type: ignore[attr-defined]
@@ -94,7 +94,7 @@ def _check_arguments(arguments: Mapping[str, Any]) -> None:
     queue = arguments.get("queue_name") or ""
     known = (
         arguments.get("instance_number", 0) == 0
-        and arguments.get("registry_name", "queued") in _REGISTRIES
+        and arguments.get("registry_name", "queued") in job_pages.REGISTRIES
         and arguments.get("order", "asc") in ("asc", "dsc")
         and _is_within(arguments.get("per_page", 1), _MAX_PER_PAGE)
         and _is_within(arguments.get("page", 1), _MAX_PAGE)

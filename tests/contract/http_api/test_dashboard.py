@@ -93,6 +93,27 @@ def test_jobs_are_listed_where_they_are(gateway: GatewayProcess, queues: redis.R
     assert (detail["status"], detail["origin"], detail["exc_info"]) == ("failed", "echo", "it broke")
 
 
+@pytest.mark.parametrize("registry", ["queued", "failed"])
+@pytest.mark.parametrize("order", ["asc", "dsc"])
+def test_the_pages_of_a_list_hold_each_job_once_in_order(
+    gateway: GatewayProcess, queues: redis.Redis, registry: str, order: str
+) -> None:
+    names = [f"job-{number:02}" for number in range(21)]
+    for name in names:
+        job = enqueue(queues, name)
+        if registry == "failed":
+            fail(job)
+    seen: list[str] = []
+    for page in range(1, 5):
+        listing = gateway.get(f"/ui/rq/0/data/jobs/echo/{registry}/8/{order}/{page}.json").json()
+        seen += [job["id"] for job in listing["jobs"]]
+        assert listing["pagination"]["num_pages"] == 3
+        assert len(seen) == min(8 * page, 21)
+    assert sorted(seen) == names
+    if registry == "queued":
+        assert seen == (names if order == "asc" else names[::-1])
+
+
 def test_requeueing_everything_by_a_link_is_refused(gateway: GatewayProcess, queues: redis.Redis) -> None:
     fail(enqueue(queues, "broken"))
     for method in ("GET", "HEAD"):
