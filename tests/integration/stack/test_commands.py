@@ -120,6 +120,11 @@ def test_the_gateway_lets_the_credentials_in_and_nobody_else(running: Stack) -> 
     assert requests.get(url, timeout=10).status_code == 401
 
 
+def test_a_proxy_for_the_internet_is_not_asked_for_our_own_gateway(running: Stack) -> None:
+    done = running.up(http_proxy="http://127.0.0.1:1", HTTP_PROXY="http://127.0.0.1:1", no_proxy="", NO_PROXY="")
+    assert done.returncode == 0, done.stderr
+
+
 def test_later_runs_remember_the_port(running: Stack) -> None:
     assert "nothing to do" in running.run("up", "--no-examples").stdout
 
