@@ -8,7 +8,7 @@ import redis
 import redis.asyncio
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, OutOfMemoryError, RedisError, ResponseError
 from redis.retry import Retry
 
 from swarmfn.jobs.scripts import Script
@@ -94,6 +94,8 @@ def call_blocking(client: redis.Redis, script: Script, *arguments: Any) -> Any:
 
 def unavailable(exc: BaseException) -> QueueUnavailable:
     """What a client of the gateway is told when Redis failed with `exc`."""
+    if isinstance(exc, OutOfMemoryError):
+        return refused("OOM")
     return refused(str(exc)) if isinstance(exc, ResponseError) else _unavailable("does not answer")
 
 

@@ -23,7 +23,8 @@ class RedisServer:
     `start()` or `resume()` on the same port.
     """
 
-    def __init__(self, directory: Path, *settings: str) -> None:
+    def __init__(self, directory: Path, *settings: str, program: Path | None = None) -> None:
+        self._program = program or find_redis_server()
         self._directory = directory
         self._settings = settings
         self._process: ChildProcess | None = None
@@ -51,7 +52,7 @@ class RedisServer:
 
     def start(self) -> None:
         """Starts it and waits until its data is loaded."""
-        command = [find_redis_server(), "--port", str(self.port), "--bind", "127.0.0.1", "--requirepass", self.password]
+        command = [self._program, "--port", str(self.port), "--bind", "127.0.0.1", "--requirepass", self.password]
         command += ["--dir", self._directory, "--appendonly", "yes", "--save", "", *self._settings]
         self._process = ChildProcess(command, self._directory / "redis.log")
         wait_until(self._answers, message="Redis answers")

@@ -18,19 +18,19 @@ local function submit(i)
     -- The very same call, sent again because its first reply was lost, is stored already; any other is refused.
     return redis.pcall('HGET', key, 'call') == call and 1 or 0
   end
+  if upload ~= '' and redis.call('EXISTS', upload) == 0 then return 'its body has gone' end
+  -- First of the writes, because it can be refused: the memory is full, or the queue's key is no list.
+  enqueue(queue, id)
+  redis.call('HSET', key, 'data', ARGV[1], 'created_at', ARGV[2], 'enqueued_at', ARGV[2], 'origin', queue,
+    'description', 'invoke ' .. fn, 'status', 'queued', 'timeout', ARGV[i+7], 'call', call)
   if upload ~= '' then
     redis.call('RENAME', upload, 'swarmfn:body:' .. id)
     redis.call('PERSIST', 'swarmfn:body:' .. id)
     redis.call('SADD', 'swarmfn:bodies', id)
-  end
-  redis.call('HSET', key, 'data', ARGV[1], 'created_at', ARGV[2], 'enqueued_at', ARGV[2], 'origin', queue,
-    'description', 'invoke ' .. fn, 'status', 'queued', 'timeout', ARGV[i+7], 'call', call)
-  if upload ~= '' then
     redis.call('HSET', key, 'large', ARGV[i+5])
   elseif ARGV[i+4] ~= '' then
     redis.call('HSET', key, 'body', ARGV[i+4])
   end
-  enqueue(queue, id)
   count('accepted:' .. fn)
   return 1
 end

@@ -1,0 +1,165 @@
+"""Who owns a claim, and what becomes of it when its worker is gone, late or in doubt."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from rq.job import JobStatus
+
+from swarmfn.jobs.claimed import Claim
+from swarmfn.jobs.claims import hand_back_all
+from tests.support.queue_stage import QueueStage, delivery, failure, postponement, success
+
+
+def test_a_claim_whose_lease_has_lapsed_is_queued_again_at_the_head(stage: QueueStage) -> None:
+    stage.submit("a", b"the body")
+    stage.submit("b")
+    stage.claim_one()
+    assert stage.reap() == 0
+    stage.lapse()
+    assert stage.reap() == 1
+    assert stage.queue().job_ids == ["a", "b"]
+    assert stage.nothing_claimed()
+    claim = stage.claim_one(by=stage.claims("w2"))
+    assert (claim.job_id, claim.inline_body, claim.failures) == ("a", b"the body", 1)
+    assert stage.record("a").interruptions == 1
+
+
+def test_renewing_keeps_a_claim(stage: QueueStage) -> None:
+    stage.submit("a")
+    claim = stage.claim_one()
+    stage.lapse()
+    assert stage.run(stage.worker.renew([claim])) == frozenset()
+    assert stage.reap() == 0
+    assert stage.finish(claim)
+
+
+def test_renewing_tells_which_claims_were_taken_over_and_does_not_take_them_back(stage: QueueStage) -> None:
+    stage.submit("a")
+    stage.submit("b")
+    kept, lost = stage.claim(count=2)
+    stage.run(stage.worker.hand_back([lost]))
+    assert stage.run(stage.worker.renew([kept, lost])) == {lost.entry}
+    assert stage.redis.zcard("swarmfn:leases") == 1
+
+
+def test_a_late_finisher_is_refused_and_the_takers_result_stays(stage: QueueStage) -> None:
+    stage.submit("a")
+    late = stage.claim_one()
+    stage.lapse()
+    stage.reap()
+    other = stage.claims("w2")
+    taker = stage.claim_one(by=other)
+    assert not stage.finish(
+        late, success(b"late" * 50_000, delivery=delivery("cb_1", "a"), delivery_body=b"l" * 99_999)
+    )
+    assert stage.job("a").get_status() == JobStatus.STARTED
+    assert stage.finish(taker, success(b"in time" * 50_000), by=other)
+    assert not stage.finish(late, success(b"late" * 50_000))
+    assert stage.answer("a") == b"in time" * 50_000
+    assert stage.counts("callbacks") == {}
+    assert stage.keys("swarmfn:upload:*") == set()
+    assert stage.ledger.total("succeeded") == 1
+    assert stage.nothing_claimed()
+
+
+def test_a_late_worker_can_neither_put_off_nor_hand_back(stage: QueueStage) -> None:
+    stage.submit("a")
+    late = stage.claim_one()
+    stage.lapse()
+    stage.reap()
+    assert not stage.retry_later(late)
+    assert stage.run(stage.worker.hand_back([late])) == 0
+    assert stage.counts() == {"queued": 1}
+
+
+def test_a_finish_repeated_after_a_lost_reply_counts_once(stage: QueueStage) -> None:
+    stage.submit("a")
+    claim = stage.claim_one()
+    ending = success(b"y" * 99_999, delivery=delivery("cb_1", "a"), delivery_body=b"y" * 99_999)
+    assert stage.finish(claim, ending)
+    assert not stage.finish(claim, ending)
+    assert stage.ledger.total("succeeded") == 1
+    assert stage.counts("callbacks") == {"queued": 1}
+    assert stage.redis.ttl("swarmfn:body:cb_1") == -1
+    assert stage.keys("swarmfn:upload:*") == set()
+
+
+def test_everything_a_dead_worker_had_claimed_is_handed_back_at_once(stage: QueueStage) -> None:
+    for number in range(5):
+        stage.submit(f"c{number}")
+    stage.claim(count=3, by=stage.claims("dead"))
+    kept = stage.claim_one()
+    assert hand_back_all(stage.redis, "dead") == 3
+    assert sorted(stage.queue().job_ids) == ["c0", "c1", "c2", "c4"]
+    assert stage.record("c0").platform_failures == 1
+    assert stage.finish(kept)
+    assert hand_back_all(stage.redis, "dead") == 0
+    assert stage.nothing_claimed()
+
+
+def test_rqs_own_cleanup_does_not_fail_what_runs_long(stage: QueueStage) -> None:
+    stage.submit("a")
+    claim = stage.claim_one()
+    stage.lapse()
+    registry = stage.queue().started_job_registry
+    registry.cleanup()
+    registry.cleanup(timestamp=4_000_000_000)
+    assert stage.job("a").get_status() == JobStatus.STARTED
+    assert stage.finish(claim)
+    assert stage.counts() == {"finished": 1}
+
+
+def test_a_job_deleted_while_it_runs_leaves_nothing_behind(stage: QueueStage) -> None:
+    for end in (stage.finish, stage.retry_later, lambda claim: stage.run(stage.worker.hand_back([claim]))):
+        stage.submit("a")
+        claim = stage.claim_one()
+        stage.redis.delete("rq:job:a")
+        assert not end(claim)
+        assert not stage.redis.exists("rq:job:a")
+        assert stage.nothing_claimed()
+    stage.redis.hset("swarmfn:totals", "accepted:echo", 0)  # deleting past the ledger is the deleter's business
+
+
+def test_a_job_deleted_while_its_worker_died_leaves_nothing_behind(stage: QueueStage) -> None:
+    stage.submit("a")
+    stage.claim_one()
+    stage.redis.delete("rq:job:a")
+    stage.lapse()
+    assert stage.reap() == 0
+    assert not stage.redis.exists("rq:job:a", "swarmfn:leases", "rq:wip:echo")
+    stage.redis.hset("swarmfn:totals", "accepted:echo", 0)
+
+
+def test_a_job_deleted_while_it_was_put_off_is_not_made_again(stage: QueueStage) -> None:
+    stage.submit("a")
+    stage.retry_later(stage.claim_one(), postponement(delay=-1))
+    stage.redis.delete("rq:job:a")
+    stage.promote()
+    assert not stage.redis.exists("rq:job:a", "rq:queue:echo", "rq:scheduled:echo", "swarmfn:due")
+    stage.redis.hset("swarmfn:totals", "accepted:echo", 0)
+
+
+def test_a_lease_made_before_the_clock_was_set_back_is_shortened(stage: QueueStage) -> None:
+    stage.submit("a")
+    claim = stage.claim_one()
+    stage.redis.zadd("swarmfn:leases", {claim.entry: 4_000_000_000})
+    stage.reap()
+    seconds, _ = stage.redis.time()
+    assert stage.redis.zscore("swarmfn:leases", claim.entry) <= seconds + 601
+
+
+def test_workers_leave_each_other_their_claims(stage: QueueStage) -> None:
+    for number in range(6):
+        stage.submit(f"c{number}")
+    other = stage.claims("w2")
+    mine, theirs = stage.claim(count=3), stage.claim(count=3, by=other)
+    assert {claim.job_id for claim in mine}.isdisjoint(claim.job_id for claim in theirs)
+    assert not stage.finish(_as_of(mine[0], theirs[0]), success())
+    assert all(stage.finish(claim, by=other) for claim in theirs)
+    assert all(stage.finish(claim, failure()) for claim in mine)
+
+
+def _as_of(claim: Claim, other: Claim) -> Claim:
+    """The other's job with this claim's token: what a confused worker might send."""
+    return dataclasses.replace(other, execution=claim.execution)

@@ -1,0 +1,83 @@
+"""What is cleaned up when no worker of RQ's own ever runs, and a Redis whose memory is full."""
+
+from __future__ import annotations
+
+import pytest
+from rq import Queue
+
+from swarmfn.wire.errors import QueueUnavailable
+from tests.support.queue_stage import QueueStage, failure, success
+
+
+def test_expired_entries_leave_the_registries(stage: QueueStage) -> None:
+    for call_id in ("a", "b", "c"):
+        stage.submit(call_id)
+    stage.finish(stage.claim_one())
+    stage.finish(stage.claim_one(), failure())
+    stage.finish(stage.claim_one(), failure())
+    stage.redis.zadd("rq:finished:echo", {"a": 1})
+    stage.redis.zadd("rq:failed:echo", {"b": 1})
+    stage.tidy()
+    assert stage.redis.zcard("rq:finished:echo") == 0
+    assert stage.redis.zrange("rq:failed:echo", 0, -1) == [b"c"]
+
+
+def test_a_queue_that_holds_nothing_is_forgotten_and_comes_back(stage: QueueStage) -> None:
+    stage.submit("a")
+    stage.tidy()
+    assert Queue.all(stage.redis) == [stage.queue()]
+    stage.finish(stage.claim_one())
+    stage.tidy()
+    assert Queue.all(stage.redis) == [stage.queue()]
+    stage.redis.zadd("rq:finished:echo", {"a": 1})
+    stage.tidy()
+    assert Queue.all(stage.redis) == []
+    assert stage.run(stage.worker.queues()) == {}
+    stage.submit("b")
+    assert stage.run(stage.worker.queues()) == {"echo": 1}
+
+
+def test_queues_of_other_people_are_left_alone(stage: QueueStage) -> None:
+    theirs = Queue("reports", connection=stage.redis)
+    theirs.enqueue("os.getpid")
+    assert "reports" not in stage.run(stage.worker.queues())
+    stage.redis.delete("rq:queue:reports")
+    stage.tidy()
+    assert theirs in Queue.all(stage.redis)
+
+
+def test_the_large_body_of_a_deleted_job_goes(stage: QueueStage) -> None:
+    stage.submit("a", b"x" * 100_000)
+    stage.submit("b", b"x" * 100_000)
+    stage.job("a").delete()
+    stage.tidy()
+    assert stage.keys("swarmfn:body:*") == {"swarmfn:body:b"}
+    assert stage.redis.smembers("swarmfn:bodies") == {b"b"}
+    stage.redis.hincrby("swarmfn:totals", "accepted:echo", -1)
+
+
+def test_a_full_redis_refuses_calls_and_still_lets_those_it_has_come_to_their_end(stage: QueueStage) -> None:
+    for number in range(4):
+        stage.submit(f"c{number}", b"x" * 1000)
+    running = stage.claim_one()
+    stage.lapse()
+    stage.redis.config_set("maxmemory-policy", "noeviction")
+    stage.redis.config_set("maxmemory", "1mb")
+    try:
+        with pytest.raises(QueueUnavailable, match="no memory"):
+            stage.submit("refused", b"x" * 1000)
+        with pytest.raises(QueueUnavailable, match="no memory"):
+            stage.submit("refused", b"x" * 100_000)
+        assert stage.run(stage.worker.renew([running])) == frozenset()
+        assert stage.reap() == 0
+        assert stage.finish(running, success(b"done"))
+        put_off, handed_back = stage.claim(count=2)
+        assert stage.retry_later(put_off)
+        assert stage.run(stage.worker.hand_back([handed_back])) == 1
+        stage.promote()
+        for claim in stage.claim():
+            assert stage.finish(claim, success(b"done"))
+        stage.tidy()
+    finally:
+        stage.redis.config_set("maxmemory", "0")
+    assert stage.counts() == {"finished": 4}

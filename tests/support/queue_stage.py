@@ -1,0 +1,157 @@
+"""Both sides of the queue on one event loop, beside RQ's own view of the same Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import time
+from collections.abc import Coroutine
+from types import TracebackType
+from typing import Any, TypeVar
+
+from rq import Queue
+from rq.job import Job
+
+from swarmfn.jobs.claimed import Claim
+from swarmfn.jobs.claims import Claims
+from swarmfn.jobs.connection import connect
+from swarmfn.jobs.endings import Ending, Postponement
+from swarmfn.jobs.records import Record
+from swarmfn.jobs.submissions import Submissions
+from swarmfn.wire.invocations import Attempt, Delivery, Invocation, StoredResponse
+from tests.support.ledger import Ledger
+from tests.support.redis_server import RedisServer
+
+Value = TypeVar("Value")
+
+
+def invocation(call_id: str, function: str = "echo", **changes: Any) -> Invocation:
+    """A plain POST to `function`, on a queue of the same name."""
+    plain = Invocation(call_id, function, function, function, "POST", "", "", [], 5.0, time.time_ns())
+    return dataclasses.replace(plain, **changes)
+
+
+def delivery(delivery_id: str, call_id: str, url: str = "http://receiver/") -> Delivery:
+    return Delivery(delivery_id, call_id, "echo", url, [])
+
+
+def success(answer: bytes = b"", status: int = 200, **changes: Any) -> Ending:
+    """The function answered."""
+    plain = Ending(
+        state="succeeded",
+        counter="succeeded:echo",
+        ttl=60,
+        note=f"echo answered {status}",
+        response=StoredResponse(status, [("X-Own", "yes")], len(answer)),
+        answer=answer,
+        attempts=(Attempt(time.time(), 0.25, status, "w1"),),
+    )
+    return dataclasses.replace(plain, **changes)
+
+
+def failure(answer: bytes = b"", status: int = 500, **changes: Any) -> Ending:
+    return success(answer, status, **{"state": "failed", "counter": "failed:echo", **changes})
+
+
+def postponement(delay: float = 0.0, failures: int = 1, **changes: Any) -> Postponement:
+    attempt = Attempt(time.time(), 0.1, 0, "w1", "it has no healthy replica")
+    return dataclasses.replace(Postponement(delay, failures, (attempt,)), **changes)
+
+
+class QueueStage:
+    """Use it as a context manager. `redis` is a blocking client, for looking and for RQ."""
+
+    def __init__(self, server: RedisServer) -> None:
+        self.server = server
+        self.redis = server.client()
+        self.ledger = Ledger(self.redis)
+        self._runner = asyncio.Runner()
+        self.client = connect(server.address, server.password)
+        self.submissions = Submissions(self.client)
+        self.worker = Claims(self.client, "w1")
+
+    def run(self, step: Coroutine[Any, Any, Value]) -> Value:
+        return self._runner.run(step)
+
+    def claims(self, worker: str, lease: float = 15.0) -> Claims:
+        """Another worker's side."""
+        return Claims(self.client, worker, lease)
+
+    def submit(self, call: Invocation | str, body: bytes = b"") -> bool:
+        call = invocation(call) if isinstance(call, str) else call
+        return self.run(self.submissions.submit(call, body))
+
+    def claim(self, *queues: str, count: int = 10, by: Claims | None = None) -> list[Claim]:
+        wants = [(queue, count) for queue in queues or ("echo",)]
+        return self.run((by or self.worker).claim(wants)).claims
+
+    def claim_one(self, queue: str = "echo", by: Claims | None = None) -> Claim:
+        (claim,) = self.claim(queue, count=1, by=by)
+        return claim
+
+    def finish(self, claim: Claim, ending: Ending | None = None, by: Claims | None = None) -> bool:
+        return self.run((by or self.worker).finish(claim, ending or success()))
+
+    def retry_later(self, claim: Claim, later: Postponement | None = None) -> bool:
+        return self.run(self.worker.retry_later(claim, later or postponement()))
+
+    def promote(self) -> None:
+        self.run(self.worker.promote())
+
+    def reap(self) -> int:
+        return self.run(self.claims("reaper").reap())
+
+    def tidy(self) -> None:
+        self.run(self.worker.tidy())
+
+    def lapse(self) -> None:
+        """Makes every lease a past one."""
+        for entry in self.redis.zrange("swarmfn:leases", 0, -1):
+            self.redis.zadd("swarmfn:leases", {entry: 1})
+
+    def record(self, call_id: str) -> Record:
+        record = self.run(self.submissions.record(call_id))
+        assert record is not None, f"there is no record of {call_id}"
+        return record
+
+    def answer(self, call_id: str) -> bytes:
+        return self.run(self.submissions.answer(self.record(call_id)))
+
+    def job(self, call_id: str) -> Job:
+        """As RQ sees it."""
+        return Job.fetch(call_id, connection=self.redis)
+
+    def queue(self, name: str = "echo") -> Queue:
+        return Queue(name, connection=self.redis)
+
+    def counts(self, name: str = "echo") -> dict[str, int]:
+        """What RQ counts, without the zeros. RQ's own cleanups run with it, as in `rq info`."""
+        queue = self.queue(name)
+        counts = {
+            "queued": queue.count,
+            "started": queue.started_job_registry.count,
+            "finished": queue.finished_job_registry.count,
+            "failed": queue.failed_job_registry.count,
+            "scheduled": queue.scheduled_job_registry.count,
+            "canceled": queue.canceled_job_registry.count,
+        }
+        return {name: count for name, count in counts.items() if count}
+
+    def nothing_claimed(self) -> bool:
+        """No lease, claim or started entry is left."""
+        return not [*self.redis.scan_iter("swarmfn:claims:*"), *self.redis.scan_iter("swarmfn:leases")] and not [
+            *self.redis.scan_iter("rq:wip:*")
+        ]
+
+    def keys(self, pattern: str) -> set[str]:
+        return {key.decode() for key in self.redis.scan_iter(pattern)}
+
+    def __enter__(self) -> QueueStage:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.run(self.client.aclose())
+        self._runner.close()
+        self.redis.close()
