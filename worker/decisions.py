@@ -55,7 +55,7 @@ class Keeping:
 
 def backoff(failures: int, first_wait: float, longest: float) -> float:
     """Seconds before the next try after so many failures in a row (at least 1), doubling each time."""
-    return min(longest, first_wait * 2.0 ** (failures - 1))
+    return min(longest, first_wait * 2.0 ** min(failures - 1, 100))
 
 
 def worn_out(claim: Claim) -> Failure | None:

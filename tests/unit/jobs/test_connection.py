@@ -1,0 +1,47 @@
+"""Addresses, and what clients are told when Redis fails."""
+
+from __future__ import annotations
+
+import pytest
+import redis
+from redis.exceptions import OutOfMemoryError, ResponseError
+
+from swarmfn.jobs.connection import connect_like, split_address, unavailable
+
+
+@pytest.mark.parametrize(
+    ("address", "place"),
+    [("redis:6379", ("redis", 6379)), ("redis", ("redis", 6379)), ("[::1]:7000", ("::1", 7000)), ("h:1", ("h", 1))],
+)
+def test_an_address_is_host_and_port(address: str, place: tuple[str, int]) -> None:
+    assert split_address(address) == place
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ConnectionError("refused"), "does not answer"),
+        (TimeoutError(), "does not answer"),
+        (OutOfMemoryError("command not allowed"), "has no memory left"),
+        (ResponseError("READONLY"), "refused to store it"),
+    ],
+)
+def test_a_failure_of_redis_is_a_503_that_says_which(error: Exception, said: str) -> None:
+    problem = unavailable(error)
+    assert problem.status == 503
+    assert said in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("redis://user:pw@host:7000/3", {"host": "host", "port": 7000, "db": 3, "username": "user", "password": "pw"}),
+        ("unix:///run/redis.sock?db=2", {"path": "/run/redis.sock", "db": 2}),
+        ("rediss://host:7001/0", {"host": "host", "port": 7001}),
+    ],
+)
+def test_a_client_like_another_goes_to_the_same_place(url: str, expected: dict[str, object]) -> None:
+    other = redis.Redis.from_url(url)
+    pool = connect_like(other).connection_pool
+    assert expected.items() <= pool.connection_kwargs.items()
+    assert ("SSL" in pool.connection_class.__name__) == url.startswith("rediss")

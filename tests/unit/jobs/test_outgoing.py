@@ -1,0 +1,83 @@
+"""What a function and a callback's receiver are sent."""
+
+from __future__ import annotations
+
+import pytest
+
+from swarmfn import __version__
+from swarmfn.jobs.outgoing import callback_target, delivery_headers, function_headers, request_target
+from swarmfn.wire.invocations import StoredResponse
+from tests.support.queue_stage import invocation
+
+
+def test_a_function_sees_the_clients_headers_and_ours_once() -> None:
+    call = invocation(
+        "a",
+        start_time=123,
+        headers=[
+            ("X-Two", "1"),
+            ("X-Two", "2"),
+            ("x-call-id", "other"),
+            ("X-ATTEMPT", "9"),
+            ("Host", "h"),
+            ("Content-Length", "7"),
+        ],
+    )
+    assert function_headers(call, 2, 1000.25) == [
+        ("X-Two", "1"),
+        ("X-Two", "2"),
+        ("X-Call-Id", "a"),
+        ("X-Start-Time", "123"),
+        ("X-Attempt", "2"),
+        ("X-Deadline", "1000.250"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "target"), [("", "", "/"), ("/a%20b", "x=1", "/a%20b?x=1"), ("", "q", "/?q"), ("/a/", "", "/a/")]
+)
+def test_the_target_is_path_and_query_as_they_were_sent(path: str, query: str, target: str) -> None:
+    assert request_target(invocation("a", path=path, query=query)) == target
+
+
+def test_a_callback_has_the_functions_headers_then_ours_none_twice() -> None:
+    response = StoredResponse(
+        418,
+        [
+            ("Content-Type", "text/x"),
+            ("X-Own", "1"),
+            ("x-call-id", "forged"),
+            ("X-Function-Status", "200"),
+            ("Connection", "X-Hop"),
+            ("X-Hop", "1"),
+            ("Transfer-Encoding", "chunked"),
+            ("Content-Length", "3"),
+            ("Server", "s"),
+            ("Date", "d"),
+        ],
+        3,
+    )
+    headers = delivery_headers(invocation("a", start_time=5, invoked_as="echo.openfaas-fn"), response, 0.25)
+    assert headers == [
+        ("Content-Type", "text/x"),
+        ("X-Own", "1"),
+        ("X-Call-Id", "a"),
+        ("X-Start-Time", "5"),
+        ("X-Function-Name", "echo.openfaas-fn"),
+        ("X-Function-Status", "418"),
+        ("X-Duration-Seconds", "0.250000"),
+        ("User-Agent", f"swarmfn/{__version__}"),
+    ]
+
+
+def test_a_callback_says_503_when_the_function_was_never_reached() -> None:
+    headers = dict(delivery_headers(invocation("a"), None, 1.0))
+    assert headers["X-Function-Status"] == "503"
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "target"),
+    [("", "", "/"), ("/a b", "", "/a%20b"), ("/a%20b", "t=%41", "/a%20b?t=%41"), ("/ü", "x=\r\n", "/%C3%BC?x=%0D%0A")],
+)
+def test_a_callbacks_target_holds_only_what_may_stand_there(path: str, query: str, target: str) -> None:
+    assert callback_target(path, query) == target

@@ -1,0 +1,187 @@
+"""What follows from one attempt."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from swarmfn.jobs.claimed import Claim
+from swarmfn.jobs.endings import Ending, Postponement
+from swarmfn.wire.invocations import Attempt, Delivery, Foreign
+from tests.support.queue_stage import delivery, invocation
+from worker.decisions import (
+    DELIVERY_TRIES,
+    KEPT_ATTEMPTS,
+    PLATFORM_TRIES,
+    Answer,
+    Failure,
+    Keeping,
+    after_delivery,
+    after_foreign,
+    after_invocation,
+    backoff,
+    worn_out,
+)
+
+KEEPING = Keeping(result_ttl=60, failure_ttl=600, max_result=10, callback_timeout=30)
+CALL = invocation("a", callback_url="http://receiver/")
+TOLD = delivery("cb_1", "a")
+
+
+def claim(work: Any = CALL, **changes: Any) -> Claim:
+    plain = Claim("a", "e1", "echo", work, b"", 0, 0)
+    return dataclasses.replace(plain, **changes)
+
+
+def called(result: Answer | Failure, **changes: Any) -> Ending | Postponement:
+    return after_invocation(claim(**changes), CALL, result, 1000.0, "w1", KEEPING)
+
+
+def delivered(result: Answer | Failure, **changes: Any) -> Ending | Postponement:
+    return after_delivery(claim(TOLD, **changes), TOLD, result, 1000.0, "w1", KEEPING)
+
+
+@pytest.mark.parametrize(
+    ("status", "state", "ttl"),
+    [(200, "succeeded", 60), (302, "succeeded", 60), (400, "failed", 600), (504, "failed", 600)],
+)
+def test_a_functions_own_answer_is_final_whatever_its_status(status: int, state: str, ttl: float) -> None:
+    ending = called(Answer(status, [("X-Own", "1")], b"out", 0.5))
+    assert isinstance(ending, Ending)
+    assert (ending.state, ending.ttl, ending.counter) == (state, ttl, f"{state}:echo")
+    assert ending.note == f"echo answered {status}"
+    assert ending.answer == b"out"
+    assert ending.attempts == (Attempt(1000.0, 0.5, status, "w1"),)
+
+
+def test_the_callback_gets_all_of_an_answer_that_is_too_long_to_keep() -> None:
+    ending = called(Answer(200, [], b"0123456789ab", 0.5))
+    assert isinstance(ending, Ending)
+    assert ending.answer == b"0123456789"
+    assert ending.delivery_body == b"0123456789ab"
+    assert ending.response is not None
+    assert (ending.response.is_truncated, ending.response.size) == (True, 12)
+
+
+def test_without_a_callback_url_nothing_is_delivered() -> None:
+    plain = invocation("a")
+    ending = after_invocation(claim(plain), plain, Answer(200, [], b"out", 0.5), 1000.0, "w1", KEEPING)
+    assert isinstance(ending, Ending)
+    assert (ending.delivery, ending.delivery_body) == (None, b"")
+
+
+def test_a_full_watchdog_means_wait_and_is_neither_answer_nor_failure() -> None:
+    full = Answer(429, [("x-openfaas-internal", "watchdog")], b"", 0.1)
+    assert called(full, failures=3) == Postponement(1.0, 3, ())
+
+
+def test_a_429_of_the_functions_own_is_an_answer() -> None:
+    assert isinstance(called(Answer(429, [], b"", 0.1)), Ending)
+
+
+def test_a_failure_of_the_platform_is_tried_again_with_growing_waits() -> None:
+    waits = []
+    for failures in range(PLATFORM_TRIES - 1):
+        later = called(Failure("it has no healthy replica", 0.0), failures=failures)
+        assert isinstance(later, Postponement)
+        assert later.failures == failures + 1
+        waits.append(later.delay)
+    assert waits == sorted(waits)
+    assert (waits[0], waits[-1]) == (0.2, 30.0)
+
+
+def test_a_function_that_is_never_reached_fails_with_a_callback_without_a_body() -> None:
+    ending = called(Failure("it has no healthy replica", 0.0), failures=PLATFORM_TRIES - 1)
+    assert isinstance(ending, Ending)
+    assert (ending.state, ending.response, ending.delivery_body) == ("failed", None, b"")
+    assert ending.delivery is not None
+    assert ("X-Function-Status", "503") in ending.delivery.headers
+    assert ending.note == "echo could not be reached in 10 tries; the last time, it has no healthy replica"
+
+
+def test_what_is_hopeless_is_not_tried_again() -> None:
+    ending = called(Failure("its body is no longer stored", 0.0, is_hopeless=True))
+    assert isinstance(ending, Ending)
+    assert ending.note == "echo was not called: its body is no longer stored"
+
+
+def test_the_functions_attempts_are_counted_without_the_platforms() -> None:
+    attempts = (Attempt(1, 0.1, 0, "w", "no replica"), Attempt(2, 0.1, 503, "w"), Attempt(3, 0.1, 0, "w", "lost"))
+    assert claim(attempts=attempts).next_attempt == 2
+
+
+def test_the_record_keeps_the_last_attempts_only() -> None:
+    attempts = tuple(Attempt(number, 0.1, 0, "w", "x") for number in range(KEPT_ATTEMPTS))
+    ending = called(Answer(200, [], b"", 0.1), attempts=attempts)
+    assert isinstance(ending, Ending)
+    assert len(ending.attempts) == KEPT_ATTEMPTS
+    assert ending.attempts[-1].status == 200
+
+
+@pytest.mark.parametrize("status", [200, 202, 299])
+def test_a_receiver_that_takes_it_ends_the_delivery(status: int) -> None:
+    ending = delivered(Answer(status, [], b"", 0.1))
+    assert isinstance(ending, Ending)
+    assert (ending.state, ending.counter, ending.parent) == ("succeeded", "delivered:echo", "a")
+    assert ending.parent_note == f"delivered, the receiver answered {status}"
+    assert ending.delivery is None
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        Answer(408, [], b"", 0),
+        Answer(429, [], b"", 0),
+        Answer(500, [], b"", 0),
+        Answer(503, [], b"", 0),
+        Failure("the receiver could not be reached", 0),
+    ],
+)
+def test_a_receiver_that_may_recover_is_tried_again(result: Answer | Failure) -> None:
+    later = delivered(result, failures=2)
+    assert isinstance(later, Postponement)
+    assert (later.delay, later.failures, later.parent) == (4.0, 3, "a")
+    assert later.parent_note.startswith("retrying, the receiver ")
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        Answer(301, [], b"", 0),
+        Answer(307, [], b"", 0),
+        Answer(400, [], b"", 0),
+        Answer(404, [], b"", 0),
+        Failure("the callback URL cannot be sent", 0, True),
+    ],
+)
+def test_a_receiver_that_refuses_for_good_fails_the_delivery(result: Answer | Failure) -> None:
+    ending = delivered(result)
+    assert isinstance(ending, Ending)
+    assert (ending.state, ending.counter, ending.ttl) == ("failed", "undelivered:echo", 600)
+
+
+def test_a_delivery_is_given_up_after_its_tries() -> None:
+    assert isinstance(delivered(Answer(500, [], b"", 0), failures=DELIVERY_TRIES - 2), Postponement)
+    assert isinstance(delivered(Answer(500, [], b"", 0), failures=DELIVERY_TRIES - 1), Ending)
+
+
+def test_a_foreign_job_fails_with_the_reason() -> None:
+    ending = after_foreign(claim(), Foreign("its data is strange"), 1000.0, "w1", KEEPING)
+    assert (ending.state, ending.counter) == ("failed", "foreign:echo")
+    assert ending.note == "not run: its data is strange"
+
+
+def test_a_claim_that_took_its_workers_along_too_often_is_not_tried_again() -> None:
+    assert worn_out(claim(failures=PLATFORM_TRIES - 1)) is None
+    failure = worn_out(claim(failures=PLATFORM_TRIES))
+    assert failure is not None
+    assert failure.is_hopeless
+    assert worn_out(claim(TOLD, failures=DELIVERY_TRIES)) is not None
+    assert isinstance(TOLD, Delivery)
+
+
+@pytest.mark.parametrize(("failures", "wait"), [(1, 0.2), (2, 0.4), (5, 3.2), (9, 30.0), (2000, 30.0)])
+def test_backoff_doubles_up_to_the_longest(failures: int, wait: float) -> None:
+    assert backoff(failures, 0.2, 30.0) == wait

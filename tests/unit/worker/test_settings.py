@@ -1,0 +1,41 @@
+"""The worker's settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from swarmfn.wire.errors import SettingsError
+from worker.settings import Settings
+
+
+def test_the_defaults_need_nothing(tmp_path: Path) -> None:
+    settings = Settings.from_environment({"secret_mount_path": str(tmp_path)})
+    assert settings.redis_address == "redis:6379"
+    assert settings.redis_password is None
+    assert (settings.max_inflight, settings.worker_processes, settings.lease) == (100, 1, 15.0)
+
+
+def test_settings_are_read_and_the_password_is_never_shown(tmp_path: Path) -> None:
+    (tmp_path / "redis-password").write_text("secret!\n")
+    settings = Settings.from_environment(
+        {
+            "secret_mount_path": str(tmp_path),
+            "drain_timeout": "1m30s",
+            "host_aliases": "Gateway:8080=127.0.0.1:9090, other:80=10.0.0.1:80",
+            "max_result": "1Ki",
+        }
+    )
+    assert settings.redis_password == "secret!"
+    assert "secret!" not in repr(settings)
+    assert (settings.drain_timeout, settings.max_result) == (90.0, 1024)
+    assert settings.host_aliases == {"gateway:8080": "127.0.0.1:9090", "other:80": "10.0.0.1:80"}
+
+
+def test_every_bad_variable_is_named_at_once() -> None:
+    bad = {"max_inflight": "0", "drain_timeout": "soon", "host_aliases": "gateway", "result_ttl": "10ms", "lease": "1h"}
+    with pytest.raises(SettingsError) as raised:
+        Settings.from_environment(bad)
+    for name in bad:
+        assert name in str(raised.value)
