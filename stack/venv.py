@@ -93,6 +93,8 @@ class Venv:
     def _install(self, lock: int) -> None:
         try:
             self._clear_what_is_broken()
+            if not self.python.exists():
+                _check_venv_module()
             self.directory.mkdir(parents=True, exist_ok=True)
             self._marker.touch()
             for stamp in self.directory.glob(".installed-*"):
@@ -120,10 +122,6 @@ class Venv:
         shutil.rmtree(self.directory)
 
     def _create(self, lock: int) -> None:
-        if importlib.util.find_spec("ensurepip") is None or importlib.util.find_spec("venv") is None:
-            raise VenvError(
-                "this Python cannot make virtual environments. On Debian and Ubuntu: apt-get install python3-venv"
-            )
         self._say(f"making a virtual environment in {self.directory}")
         # Not sys.executable: that may lie in the environment that was just cleared away.
         base = getattr(sys, "_base_executable", sys.executable)
@@ -190,6 +188,13 @@ class Venv:
         for file in requirement_files(requirements):
             digest.update(file.read_bytes())
         return digest.hexdigest()
+
+
+def _check_venv_module() -> None:
+    if importlib.util.find_spec("ensurepip") is None or importlib.util.find_spec("venv") is None:
+        raise VenvError(
+            "this Python cannot make virtual environments. On Debian and Ubuntu: apt-get install python3-venv"
+        )
 
 
 def requirement_files(requirements: Path) -> list[Path]:

@@ -164,6 +164,7 @@ def test_without_ensurepip_the_package_to_install_is_named(tmp_path: Path, requi
     with ChildProcess(command, tmp_path / "log") as process:
         assert process.wait() == 1
         assert "apt-get install python3-venv" in process.log()
+    assert not (tmp_path / ".venv").exists()
 
 
 def test_an_interpreter_that_has_everything_is_used_as_it_is(tmp_path: Path) -> None:
