@@ -10,7 +10,6 @@ from pathlib import Path
 
 from swarmfn.provider.local import processes
 from swarmfn.provider.local.decisions import (
-    NO_TROUBLE,
     NOTHING_WANTED,
     Action,
     Kill,
@@ -19,15 +18,15 @@ from swarmfn.provider.local.decisions import (
     Start,
     Terminate,
     Timing,
-    Trouble,
     Wanted,
     decide,
     next_deadline,
 )
 from swarmfn.provider.local.definitions import Definition, DefinitionStore
-from swarmfn.provider.local.output import Output, last_line
+from swarmfn.provider.local.output import Output
 from swarmfn.provider.local.programs import Program
 from swarmfn.provider.local.replicas import Replica, Replicas
+from swarmfn.provider.local.troubles import Troubles
 from swarmfn.provider.local.venvs import Venvs
 from swarmfn.wire.errors import FunctionExists, FunctionNotFound
 from swarmfn.wire.functions import FunctionSpec
@@ -65,7 +64,7 @@ class Engine:
         self._default_exec_timeout = default_exec_timeout
         self._publish = publish
         self._definitions = store.load()
-        self._troubles: dict[str, Trouble] = {}
+        self._troubles = Troubles(output, timing)
         self._removed: set[str] = set()
         self._changed: set[str] = set()
         self._due: dict[str, float] = {}
@@ -100,7 +99,7 @@ class Engine:
         present = self._definition(function.name)
         wanted = present.updated(function, program)
         # Asking again for what keeps failing means: try again now.
-        self._troubles.pop(function.name, None)
+        self._troubles.forget(function.name)
         self._venvs.retry_now(program.venv)
         self.look_at(function.name)
         if wanted != present:
@@ -115,7 +114,7 @@ class Engine:
         self._definition(name)
         self._store.delete(name)
         del self._definitions[name]
-        self._troubles.pop(name, None)
+        self._troubles.forget(name)
         self._removed.add(name)
         self.look_at(name)
 
@@ -177,14 +176,16 @@ class Engine:
         """One function's turn; notes when its next one is due."""
         definition = self._definitions.get(name)
         wanted = self._wanted(definition)
-        trouble = self._present_trouble(name, wanted)
+        current = [replica for replica in self._ready(name) if replica.record.revision == wanted.revision]
+        self._troubles.settle(name, [replica.since for replica in current])
+        trouble = self._troubles.of(name)
         present = [replica.present() for replica in self._replicas.of(name)]
         for action in decide(wanted, present, trouble, time.monotonic(), self._timing):
             self._do(action, name, definition)
         deadlines = [
             next_deadline(
                 [replica.present() for replica in self._replicas.of(name)],
-                self._troubles.get(name, NO_TROUBLE),
+                self._troubles.of(name),
                 time.monotonic(),
                 self._timing,
             ),
@@ -202,13 +203,6 @@ class Engine:
             name = definition.function.name
             self._venvs.prepare(venv, Path(definition.program.folder), name, self._output.of_requirements(name))
         return Wanted(definition.replicas, definition.revision, self._venvs.is_ready(venv))
-
-    def _present_trouble(self, name: str, wanted: Wanted) -> Trouble:
-        """The function's trouble; over once a replica has stayed healthy for a while."""
-        healthy_since = [r.since for r in self._ready(name) if r.record.revision == wanted.revision]
-        if healthy_since and time.monotonic() - min(healthy_since) >= self._timing.stable_after:
-            self._troubles.pop(name, None)
-        return self._troubles.get(name, NO_TROUBLE)
 
     def _do(self, action: Action, name: str, definition: Definition | None) -> None:
         if isinstance(action, Start):
@@ -238,26 +232,14 @@ class Engine:
                 self._replicas.start(definition)
         except OSError as exc:
             self._venvs.look_again(definition.program.venv)
-            self._note_reason(name, f"cannot be started: {exc.strerror}: {exc.filename}")
+            what = ": ".join(str(part) for part in (exc.strerror, exc.filename) if part)
+            self._troubles.note(name, f"cannot be started: {what}")
 
     def _note_failure(self, replica: Replica, what: str) -> None:
-        name = replica.record.name
-        definition = self._definitions.get(name)
-        if definition is None or definition.revision != replica.record.revision:
-            return
-        line = last_line(self._output.of_replica(name, replica.record.number), replica.log_offset)
-        self._note_reason(name, f"{what}: {line}" if line else what)
-
-    def _note_reason(self, name: str, reason: str) -> None:
-        failures = self._troubles.get(name, NO_TROUBLE).failures + 1
-        self._troubles[name] = Trouble(failures, time.monotonic(), reason)
-        logger.warning(
-            "a replica of %s %s; the next one starts in %g s",
-            name,
-            reason,
-            self._timing.backoff(failures),
-            extra={"event": "replica_failed", "function": name},
-        )
+        """Counts against the present definition only."""
+        definition = self._definitions.get(replica.record.name)
+        if definition is not None and definition.revision == replica.record.revision:
+            self._troubles.note_replica(replica, what)
 
     def _ready(self, name: str) -> list[Replica]:
         return [replica for replica in self._replicas.of(name) if replica.phase is Phase.READY]
@@ -274,7 +256,7 @@ class Engine:
         ready = self._ready(function.name)
         problem = ""
         if definition.replicas and not any(r.record.revision == definition.revision for r in ready):
-            trouble = self._troubles.get(function.name, NO_TROUBLE)
+            trouble = self._troubles.of(function.name)
             problem = self._venvs.problem(definition.program.venv) or trouble.reason
         return Route(
             name=function.name,

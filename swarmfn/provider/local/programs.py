@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from swarmfn.provider.local import contents, dockerfile, venvs
+from swarmfn.provider.local import contents, dockerfile, requirements
 from swarmfn.provider.local.environment import host_path
 from swarmfn.wire.errors import InvalidFunction
 from swarmfn.wire.functions import EXEC_TIMEOUT, FunctionSpec
@@ -64,7 +64,7 @@ def program_for(function: FunctionSpec) -> Program:
     variables = {**image_env, **function.env_vars}
     command = function.env_process or variables.get("function_process", "") or variables.get("fprocess", "")
     command = _checked_mode(variables.get("mode", ""), command, folder)
-    venv = venvs.key_for(folder, is_isolated=not command)
+    venv = requirements.key_for(folder, is_isolated=not command)
     if command:
         _check_command(command, folder, has_venv=bool(venv))
     return Program(str(folder), command, image_env, venv, contents.fingerprint(folder))

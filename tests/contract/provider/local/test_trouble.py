@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from swarmfn.provider.local import LocalProvider
+from swarmfn.provider.local.decisions import Timing
 from tests.contract.provider.calls import InBackground, call, call_function, wait_for_replicas
 from tests.contract.provider.local_engine import TIMING, LocalEngine
 from tests.support.processes import is_running
@@ -20,7 +21,18 @@ from tests.support.waiting import wait_until
 
 @pytest.fixture
 def impatient(tmp_path: Path) -> Iterator[LocalEngine]:
-    engine = LocalEngine(tmp_path, replace(TIMING, start_limit=0.5, probe_timeout=0.3, health_interval=0.1))
+    """Waits half a second for a start."""
+    yield from _engine(tmp_path, replace(TIMING, start_limit=0.5))
+
+
+@pytest.fixture
+def watchful(tmp_path: Path) -> Iterator[LocalEngine]:
+    """Soon sees that a replica does not answer."""
+    yield from _engine(tmp_path, replace(TIMING, probe_timeout=0.5, health_interval=0.1))
+
+
+def _engine(root: Path, timing: Timing) -> Iterator[LocalEngine]:
+    engine = LocalEngine(root, timing)
     yield engine
     engine.destroy()
 
@@ -50,16 +62,15 @@ def test_a_function_that_never_gets_healthy_is_killed_and_says_so(impatient: Loc
     wait_until(lambda: "not healthy 0.5 s after its start" in provider.table()["slow"].problem)
 
 
-def test_a_replica_that_stops_answering_is_replaced(impatient: LocalEngine) -> None:
-    provider = impatient.provider
-    # As long as a start may take here, a loaded machine must not fail it: this test is about what comes after.
-    provider.deploy(impatient.identifying("who"))
-    pid = impatient.replica_pid("who")
+def test_a_replica_that_stops_answering_is_replaced(watchful: LocalEngine) -> None:
+    provider = watchful.provider
+    provider.deploy(watchful.identifying("who"))
+    pid = watchful.replica_pid("who")
     (address,) = provider.table()["who"].addresses
     os.kill(pid, signal.SIGSTOP)
     try:
         wait_until(lambda: address not in provider.table()["who"].addresses)
-        wait_until(lambda: impatient.replica_pid("who") != pid)
+        wait_until(lambda: watchful.replica_pid("who") != pid)
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGCONT)
