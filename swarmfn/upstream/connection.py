@@ -106,7 +106,8 @@ class Connection(asyncio.Protocol):
         """The reader has caught up."""
         if self._is_paused:
             self._is_paused = False
-            self._transport.resume_reading()
+            if not self._transport.is_closing():  # uvloop's raises on one that is
+                self._transport.resume_reading()
 
     def close(self) -> None:
         """Closes it, idle or not."""

@@ -92,6 +92,8 @@ class Sender:
                 while self._is_paused:
                     self._resumed = self._loop.create_future()
                     await self._resumed
+                if self._transport.is_closing():
+                    return  # the connection is lost, and about to say so
                 self._transport.write(piece)
             self.is_done = True
         except BaseException as exc:

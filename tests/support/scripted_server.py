@@ -46,7 +46,9 @@ class Peer:
         return await self._reader.read(size)
 
     async def send(self, data: bytes) -> None:
-        """Writes `data` and waits while the client does not take it."""
+        """Writes `data` and waits while the client does not take it; ConnectionError once it is gone."""
+        if self._writer.transport.is_closing():  # uvloop's would raise RuntimeError
+            raise ConnectionResetError("the client is gone")
         self._writer.write(data)
         await self._writer.drain()
 

@@ -54,6 +54,19 @@ def test_connections_do_not_wait_to_fill_packets(play: Play) -> None:
     play(scenario, always_ok)
 
 
+def test_a_connection_that_is_being_closed_is_not_taken(play: Play) -> None:
+    async def scenario(upstream: Upstream, server: ScriptedServer) -> None:
+        await upstream.exchange(server.address, GET)
+        (connection,) = upstream._open
+        connection.close()
+        # The loop has had no turn to tell that it is gone.
+        response = await upstream.exchange(server.address, GET)
+        assert response.complete_body() == b"ok"
+        assert not response.is_reused
+
+    play(scenario, always_ok)
+
+
 def test_exchanges_over_tls_check_the_certificate_and_reuse_connections(runner: Runner, certificate: Path) -> None:
     async def scenario() -> None:
         async with ScriptedServer(always_ok, tls=server_side(certificate)) as server:
