@@ -140,9 +140,11 @@ def _callback_problem(url: str) -> str:
         return f"{url[:200]!r} is not a URL ({exc})"
     if parts.scheme not in ("http", "https") or not parts.hostname:
         return f"{url[:200]!r} is not an absolute http or https URL"
-    if port == 0 or len(url) > _MAX_URL or any(ord(char) <= 32 or ord(char) == 127 for char in url):
+    if port == 0 or len(url) > _MAX_URL:
         return f"{url[:200]!r} cannot be called"
-    if parts.username or parts.password:
+    if not all("!" <= char <= "~" for char in url):
+        return f"{url[:200]!r} holds characters that must be percent-encoded"
+    if "@" in parts.netloc:
         return "user names and passwords in the URL are not supported"
     return ""
 
