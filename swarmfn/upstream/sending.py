@@ -92,8 +92,8 @@ class Sender:
                 while self._is_paused:
                     self._resumed = self._loop.create_future()
                     await self._resumed
-                if self._transport.is_closing():
-                    return  # the connection is lost, and about to say so
+                if self._is_stopped or self._transport.is_closing():
+                    return  # an iterator may outlive its cancellation, and a lost connection is about to say so
                 self._transport.write(piece)
             self.is_done = True
         except BaseException as exc:

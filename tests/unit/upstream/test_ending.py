@@ -70,7 +70,7 @@ def test_a_deadline_that_passes_before_the_head_closes_the_connection(play: Play
 
 def test_a_deadline_that_passes_in_the_body_closes_the_connection(play: Play) -> None:
     async def scenario(upstream: Upstream, server: ScriptedServer) -> None:
-        response = await upstream.exchange(server.address, GET, deadline=soon())
+        response = await upstream.exchange(server.address, GET, deadline=soon(0.3))
         assert await response.next_chunk() == b"part"
         with pytest.raises(DeadlinePassed, match="finish its answer"):
             await response.next_chunk()
@@ -81,7 +81,7 @@ def test_a_deadline_that_passes_in_the_body_closes_the_connection(play: Play) ->
 
 def test_a_deadline_counts_while_nobody_reads(play: Play) -> None:
     async def scenario(upstream: Upstream, server: ScriptedServer) -> None:
-        response = await upstream.exchange(server.address, GET, deadline=soon())
+        response = await upstream.exchange(server.address, GET, deadline=soon(0.3))
         await closed_by_client(server)
         with pytest.raises(DeadlinePassed):
             await response.read()
@@ -108,9 +108,9 @@ def test_each_exchange_on_a_connection_has_its_own_deadline(play: Play) -> None:
     async def scenario(upstream: Upstream, server: ScriptedServer) -> None:
         now = asyncio.get_running_loop().time
         # A far deadline, then a near one: its passing must end neither the idle connection nor a later exchange.
-        for seconds in (60, 0.05):
+        for seconds in (60, 0.3):
             assert (await upstream.exchange(server.address, GET, deadline=soon(seconds))).complete_body() == b"ok"
-        near = soon(0.06)
+        near = soon(0.31)
         await eventually(lambda: now() > near)
         assert upstream.idle_connections == 1
         for deadline in (soon(60), None):
