@@ -46,7 +46,7 @@ class Launcher:
     def launch(self, definition: Definition, number: int) -> Launched:
         """Raises OSError."""
         name = definition.function.name
-        mark = processes.Mark(str(self._state.root), name, secrets.token_hex(8))
+        mark = processes.Mark(self._state.owner, name, secrets.token_hex(8))
         environment = self._environment(definition, mark)
         log = self._output.of_replica(name, number)
         offset = log.stat().st_size if log.exists() else 0

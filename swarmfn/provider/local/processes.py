@@ -31,14 +31,14 @@ class ProcessId:
 
 @dataclass(frozen=True)
 class Mark:
-    """Whose process it is: the state directory, the function and the id of the replica."""
+    """Whose process it is: the state directory's `owner`, the function and the id of the replica."""
 
-    state_dir: str
+    owner: str
     name: str
     id: str
 
     def __str__(self) -> str:
-        return f"{self.state_dir}:{self.name}:{self.id}"
+        return f"{self.owner}:{self.name}:{self.id}"
 
 
 def start(

@@ -61,7 +61,7 @@ class Replicas:
         on_change: Callable[[str], None],
         on_exit: Callable[[Replica, int | None], None],
     ) -> None:
-        self._state_dir = str(state.root)
+        self._owner = state.owner
         self._records = RecordStore(state)
         self._launcher = launcher
         self._selector = selector
@@ -87,7 +87,7 @@ class Replicas:
             else:
                 self._add(Replica(record, pidfd))
         known = {replica.record.id for replica in self}
-        processes.kill_marked(lambda mark: mark.state_dir == self._state_dir and mark.id not in known)
+        processes.kill_marked(lambda mark: mark.owner == self._owner and mark.id not in known)
         self.bury()
 
     def start(self, definition: Definition) -> None:
@@ -138,7 +138,7 @@ class Replicas:
         """Clears up after replicas that ended: whatever they started goes too, like all of a container's processes."""
         if not self._ended:
             return
-        processes.kill_marked(lambda mark: mark.state_dir == self._state_dir and mark.id in self._ended)
+        processes.kill_marked(lambda mark: mark.owner == self._owner and mark.id in self._ended)
         for replica_id in self._ended:
             self._records.delete(replica_id)
         self._ended.clear()

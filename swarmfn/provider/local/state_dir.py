@@ -14,7 +14,7 @@ _LOCK_POLL = 0.02
 
 
 class StateDir:
-    """Paths under one state directory. `root` is absolute and free of symbolic links, so that it can name its owner.
+    """Paths under one state directory; `owner` names it, and no other, in the marks of processes.
 
     Creating one makes the folders that are missing; files and folders in it are for this user only.
     """
@@ -32,6 +32,8 @@ class StateDir:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as exc:
             raise EngineUnavailable(f"cannot use the state directory {self.root}: {exc}.") from exc
+        # With the inode, since the same path may be another folder to processes in a chroot.
+        self.owner = f"{self.root}@{self.root.stat().st_dev:x}.{self.root.stat().st_ino:x}"
 
     def work_folder(self, name: str) -> Path:
         """Where a function without a folder of its own runs."""

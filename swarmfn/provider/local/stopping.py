@@ -28,7 +28,7 @@ def stop_all(state_dir: Path, timeout: float) -> None:
         records = RecordStore(state)
         present = records.load()
         _stop(present, timeout)
-        processes.kill_marked(lambda mark: mark.state_dir == str(state.root))
+        processes.kill_marked(lambda mark: mark.owner == state.owner)
         for record in present:
             processes.exit_status(record.process.pid)
             records.delete(record.id)

@@ -85,7 +85,7 @@ class Venvs:
             return
         build.is_running = True
         build.needs_packages = bool(requirements(folder))
-        self._builders.submit(self._make, key, folder, Mark(str(self._state.root), name, key), log)
+        self._builders.submit(self._make, key, folder, Mark(self._state.owner, name, key), log)
 
     def problem(self, key: str) -> str:
         """Why the environment is not there yet, in words."""

@@ -23,7 +23,7 @@ def test_a_listener_hears_of_the_present_table_and_of_each_change(engine: Engine
         (lambda: provider.scale("echo", 0), 0),
     ):
         change()
-        wait_until(lambda expected=expected: len(seen[-1]["echo"].addresses) == expected)
+        wait_until(lambda expected=expected: "echo" in seen[-1] and len(seen[-1]["echo"].addresses) == expected)
     provider.remove("echo")
     wait_until(lambda: "echo" not in seen[-1])
     assert seen[-1] == provider.table()

@@ -120,7 +120,7 @@ def test_logs_go_with_the_function(engine: LocalEngine, provider: LocalProvider)
     wait_until(lambda: "hello log" in provider.logs("talk"))
     provider.remove("talk")
     wait_until(lambda: list((engine.state_dir / "logs" / "functions").iterdir()) == [])
-    assert not (engine.state_dir / "functions" / "talk").exists()
+    wait_until(lambda: not (engine.state_dir / "functions" / "talk").exists())
 
 
 def test_every_replica_has_a_port_of_its_own(engine: LocalEngine, provider: LocalProvider) -> None:

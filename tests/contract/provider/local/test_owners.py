@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from swarmfn.provider.local import LocalProvider, processes, stop_all
+from swarmfn.provider.local.state_dir import StateDir
 from swarmfn.wire.errors import EngineUnavailable
 from tests.contract.provider.calls import InBackground, call, call_function, wait_for_replicas
 from tests.contract.provider.local_engine import LocalEngine
@@ -23,7 +24,7 @@ OWNER = Path(__file__).with_name("owner.py")
 
 
 def marked_pids(state_dir: Path) -> set[int]:
-    return {pid for pid, mark in processes.marked() if mark.state_dir == str(state_dir.resolve())}
+    return {pid for pid, mark in processes.marked() if mark.owner == StateDir(state_dir).owner}
 
 
 @pytest.fixture
