@@ -97,7 +97,9 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
         # Where one server believes the length and another the chunks, a second request can hide in the first.
         if self.chunked and "CONTENT_LENGTH" in self.headers:
             raise ParsingError("Content-Length and Transfer-Encoding contradict each other")
-        if self.version != "1.1" and "TRANSFER_ENCODING" in self.headers:
+        if self.version not in ("1.0", "1.1"):
+            raise ParsingError("Only HTTP/1.0 and HTTP/1.1 are spoken here")
+        if self.version == "1.0" and "TRANSFER_ENCODING" in self.headers:
             raise ParsingError("HTTP/1.0 knows no Transfer-Encoding")
 
 

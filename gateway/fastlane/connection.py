@@ -69,9 +69,7 @@ class ClientConnection(asyncio.Protocol):
         self._loop = _loop or asyncio.get_running_loop()
         self._app = config.loaded_app
         self._server = server_state
-        self._parser: Any = httptools.HttpRequestParser(self)
-        # Data after a request with `Connection: close` is to be ignored, not to spoil the answer.
-        self._parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._parser: Any = _new_parser(self)
         self._timer = DeadlineTimer(self._loop, self._on_deadline)
         self._client = "unknown"
         self._is_draining = False
@@ -124,8 +122,8 @@ class ClientConnection(asyncio.Protocol):
         was_in_head, heads = self._in_head, self._heads
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._parser = None  # the request is served without the upgrade, and nothing is read after it
+        except httptools.HttpParserUpgrade as exc:
+            self._decline_upgrade(data[exc.args[0] :])
         except httptools.HttpParserError as exc:
             refusal = getattr(exc.__context__, "refusal", _MALFORMED)
             self._refuse(refusal)
@@ -170,6 +168,8 @@ class ClientConnection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         parser = self._parser
+        if parser.should_upgrade():
+            return  # `_decline_upgrade` comes next
         if self._head_size + self._fed > self.limits.head_size:
             size = len(self._url) + sum(len(name) + len(value) + 4 for name, value in self._headers)
             if size > self.limits.head_size:
@@ -178,6 +178,8 @@ class ClientConnection(asyncio.Protocol):
         self._heads += 1
         path, query = _split_target(self._url)
         version = parser.get_http_version()
+        if version not in ("1.1", "1.0"):
+            raise _Refused(_MALFORMED)
         exchange = self._receiving = Exchange(
             self,
             {
@@ -189,7 +191,7 @@ class ClientConnection(asyncio.Protocol):
                 "headers": self._headers,
                 "client": self._client,
             },
-            keep_alive=version == "1.1" and parser.should_keep_alive() and not parser.should_upgrade(),
+            keep_alive=version == "1.1" and parser.should_keep_alive(),
             wants_continue=self._wants_continue and version == "1.1",
             is_http_1_0=version != "1.1",
         )
@@ -205,6 +207,8 @@ class ClientConnection(asyncio.Protocol):
             self._receiving.feed(body)
 
     def on_message_complete(self) -> None:
+        if self._in_head:
+            return  # the parser's view of a request for an upgrade
         self._has_begun = False
         self._in_head = True
         self._head_size = 0
@@ -306,6 +310,20 @@ class ClientConnection(asyncio.Protocol):
         )
         self._close(is_sending=True)
 
+    def _decline_upgrade(self, rest: bytes) -> None:
+        """Reads the present request as if it offered no other protocol; `rest` is what followed its head.
+
+        The parser takes what follows such a head for the other protocol, although it is the request's body.
+        """
+        method = self._parser.get_method()
+        if method == b"CONNECT":
+            self._refuse(_MALFORMED)
+            return
+        lines = [b"%b: %b\r\n" % pair for pair in self._headers if pair[0] != b"upgrade"]
+        head = b"%b %b HTTP/1.1\r\n%b\r\n" % (method, self._url, b"".join(lines))
+        self._parser = _new_parser(self)
+        self.data_received(head + rest)
+
     def _close(self, is_sending: bool) -> None:
         self._parser = None
         if not is_sending:
@@ -315,6 +333,13 @@ class ClientConnection(asyncio.Protocol):
         self.transport.write_eof()
         self.resume_reading()
         self._timer.set(self._loop.time() + _LINGER)
+
+
+def _new_parser(connection: ClientConnection) -> Any:
+    parser = httptools.HttpRequestParser(connection)
+    # Data after a request with `Connection: close` is to be ignored, not to spoil the answer.
+    parser.set_dangerous_leniencies(lenient_data_after_close=True)
+    return parser
 
 
 class _Refused(Exception):

@@ -23,6 +23,8 @@ class InvocationStage:
 
     def __init__(self, directory: Path, redis: RedisServer, data_plane: str, **settings: str) -> None:
         self.redis = redis
+        self.streams_uploads = data_plane == "fastlane"
+        """waitress has a request's whole body before the function sees the first of it."""
         with contextlib.ExitStack() as undo:
             self.replica, *self.pair = (
                 undo.enter_context(StagedReplica(directory / f"replica-{number}.log")) for number in range(3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -102,6 +103,10 @@ class RawClient:
         except ConnectionError:
             pass
         return data
+
+    def reset(self) -> None:
+        """The connection's close will be a TCP reset."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
     def end(self) -> None:
         """Closes the connection at once."""

@@ -1,0 +1,175 @@
+"""GET /async-function/CALL-ID and …/result: what can be seen of a call, and what cannot."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Any
+
+import pytest
+
+from swarmfn.wire.invocations import StoredResponse
+from tests.support.hand_worker import Taken, finish, take
+from tests.support.invocation_stage import InvocationStage
+from tests.support.raw_http import Pairs
+
+CALLBACK = "http://receiver.example/hook?token=callback-token"
+
+
+def submit(stage: InvocationStage, headers: Pairs | None = None, body: bytes = b"the body") -> str:
+    stage.redis.flush()
+    pairs = [("X-Call-Id", f"call-{uuid.uuid4().hex}"), *(headers or [])]
+    answer = stage.call("POST", "/async-function/stage", pairs, body)
+    assert answer.status == 202
+    return answer.header("X-Call-Id") or ""
+
+
+def status(stage: InvocationStage, call_id: str) -> dict[str, Any]:
+    answer = stage.call("GET", f"/async-function/{call_id}")
+    assert (answer.status, answer.header("Content-Type")) == (200, "application/json")
+    return dict(json.loads(answer.body))
+
+
+def running(stage: InvocationStage) -> Taken:
+    taken = take(stage.redis, "stage")
+    assert taken is not None
+    return taken
+
+
+def test_a_queued_call_says_so_and_how_many_are_before_it(stage: InvocationStage) -> None:
+    first = submit(stage)
+    second = stage.call("POST", "/async-function/stage", body=b"x").header("X-Call-Id") or ""
+    assert status(stage, first) == {
+        "callId": first,
+        "function": "stage",
+        "queue": "stage",
+        "state": "queued",
+        "createdAt": status(stage, first)["createdAt"],
+        "attempts": [],
+        "platformFailures": 0,
+        "interruptions": 0,
+        "queuePosition": 0,
+    }
+    assert status(stage, second)["queuePosition"] == 1
+
+
+def test_a_running_call_says_so(stage: InvocationStage) -> None:
+    call_id = submit(stage)
+    running(stage)
+    document = status(stage, call_id)
+    assert document["state"] == "running"
+    assert document["startedAt"] >= document["createdAt"]
+    assert "queuePosition" not in document
+
+
+@pytest.mark.parametrize(("code", "state"), [(200, "succeeded"), (204, "succeeded"), (500, "failed")])
+def test_a_call_that_has_ended_says_how(stage: InvocationStage, code: int, state: str) -> None:
+    call_id = submit(stage)
+    finish(stage.redis, running(stage), StoredResponse(code, [], 5), b"12345")
+    document = status(stage, call_id)
+    assert document["state"] == state
+    assert document["endedAt"] >= document["startedAt"]
+    assert document["response"] == {"status": code, "size": 5, "truncated": False}
+    (attempt,) = document["attempts"]
+    assert (attempt["status"], attempt["seconds"], attempt["worker"]) == (code, 0.25, "by-hand")
+
+
+def test_the_callbacks_state_is_told_and_its_token_is_not(stage: InvocationStage) -> None:
+    call_id = submit(stage, [("X-Callback-Url", CALLBACK)])
+    assert status(stage, call_id)["callback"] == {
+        "url": "http://receiver.example/hook",
+        "state": "waiting for the call to end",
+    }
+    finish(stage.redis, running(stage), StoredResponse(200, [], 0))
+    assert status(stage, call_id)["callback"]["state"] == "queued"
+
+
+def test_credentials_reach_the_worker_and_are_shown_nowhere(stage: InvocationStage) -> None:
+    secrets = [
+        ("Authorization", "Bearer bearer-token"),
+        ("Cookie", "session=cookie-token"),
+        ("X-Callback-Url", CALLBACK),
+    ]
+    call_id = submit(stage, secrets, b"body-token")
+    taken = running(stage)
+    assert taken.header("Authorization") == "Bearer bearer-token"
+    assert taken.header("Cookie") == "session=cookie-token"
+    answered = [("Set-Cookie", "session=answer-token"), ("X-Public", "1")]
+    seen = [stage.call("GET", f"/async-function/{call_id}")]
+    finish(stage.redis, taken, StoredResponse(200, answered, 2), b"ok")
+    seen += [stage.call("GET", f"/async-function/{call_id}"), stage.call("GET", f"/async-function/{call_id}/result")]
+    for answer in seen:
+        shown = f"{answer.headers} {answer.text}"
+        for token in ("bearer-token", "cookie-token", "callback-token", "body-token", "answer-token"):
+            assert token not in shown
+    assert "token" not in stage.gateway.log()
+    assert seen[-1].header("X-Public") == "1"
+
+
+@pytest.mark.parametrize("is_running", [False, True])
+def test_the_result_of_a_call_that_has_not_ended_is_a_202_to_come_back_to(
+    stage: InvocationStage, is_running: bool
+) -> None:
+    call_id = submit(stage)
+    if is_running:
+        running(stage)
+    answer = stage.call("GET", f"/async-function/{call_id}/result")
+    assert answer.status == 202
+    assert int(answer.header("Retry-After") or 0) >= 1
+
+
+@pytest.mark.parametrize("code", [200, 201, 302, 404, 500])
+@pytest.mark.parametrize("size", [0, 20, 300_000])
+def test_the_result_is_the_functions_answer_as_it_was(stage: InvocationStage, code: int, size: int) -> None:
+    call_id = submit(stage)
+    own = [
+        ("Content-Type", "image/x-odd"),
+        ("X-Many", "1"),
+        ("X-Many", "2"),
+        ("Location", "/elsewhere?a=%20"),
+        ("Connection", "X-Hop"),
+        ("X-Hop", "1"),
+        ("Transfer-Encoding", "chunked"),
+        ("Content-Length", "99999"),
+        ("X-Call-Id", "another"),
+    ]
+    body = (bytes(range(256)) * 1200)[:size]
+    finish(stage.redis, running(stage), StoredResponse(code, own, size), body)
+    answer = stage.call("GET", f"/async-function/{call_id}/result")
+    assert (answer.status, answer.body) == (code, body)
+    assert answer.header("Content-Type") == "image/x-odd"
+    assert answer.all("X-Many") == ["1", "2"]
+    assert answer.header("Location") == "/elsewhere?a=%20"
+    assert answer.header("X-Call-Id") == call_id
+    assert answer.header("X-Function-Name") == "stage"
+    assert answer.all("X-Hop") + answer.all("X-OpenFaaS-Internal") == []
+
+
+def test_a_result_without_a_content_type_gets_none(stage: InvocationStage) -> None:
+    call_id = submit(stage)
+    finish(stage.redis, running(stage), StoredResponse(200, [], 2), b"ok")
+    assert stage.call("GET", f"/async-function/{call_id}/result").all("Content-Type") == []
+
+
+def test_a_cut_result_says_so(stage: InvocationStage) -> None:
+    call_id = submit(stage)
+    finish(stage.redis, running(stage), StoredResponse(200, [], 1000, is_truncated=True), b"cut")
+    answer = stage.call("GET", f"/async-function/{call_id}/result")
+    assert (answer.body, answer.header("X-Result-Truncated")) == (b"cut", "true")
+
+
+def test_a_call_that_no_function_answered_has_a_503_for_a_result(stage: InvocationStage) -> None:
+    call_id = submit(stage)
+    finish(stage.redis, running(stage), None)
+    answer = stage.call("GET", f"/async-function/{call_id}/result")
+    assert answer.status == 503
+    assert answer.header("X-OpenFaaS-Internal") == "gateway"
+    (attempt,) = status(stage, call_id)["attempts"]
+    assert (attempt["status"], attempt["problem"]) == (0, "no replica")
+
+
+def test_head_answers_without_a_body(stage: InvocationStage) -> None:
+    call_id = submit(stage)
+    finish(stage.redis, running(stage), StoredResponse(200, [], 2), b"ok")
+    assert stage.call("HEAD", f"/async-function/{call_id}/result").status == 200
+    assert stage.call("HEAD", f"/async-function/{call_id}").status == 200
