@@ -13,6 +13,7 @@ from swarmfn.jobs.endings import Ending, Postponement
 from worker.replicas import Announcements
 from worker.runs import Runs
 from worker.slots import Slots
+from worker.tasks import cancel_all
 from worker.upkeep import Upkeep
 
 logger = logging.getLogger(__name__)
@@ -70,9 +71,7 @@ class Executor:
             await self._work(burst)
             await self._finish_running(drain_timeout)
         finally:
-            for helper in helpers:
-                helper.cancel()
-            await asyncio.gather(*helpers, return_exceptions=True)
+            await cancel_all(helpers)
 
     async def _wait_for_table(self, burst: bool) -> None:
         """Until the gateway has said where functions are, every call would fail. In a burst, one look is enough."""
@@ -83,8 +82,7 @@ class Executor:
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for wait in waits:
-                wait.cancel()
+            await cancel_all(waits)
 
     async def _work(self, burst: bool) -> None:
         if burst:
@@ -202,10 +200,7 @@ class Executor:
             await self._hand_back(left)
 
     async def _stop(self, claims: set[Claim]) -> list[Claim]:
-        tasks = [self._running[claim] for claim in claims]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await cancel_all([self._running[claim] for claim in claims])
         return list(claims)
 
     async def _hand_back(self, claims: list[Claim]) -> None:

@@ -30,6 +30,7 @@ from worker.replicas import Announcements
 from worker.runs import Runs
 from worker.settings import Settings
 from worker.slots import Slots
+from worker.tasks import cancel_all
 
 logger = logging.getLogger(__name__)
 
@@ -66,8 +67,7 @@ class FunctionWorker(BaseWorker):
             try:
                 await executor.run(settings.drain_timeout, burst)
             finally:
-                beat.cancel()
-                await asyncio.gather(beat, return_exceptions=True)
+                await cancel_all([beat])
             self.successful_job_count, self.failed_job_count = executor.succeeded, executor.failed
             return bool(executor.succeeded or executor.failed)
         finally:

@@ -71,6 +71,7 @@ class _Server(ThreadingHTTPServer):
 
     daemon_threads = True
     block_on_close = False
+    request_queue_size = 512  # a burst of connections must not wait for SYN retries
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that went away is part of many tests."""

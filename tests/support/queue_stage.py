@@ -21,6 +21,7 @@ from swarmfn.jobs.submissions import Submissions
 from swarmfn.wire.invocations import Attempt, Delivery, Invocation, StoredResponse
 from tests.support.ledger import Ledger
 from tests.support.redis_server import RedisServer
+from tests.support.waiting import wait_until
 
 Value = TypeVar("Value")
 
@@ -108,6 +109,24 @@ class QueueStage:
         """Makes every lease a past one."""
         for entry in self.redis.zrange("swarmfn:leases", 0, -1):
             self.redis.zadd("swarmfn:leases", {entry: 1})
+
+    def final(self, call_id: str, timeout: float = 30.0) -> Record:
+        """The record of a call once it is final."""
+
+        def look() -> Record | None:
+            record = self.record(call_id)
+            return record if record.is_final else None
+
+        record = wait_until(look, timeout, f"{call_id} is final")
+        assert record is not None
+        return record
+
+    def told(self, call_id: str, state: str, timeout: float = 30.0) -> Record:
+        """The record of a call once its callback's state begins with `state`."""
+        wait_until(
+            lambda: self.record(call_id).callback_state.startswith(state), timeout, f"{call_id}'s callback is {state}"
+        )
+        return self.record(call_id)
 
     def record(self, call_id: str) -> Record:
         record = self.run(self.submissions.record(call_id))

@@ -1,0 +1,249 @@
+"""Starting, stopping and being seen: the supervisor, its children, and RQ."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+from rq import Worker
+from rq.command import send_kill_horse_command, send_shutdown_command, send_stop_job_command
+
+from tests.support.http import RecordingServer
+from tests.support.processes import ChildProcess, free_port, is_running
+from tests.support.queue_stage import QueueStage, invocation
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import wait_until
+from tests.support.worker_process import WorkerProcess, environment, publish
+
+
+class SlowFunction:
+    """Accepts connections and answers when told to."""
+
+    def __init__(self) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.listener.settimeout(60)
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.listener.getsockname()[1]}"
+
+    def accept(self) -> socket.socket:
+        """The next call; it has been received."""
+        connection, _ = self.listener.accept()
+        connection.settimeout(60)
+        assert connection.recv(65536).startswith(b"POST / HTTP/1.1\r\n")
+        return connection
+
+    def __enter__(self) -> SlowFunction:
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self.listener.close()
+
+
+def answer(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+
+def test_a_clean_stop_waits_for_what_runs_and_signs_off(bare_stage: QueueStage, tmp_path: Path) -> None:
+    stage = bare_stage
+    with SlowFunction() as function, WorkerProcess(stage.server, tmp_path, drain_timeout="60s") as worker:
+        publish(stage.redis, {"echo": function.address})
+        stage.submit(invocation("a", exec_timeout=60))
+        with function.accept() as connection:
+            worker.send(signal.SIGTERM)
+            worker.wait_for_log("draining: 1 calls are running")
+            stage.submit("b")
+            answer(connection)
+            assert worker.wait(60) == 0
+    record = stage.record("a")
+    assert (record.state, record.interruptions) == ("succeeded", 0)
+    assert stage.record("b").state == "queued"
+    assert Worker.all(connection=stage.redis) == []
+    assert stage.redis.smembers("rq:workers") == set()
+    assert stage.keys("rq:workers:*") == set()
+    assert stage.nothing_claimed()
+
+
+def test_what_runs_longer_than_the_drain_is_handed_back_as_interrupted(bare_stage: QueueStage, tmp_path: Path) -> None:
+    stage = bare_stage
+    with SlowFunction() as function, WorkerProcess(stage.server, tmp_path, drain_timeout="1s") as worker:
+        publish(stage.redis, {"echo": function.address})
+        stage.submit(invocation("a", exec_timeout=60))
+        with function.accept() as connection:
+            assert worker.terminate() == 0
+            assert connection.recv(1) == b""  # that stops the run in the watchdog
+    record = stage.record("a")
+    assert (record.state, record.interruptions, record.platform_failures) == ("queued", 1, 0)
+    assert record.attempts == ()
+    assert stage.nothing_claimed()
+
+
+def test_a_worker_that_still_waits_for_the_replica_table_stops_at_once(bare_stage: QueueStage, tmp_path: Path) -> None:
+    with WorkerProcess(bare_stage.server, tmp_path) as worker:
+        worker.wait_for_log("waiting for the gateway's replica table")
+        bare_stage.submit("a")
+        assert worker.terminate() == 0
+    assert bare_stage.record("a").state == "queued"
+
+
+def test_a_worker_waits_for_a_redis_that_is_not_there_yet(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path)
+    server.stop()
+    with WorkerProcess(server, tmp_path) as worker:
+        worker.wait_for_log("waiting for Redis at")
+        server.start()
+        worker.wait_until_ready()
+        assert worker.terminate() == 0
+    server.stop()
+
+
+def test_a_dead_child_is_replaced_and_its_calls_run_again_at_once(bare_stage: QueueStage, tmp_path: Path) -> None:
+    stage = bare_stage
+    with SlowFunction() as function, WorkerProcess(stage.server, tmp_path, lease="600s") as worker:
+        publish(stage.redis, {"echo": function.address})
+        stage.submit(invocation("a", exec_timeout=60))
+        with function.accept():
+            dead = worker.child()
+            os.kill(dead, signal.SIGKILL)
+            worker.wait_for_log("a worker process ended with -9; starting another in 0.1 s")
+            worker.wait_for_log("handed back 1 calls of a dead worker")
+        with function.accept() as connection:
+            answer(connection)
+            record = stage.final("a")
+        assert worker.child() != dead
+        assert (record.state, record.interruptions, record.platform_failures) == ("succeeded", 1, 1)
+        assert len(Worker.all(connection=stage.redis)) == 1
+        assert worker.terminate() == 0
+
+
+def test_a_child_that_cannot_live_is_started_ever_more_slowly(bare_stage: QueueStage, tmp_path: Path) -> None:
+    with WorkerProcess(bare_stage.server, tmp_path) as worker:
+        for pause in ("0.1", "0.2", "0.4"):
+            os.kill(worker.child(), signal.SIGKILL)
+            worker.wait_for_log(f"a worker process ended with -9; starting another in {pause} s")
+        assert worker.terminate() == 0
+
+
+def test_children_end_with_their_supervisor(bare_stage: QueueStage, tmp_path: Path) -> None:
+    with WorkerProcess(bare_stage.server, tmp_path, worker_processes="2") as worker:
+        worker.wait_until_ready(times=2)
+        children = worker.children()
+        assert len(children) == 2
+        worker.send(signal.SIGKILL)
+        for pid in children:
+            wait_until(lambda pid=pid: not is_running(pid), message="the child has ended")
+    assert Worker.all(connection=bare_stage.redis) == []
+
+
+def test_bad_settings_are_named_and_nothing_starts(tmp_path: Path) -> None:
+    variables = {"max_inflight": "many", "lease": "0s", "secret_mount_path": str(tmp_path)}
+    with ChildProcess([sys.executable, "-m", "worker"], tmp_path / "log", variables) as worker:
+        assert worker.wait() == 2
+    assert worker.log().count("\n") == 1
+    assert "cannot start: max_inflight: expected a whole number of at least 1, got 'many'; lease:" in worker.log()
+
+
+def test_rq_sees_the_worker_and_what_it_runs(bare_stage: QueueStage, tmp_path: Path) -> None:
+    stage = bare_stage
+    with SlowFunction() as function, WorkerProcess(stage.server, tmp_path) as worker:
+        publish(stage.redis, {"echo": function.address})
+        stage.submit(invocation("a", exec_timeout=60))
+        with function.accept() as connection:
+            (seen,) = wait_until(lambda: Worker.all(connection=stage.redis))
+            wait_until(lambda: [execution.job_id for execution in seen.get_current_executions()] == ["a"])
+            wait_until(lambda: Worker.all(connection=stage.redis)[0].get_state() == "busy")
+            assert seen.pid == worker.child()
+            assert wait_until(lambda: "echo" in (Worker.find_by_key(seen.key, stage.redis) or seen).queue_names())
+            # Commands that make no sense here do no harm.
+            send_kill_horse_command(stage.redis, seen.name)
+            send_stop_job_command(stage.redis, "a")
+            answer(connection)
+            assert stage.final("a").state == "succeeded"
+        wait_until(lambda: Worker.all(connection=stage.redis)[0].get_state() == "idle")
+        wait_until(lambda: stage.redis.hget(seen.key, "successful_job_count") == b"1")
+        assert not stage.redis.exists(seen.executions_key)
+        send_shutdown_command(stage.redis, seen.name)
+        worker.wait_for_log("a worker process ended with 0")
+        assert worker.terminate() == 0
+
+
+def test_a_worker_whose_redis_lost_everything_registers_again(bare_stage: QueueStage, tmp_path: Path) -> None:
+    stage = bare_stage
+    with RecordingServer() as function, WorkerProcess(stage.server, tmp_path) as worker:
+        worker.wait_until_ready()
+        stage.server.flush()
+        (seen,) = wait_until(lambda: Worker.all(connection=stage.redis))
+        assert wait_until(lambda: seen.queue_names())
+        publish(stage.redis, {"echo": function.address})
+        stage.submit("a")
+        assert stage.final("a").state == "succeeded"
+        assert worker.terminate() == 0
+
+
+@pytest.mark.parametrize("queues", [(), ("echo", "callbacks")])
+def test_rqs_own_command_starts_our_worker_for_one_burst(
+    bare_stage: QueueStage, tmp_path: Path, queues: tuple[str, ...]
+) -> None:
+    stage = bare_stage
+    with RecordingServer() as function, RecordingServer() as receiver:
+        publish(stage.redis, {"echo": function.address, "other": function.address})
+        for number in range(20):
+            stage.submit(invocation(f"c{number}", callback_url=receiver.url))
+        stage.submit(invocation("o", "other"))
+        rq = Path(sys.executable).with_name("rq")
+        command = [rq, "worker", "-u", stage.server.url, "-w", "worker.rq_worker.FunctionWorker", "--burst", *queues]
+        # No setting says where Redis is: it is where `rq worker` was told.
+        variables = environment(stage.server, tmp_path, faas_redis_address=f"127.0.0.1:{free_port()}")
+        with ChildProcess(command, tmp_path / "log", variables) as worker:
+            assert worker.wait(60) == 0, worker.log()
+    assert len(receiver.received) == 20
+    assert stage.counts() == {"finished": 20}
+    assert stage.record("o").state == ("queued" if queues else "succeeded")
+
+
+def test_a_stock_rq_worker_drains_our_queues_too(bare_stage: QueueStage, tmp_path: Path) -> None:
+    stage = bare_stage
+    large = b"L" * 100_000
+
+    def answer_by_path(request):  # type: ignore[no-untyped-def]
+        return (500, [], b"oops") if request.path == "/fail" else (200, [("X-Own", "1")], request.body)
+
+    with RecordingServer(answer_by_path) as function, RecordingServer() as receiver:
+        publish(stage.redis, {"echo": function.address, "gone": ()})
+        stage.submit(invocation("a", callback_url=receiver.url, query="q=1"), b"hello")
+        stage.submit(invocation("large", callback_url=receiver.url), large)
+        stage.submit(invocation("failing", path="/fail", callback_url=receiver.url))
+        stage.submit(invocation("g", "gone", callback_url=receiver.url))
+        rq = Path(sys.executable).with_name("rq")
+        queues = ["echo", "gone", "callbacks"]
+        command = [rq, "worker", "-u", stage.server.url, "-w", "rq.worker.SimpleWorker", "--burst", *queues]
+        with ChildProcess(command, tmp_path / "log") as worker:
+            assert worker.wait(60) == 0, worker.log()
+    assert {call_id: stage.record(call_id).state for call_id in ("a", "large", "failing", "g")} == {
+        "a": "succeeded",
+        "large": "succeeded",
+        "failing": "failed",
+        "g": "failed",
+    }
+    assert function.received[0].path == "/?q=1"
+    assert stage.answer("a") == b"hello"
+    assert stage.answer("large") == large
+    told = {request.header("X-Call-Id"): request for request in receiver.received}
+    assert {call_id: request.header("X-Function-Status") for call_id, request in told.items()} == {
+        "a": "200",
+        "large": "200",
+        "failing": "500",
+        "g": "503",
+    }
+    assert told["large"].body == large
+    assert stage.record("a").callback_state == "delivered, the receiver answered 200"
+    stage.job("failing").requeue()
+    with RecordingServer() as function, WorkerProcess(stage.server, tmp_path) as ours:
+        publish(stage.redis, {"echo": function.address})
+        assert stage.final("failing").state == "succeeded"
+        assert ours.terminate() == 0
