@@ -69,13 +69,15 @@ def test_a_batch_is_bounded_in_items_and_bytes_and_the_order_stays() -> None:
     asyncio.run(scenario())
 
 
-def test_everyone_in_a_failed_batch_sees_the_error_and_the_next_batch_is_fine() -> None:
+def test_a_failure_is_everyones_who_waits_then_and_nobodys_who_comes_later() -> None:
     async def scenario() -> None:
         recorder = Recorder()
         recorder.failure = ConnectionError("gone")
         batcher = recorder.batcher(max_items=2)
         replies = await asyncio.gather(*(batcher.add(text) for text in "abc"), return_exceptions=True)
-        assert [type(reply) for reply in replies] == [ConnectionError, ConnectionError, str]
+        assert [type(reply) for reply in replies] == [ConnectionError] * 3
+        assert await batcher.add("d") == "D"
+        assert recorder.batches == [["a", "b"], ["d"]]
 
     asyncio.run(scenario())
 

@@ -1,0 +1,75 @@
+"""Redis dies, hangs or goes away while many calls are on their way."""
+
+from __future__ import annotations
+
+import random
+import time
+from pathlib import Path
+
+from tests.support.load import Load
+from tests.support.queue_stage import QueueStage
+from tests.support.worker_process import WorkerProcess, publish
+
+
+def worker(stage: QueueStage, directory: Path, **settings: str) -> WorkerProcess:
+    directory.mkdir(exist_ok=True)
+    return WorkerProcess(stage.server, directory, **{"max_inflight": "20", "lease": "3s", **settings})
+
+
+def test_what_redis_has_acknowledged_survives_its_death(
+    stage: QueueStage, tmp_path: Path, seed: int, count: int
+) -> None:
+    chance = random.Random(seed)
+    with worker(stage, tmp_path / "w") as running, Load(stage, count, seed) as load:
+        for number in range(2):
+            load.wait_for_starts((number + chance.random()) / 3)
+            stage.server.kill()
+            stage.server.start()
+        load.assert_all_succeed()
+        # What was claimed by a request whose reply was lost runs once, later. Nothing that ran runs again.
+        assert load.repeated() == {}
+        assert running.terminate() == 0
+
+
+def test_two_workers_live_through_a_redis_that_hangs_longer_than_every_lease(
+    stage: QueueStage, tmp_path: Path, seed: int, count: int
+) -> None:
+    chance = random.Random(seed)
+    with (
+        worker(stage, tmp_path / "w1") as one,
+        worker(stage, tmp_path / "w2") as two,
+        Load(stage, count, seed, longest=0.1) as load,
+    ):
+        load.wait_for_starts(chance.uniform(0.1, 0.6))
+        stage.server.suspend()
+        time.sleep(6)  # the fault itself: longer than lease and time limit of a command
+        stage.server.resume()
+        load.assert_all_succeed()
+        assert load.repeated() == {}
+        assert one.terminate() == 0
+        assert two.terminate() == 0
+
+
+def test_workers_come_back_after_redis_was_gone_for_a_while(
+    stage: QueueStage, tmp_path: Path, seed: int, count: int
+) -> None:
+    chance = random.Random(seed)
+    with worker(stage, tmp_path / "w") as running, Load(stage, count, seed) as load:
+        load.wait_for_starts(chance.uniform(0.1, 0.8))
+        stage.server.stop()
+        running.wait_for_log("event=redis_unreachable")
+        time.sleep(3)  # the fault itself
+        stage.server.start()
+        load.assert_all_succeed()
+        assert load.repeated() == {}
+        assert running.terminate() == 0
+
+
+def test_a_worker_is_stopped_while_redis_is_gone(stage: QueueStage, tmp_path: Path) -> None:
+    with worker(stage, tmp_path / "w", drain_timeout="1s") as running:
+        publish(stage.redis, {})
+        running.wait_until_ready()
+        stage.submit("a")
+        stage.server.kill()
+        assert running.terminate() == 0
+        stage.server.start()

@@ -1,0 +1,102 @@
+"""Workers that die or are told to go in the middle of many calls."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+from pathlib import Path
+
+from rq import Worker
+
+from tests.support.load import Load
+from tests.support.processes import is_running
+from tests.support.queue_stage import QueueStage
+from tests.support.waiting import wait_until
+from tests.support.worker_process import WorkerProcess
+
+IN_FLIGHT = 20
+
+
+def worker(stage: QueueStage, directory: Path, **settings: str) -> WorkerProcess:
+    directory.mkdir(exist_ok=True)
+    return WorkerProcess(stage.server, directory, **{"max_inflight": str(IN_FLIGHT), **settings})
+
+
+def test_a_worker_process_killed_in_mid_run_loses_nothing(
+    stage: QueueStage, tmp_path: Path, seed: int, count: int
+) -> None:
+    chance = random.Random(seed)
+    # With a lease this long, only the supervisor can be the one who hands the calls back.
+    with worker(stage, tmp_path / "w", lease="600s") as running, Load(stage, count, seed) as load:
+        kills = 3
+        for number in range(kills):
+            load.wait_for_starts((number + chance.random()) / (kills + 1))
+            pid = running.child()
+            os.kill(pid, signal.SIGKILL)
+            wait_until(lambda pid=pid: not is_running(pid))
+            running.wait_until_ready(times=number + 2)
+        load.assert_all_succeed()
+        repeated = load.repeated()
+        assert len(repeated) <= kills * IN_FLIGHT
+        assert max(load.executions().values()) <= 1 + kills
+        assert running.terminate() == 0
+
+
+def test_a_whole_worker_killed_in_mid_run_is_succeeded_by_another(
+    stage: QueueStage, tmp_path: Path, seed: int, count: int
+) -> None:
+    chance = random.Random(seed)
+    with Load(stage, count, seed) as load:
+        with worker(stage, tmp_path / "first", lease="2s") as first:
+            load.wait_for_starts(chance.uniform(0.1, 0.8))
+            first.kill()
+        with worker(stage, tmp_path / "second", lease="2s") as second:
+            load.assert_all_succeed()
+            second.terminate()
+        assert len(load.repeated()) <= IN_FLIGHT
+        assert max(load.executions().values()) <= 2
+
+
+def test_a_worker_takes_over_what_a_dead_one_left_while_it_has_work_of_its_own(
+    stage: QueueStage, tmp_path: Path, seed: int, count: int
+) -> None:
+    chance = random.Random(seed)
+    with Load(stage, count, seed) as load, worker(stage, tmp_path / "stays", lease="2s") as stays:
+        with worker(stage, tmp_path / "dies", lease="2s") as dies:
+            load.wait_for_starts(chance.uniform(0.1, 0.5))
+            dies.kill()
+        load.assert_all_succeed()
+        assert len(load.repeated()) <= IN_FLIGHT
+        stays.terminate()
+
+
+def test_workers_that_come_and_go_run_nothing_twice(stage: QueueStage, tmp_path: Path, seed: int, count: int) -> None:
+    chance = random.Random(seed)
+    with worker(stage, tmp_path / "w0") as running, Load(stage, count, seed) as load:
+        for number in range(1, 4):
+            with worker(stage, tmp_path / f"w{number}") as comes:
+                comes.wait_until_ready()
+                load.wait_for_starts((number - 1 + chance.random()) / 4)
+                assert comes.terminate() == 0
+        load.assert_all_succeed()
+        assert load.repeated() == {}
+        assert running.terminate() == 0
+    assert sum(stage.record(call_id).interruptions for call_id in load.accepted) == 0
+    assert Worker.all(connection=stage.redis) == []
+
+
+def test_a_run_that_outlives_the_drain_runs_again_and_no_other(
+    stage: QueueStage, tmp_path: Path, seed: int, count: int
+) -> None:
+    """Runs take up to half a second here and the drain gives them a twentieth."""
+    with Load(stage, count // 5, seed, longest=0.5) as load:
+        with worker(stage, tmp_path / "first", drain_timeout="50ms") as first:
+            load.wait_for_starts(0.3)
+            assert first.terminate() == 0
+        with worker(stage, tmp_path / "second") as second:
+            load.assert_all_succeed()
+            assert second.terminate() == 0
+        interrupted = {call_id for call_id in load.accepted if stage.record(call_id).interruptions}
+        assert set(load.repeated()) <= interrupted
+        assert len(interrupted) <= IN_FLIGHT
