@@ -23,7 +23,7 @@ from gateway.invoke.asynchronous import Asynchronous
 from gateway.invoke.bridge import Bridge
 from gateway.invoke.synchronous import Synchronous
 from gateway.metrics import InvocationMetrics
-from gateway.metrics_listener import serve_metrics
+from gateway.metrics_listener import MetricsListener, serve_metrics
 from gateway.publisher import Publisher
 from gateway.serving import PortTaken, fast_lane_server, listen
 from gateway.settings import Settings
@@ -57,7 +57,7 @@ def main() -> int:
     try:
         uvloop.run(Gateway(settings, provider).serve())
     except PortTaken as exc:
-        print(f"cannot start: {exc} Set port to another, or stop what listens there.", file=sys.stderr)
+        print(f"cannot start: {exc} Choose another port, or stop what listens there.", file=sys.stderr)
         return 1
     finally:
         provider.close()
@@ -93,14 +93,19 @@ class Gateway:
             await self._publish(stack, client)
             parts = self._parts(upstream, Submissions(client))
             if settings.metrics_port:
-                stack.enter_context(
-                    serve_metrics(settings.metrics_port, self._metrics.exposition, settings.listen_address)
-                )
+                stack.enter_context(self._metrics_listener())
             limits = Limits(settings.read_timeout, settings.write_timeout)
             if settings.data_plane == "flask":
                 await self._serve_flask(parts, listener, limits)
             else:
                 await self._serve_fast_lane(parts, upstream, listener, limits)
+
+    def _metrics_listener(self) -> MetricsListener:
+        address, port = self._settings.listen_address, self._settings.metrics_port
+        try:
+            return serve_metrics(port, self._metrics.exposition, address, lambda: not self._stop.is_set())
+        except OSError as exc:
+            raise PortTaken(f"cannot listen on {address}:{port}: {exc.strerror}.") from exc
 
     async def _publish(self, stack: AsyncExitStack, client: redis.asyncio.Redis) -> None:
         publisher = Publisher(client)

@@ -73,7 +73,7 @@ class FlaskServer:
         self._on_its_thread(self._server.stop_accepting)
         while self._server.is_busy and time.monotonic() < deadline:
             time.sleep(_LOOK_EVERY)
-            self._on_its_thread(lambda: self._server.maintenance(time.time()))
+            self._on_its_thread(self._server.close_idle)
         self._on_its_thread(self._server.close_all)
         self._thread.join()
         self._dispatcher.shutdown(cancel_pending=True, timeout=1)
@@ -154,6 +154,12 @@ class _Server(TcpWSGIServer):  # type: ignore[misc]
     def stop_accepting(self) -> None:
         # Not close(): that would close the trigger too, by which threads tell of their answers.
         wasyncore.dispatcher.close(self)
+
+    def close_idle(self) -> None:
+        self.maintenance(time.time())
+        for channel in list(self.active_channels.values()):
+            if not channel.is_busy:
+                channel.handle_close()
 
     def close_all(self) -> None:
         """Its loop ends with this."""

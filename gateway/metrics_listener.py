@@ -13,8 +13,8 @@ from gateway.metrics import CONTENT_TYPE
 class MetricsListener:
     """Serves `/metrics` and `/healthz` from threads of its own until `close()`."""
 
-    def __init__(self, host: str, port: int, exposition: Callable[[], bytes]) -> None:
-        self._server = ThreadingHTTPServer((host, port), _handler(exposition))
+    def __init__(self, host: str, port: int, exposition: Callable[[], bytes], is_ready: Callable[[], bool]) -> None:
+        self._server = ThreadingHTTPServer((host, port), _handler(exposition, is_ready))
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True)
         self._thread.start()
@@ -38,12 +38,20 @@ class MetricsListener:
         self.close()
 
 
-def serve_metrics(port: int, exposition: Callable[[], bytes], host: str = "0.0.0.0") -> MetricsListener:
-    """Starts listening; port 0 takes a free one. Raises OSError when the port is in use."""
-    return MetricsListener(host, port, exposition)
+def serve_metrics(
+    port: int,
+    exposition: Callable[[], bytes],
+    host: str = "0.0.0.0",
+    is_ready: Callable[[], bool] = lambda: True,
+) -> MetricsListener:
+    """Starts listening; port 0 takes a free one. `is_ready` answers /healthz.
+
+    Raises OSError when the port is in use.
+    """
+    return MetricsListener(host, port, exposition, is_ready)
 
 
-def _handler(exposition: Callable[[], bytes]) -> type[BaseHTTPRequestHandler]:
+def _handler(exposition: Callable[[], bytes], is_ready: Callable[[], bool]) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         timeout = 10  # seconds a client may take to send its request
 
@@ -51,7 +59,7 @@ def _handler(exposition: Callable[[], bytes]) -> type[BaseHTTPRequestHandler]:
             if self.path.partition("?")[0] == "/metrics":
                 self._answer(200, CONTENT_TYPE, exposition())
             elif self.path == "/healthz":
-                self._answer(200, "text/plain", b"OK\n")
+                self._answer(*((200, "text/plain", b"OK\n") if is_ready() else (503, "text/plain", b"stopping\n")))
             else:
                 self._answer(404, "text/plain", b"there is /metrics and /healthz here.\n")
 

@@ -23,6 +23,8 @@ class Publisher:
         self._client = client
         self._table: ReplicaTable | None = None
         self._changed = asyncio.Event()
+        self._published = b""
+        self._is_away = False
 
     def offer(self, table: ReplicaTable) -> None:
         """A new table. Call it on the event loop."""
@@ -31,7 +33,6 @@ class Publisher:
 
     async def run(self) -> None:
         """Runs until cancelled."""
-        published = b""
         while True:
             try:
                 async with asyncio.timeout(_AGAIN_EVERY):
@@ -41,12 +42,27 @@ class Publisher:
             self._changed.clear()
             if self._table is None:
                 continue
-            document = encode_table(self._table)
             try:
-                await command(self._client, "SET", REPLICAS_KEY, document)
-                if document != published:
-                    await command(self._client, "PUBLISH", REPLICAS_KEY, document)
-                published = document
+                await self._publish(encode_table(self._table))
             except Unreachable as exc:
-                published = b""
-                logger.debug("cannot publish the replica table (%s); trying again", exc)
+                self._note_outage(exc)
+
+    async def _publish(self, document: bytes) -> None:
+        await command(self._client, "SET", REPLICAS_KEY, document)
+        if document != self._published:
+            await command(self._client, "PUBLISH", REPLICAS_KEY, document)
+        if self._is_away:
+            self._is_away = False
+            logger.info("Redis answers again; asynchronous calls are accepted", extra={"event": "redis_reachable"})
+        self._published = document
+
+    def _note_outage(self, exc: BaseException) -> None:
+        """One line for an outage, not one for each try or each refused call."""
+        self._published = b""
+        if not self._is_away:
+            self._is_away = True
+            logger.warning(
+                "Redis does not answer (%s); asynchronous calls are refused with 503 until it does, others go on",
+                exc,
+                extra={"event": "redis_unreachable"},
+            )

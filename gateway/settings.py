@@ -64,6 +64,9 @@ class Settings:
             env.problem(
                 "basic_auth", f"needs the files basic-auth-user and basic-auth-password in {secrets}, not empty"
             )
+        for name, port in (("port", self.port), ("metrics_port", self.metrics_port)):
+            if port > 65535:
+                env.problem(name, f"there is no port {port}")
         for name, seconds in (("read_timeout", self.read_timeout), ("write_timeout", self.write_timeout)):
             if seconds <= self.upstream_timeout:
                 # Otherwise the client would be cut off before it is told that the function was too slow.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from gateway.invoke import forwarding
@@ -11,7 +11,7 @@ from gateway.invoke.incoming import Incoming
 from swarmfn.jobs.records import Record
 from swarmfn.jobs.submissions import Submissions
 from swarmfn.wire.call_ids import new_call_id
-from swarmfn.wire.errors import FunctionNotFound, InvalidRequest, InvocationNotFound, TooLarge
+from swarmfn.wire.errors import FunctionNotFound, InvalidRequest, InvocationNotFound, QueueUnavailable, TooLarge
 from swarmfn.wire.headers import (
     CALL_ID,
     CALLBACK_URL,
@@ -28,6 +28,8 @@ from swarmfn.wire.replicas import ReplicaTable, Route
 _NOT_STORED = frozenset({CALLBACK_URL.lower(), "x-call-id", "x-start-time"})
 _NOT_IN_RESULT = CREDENTIALS | {"content-length", CALL_ID.lower(), FUNCTION_NAME.lower()}
 _MAX_URL = 8192
+
+Found = TypeVar("Found")
 
 
 class Asynchronous:
@@ -79,14 +81,14 @@ class Asynchronous:
         record = await self.record(call_id)
         document = describe(record)
         if record.state == "queued":
-            position = await self._submissions.position(record)
+            position = await _read(self._submissions.position(record))
             if position is not None:
                 document["queuePosition"] = position
         return document
 
     async def record(self, call_id: str) -> Record:
         """Raises InvocationNotFound or QueueUnavailable."""
-        record = await self._submissions.record(call_id) if len(call_id) <= 64 else None
+        record = await _read(self._submissions.record(call_id)) if len(call_id) <= 64 else None
         if record is None:
             raise InvocationNotFound(
                 f'no call "{call_id[:100]}" is on record.', "Records are kept for a while after the end (result_ttl)."
@@ -95,7 +97,7 @@ class Asynchronous:
 
     async def answer(self, record: Record) -> bytes:
         """The kept body of a final call's response. Raises QueueUnavailable."""
-        return await self._submissions.answer(record)
+        return await _read(self._submissions.answer(record))
 
     def _invocation(self, incoming: Incoming, route: Route, call_id: str, received: str) -> Invocation:
         headers = _stored_headers(incoming, call_id)
@@ -121,6 +123,15 @@ class Asynchronous:
             f"the body is over the limit of {self._max_body} bytes (async_max_body).",
             "Store the data elsewhere and send its address, or raise the limit.",
         )
+
+
+async def _read(reading: Coroutine[Any, Any, Found]) -> Found:
+    try:
+        return await reading
+    except QueueUnavailable as exc:
+        raise QueueUnavailable(
+            "the queue (Redis) does not answer; nothing is known of any call just now.", exc.hint, exc.retry_after
+        ) from exc
 
 
 def check_callback(url: str) -> None:

@@ -14,7 +14,8 @@ Reply = TypeVar("Reply")
 class Batcher(Generic[Item, Reply]):
     """Collects items and hands them to `flush` together, one batch at a time, in the order they came.
 
-    `flush` takes a batch and returns one reply for each item. When it raises, everyone in that batch sees the error.
+    `flush` takes a batch and returns one reply for each item. When it raises, everyone in that batch sees the error,
+    and so does everyone who waits for a turn: behind a Redis that hangs, each batch would take a time limit of its own.
     `weigh` gives an item's size in bytes; a batch holds at most `max_items` items and about `max_bytes` bytes. An item
     whose waiter was cancelled is flushed all the same.
     """
@@ -72,7 +73,8 @@ class Batcher(Generic[Item, Reply]):
             if len(replies) != len(batch):
                 raise RuntimeError(f"{len(replies)} replies to a batch of {len(batch)}")
         except Exception as exc:
-            for _, future in batch:
+            waiting, self._waiting = self._waiting, deque()
+            for _, future in (*batch, *waiting):
                 if not future.done():
                     future.set_exception(exc)
             return

@@ -40,7 +40,8 @@ class GatewayProcess:
             "local_state_dir": str(self.state_dir),
             **settings,
         }
-        self.process = ChildProcess([sys.executable, "-m", "gateway"], directory / "gateway.log", environment)
+        self._start = lambda: ChildProcess([sys.executable, "-m", "gateway"], directory / "gateway.log", environment)
+        self.process = self._start()
         self._session = requests.Session()
         self._session.trust_env = False
 
@@ -54,6 +55,13 @@ class GatewayProcess:
 
     def log(self) -> str:
         return self.process.log()
+
+    def kill_and_restart(self) -> None:
+        """SIGKILL, and a new gateway on the same port and state directory."""
+        self.process.kill()
+        known = self.log().count("event=ready")
+        self.process = self._start()
+        wait_until(lambda: self.log().count("event=ready") > known, message="the gateway is ready again")
 
     def request(self, method: str, path: str, **options: Any) -> requests.Response:
         """The reply to one request; `auth=None` sends no credentials."""

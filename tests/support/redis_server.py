@@ -46,6 +46,10 @@ class RedisServer:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def is_stopped(self) -> bool:
+        return self._process is None
+
     def client(self) -> redis.Redis:
         """A client of the caller's own, who closes it (`with server.client() as client`)."""
         return redis.Redis.from_url(self.url)

@@ -1,0 +1,120 @@
+"""The invocation routes while Redis is gone, hangs or refuses: no 202 is lost, no other call is harmed."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.hand_worker import take
+from tests.support.invocation_stage import InvocationStage
+from tests.support.raw_http import Answer
+from tests.support.waiting import wait_until
+
+
+@pytest.fixture(autouse=True)
+def _redis_comes_back(hasty: InvocationStage) -> Iterator[None]:
+    yield
+    if hasty.redis.is_stopped:
+        hasty.redis.start()
+    hasty.redis.resume()
+    wait_until(lambda: hasty.call("POST", "/async-function/cat").status == 202)
+    hasty.redis.flush()
+
+
+def assert_unavailable(answer: Answer) -> None:
+    assert answer.status == 503
+    assert int(answer.header("Retry-After") or 0) >= 1
+    assert answer.header("X-OpenFaaS-Internal") == "gateway"
+    assert "Redis" in answer.text
+
+
+@pytest.mark.parametrize("size", [4, 1_000_000])
+def test_without_redis_calls_are_refused_until_it_is_back(hasty: InvocationStage, size: int) -> None:
+    kept = hasty.call("POST", "/async-function/stage", body=b"kept").header("X-Call-Id") or ""
+    hasty.redis.stop()
+    for _ in range(3):
+        answer = hasty.call("POST", "/async-function/stage", [("X-Call-Id", "lost")], bytes(size))
+        assert_unavailable(answer)
+        assert answer.header("X-Call-Id") == "lost"
+    hasty.redis.start()
+    # At once, and without a restart of the gateway.
+    assert hasty.call("POST", "/async-function/stage", [("X-Call-Id", "found")], bytes(size)).status == 202
+    assert hasty.call("GET", f"/async-function/{kept}").status == 200
+    taken = [take(hasty.redis, "stage") for _ in range(3)]
+    assert [one.call.call_id if one else None for one in taken] == [kept, "found", None]
+
+
+@pytest.mark.parametrize("what", ["", "/result"])
+def test_without_redis_nothing_is_known_of_any_call(hasty: InvocationStage, what: str) -> None:
+    call_id = hasty.call("POST", "/async-function/stage").header("X-Call-Id")
+    hasty.redis.stop()
+    answer = hasty.call("GET", f"/async-function/{call_id}{what}")
+    assert_unavailable(answer)
+    assert "accepted" not in answer.text
+
+
+def test_without_redis_synchronous_calls_and_health_are_as_ever(hasty: InvocationStage) -> None:
+    hasty.redis.stop()
+    assert hasty.call("POST", "/function/stage", body=b"x").body == b"x"
+    assert hasty.call("POST", "/function/cat", body=b"x").body == b"x"
+    assert hasty.call("GET", "/healthz").status == 200
+
+
+def test_a_redis_that_hangs_refuses_calls_in_bounded_time_and_harms_no_other(hasty: InvocationStage) -> None:
+    call_id = hasty.call("POST", "/async-function/stage").header("X-Call-Id")
+    # Flask has a thread for each call; when all of them wait for Redis, other calls wait too.
+    count = 300 if hasty.streams_uploads else 10
+    hasty.redis.suspend()
+    began = time.monotonic()
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(hasty.client()) for _ in range(count)]
+        for client in clients:
+            client.request("POST", "/async-function/stage", body=b"x" * 1000)
+        asking = stack.enter_context(hasty.client())
+        asking.request("GET", f"/async-function/{call_id}")
+        for _ in range(10):
+            assert hasty.call("POST", "/function/stage", body=b"x").status == 200
+        answered = sum(bool(select.select([client.socket], [], [], 0)[0]) for client in clients)
+        assert answered == 0, "Redis was not waited for"
+        for client in (*clients, asking):
+            assert_unavailable(client.answer())
+    # The time limit of one exchange with Redis, not of each batch of them.
+    assert time.monotonic() - began < 20
+
+
+def test_a_client_that_leaves_while_redis_hangs_does_not_mix_up_later_replies(hasty: InvocationStage) -> None:
+    ids = [hasty.call("POST", "/async-function/stage").header("X-Call-Id") for _ in range(2)]
+    hasty.redis.suspend()
+    for _ in range(5):
+        with hasty.client() as client:
+            client.request("GET", f"/async-function/{ids[0]}")
+    hasty.redis.resume()
+    for call_id in ids * 3:
+        assert f'"callId":"{call_id}"' in hasty.call("GET", f"/async-function/{call_id}").text.replace(" ", "")
+
+
+def test_a_redis_that_is_full_refuses_and_says_why(hasty: InvocationStage) -> None:
+    with hasty.redis.client() as client:
+        client.config_set("maxmemory", "1")
+        try:
+            answer = hasty.call("POST", "/async-function/stage", body=b"x")
+        finally:
+            client.config_set("maxmemory", "0")
+    assert_unavailable(answer)
+    assert "memory" in answer.text
+
+
+def test_an_outage_is_two_lines_in_the_log_and_not_one_for_each_call(hasty: InvocationStage) -> None:
+    known = len(hasty.gateway.log())
+    hasty.redis.stop()
+    for _ in range(50):
+        hasty.call("POST", "/async-function/stage")
+    wait_until(lambda: "event=redis_unreachable" in hasty.gateway.log()[known:])
+    hasty.redis.start()
+    wait_until(lambda: "event=redis_reachable" in hasty.gateway.log()[known:])
+    lines = hasty.gateway.log()[known:].splitlines()
+    assert len(lines) == 2, lines
