@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import hiredis
 import redis
 import redis.asyncio
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, OutOfMemoryError, RedisError, ResponseError
@@ -26,35 +28,59 @@ def split_address(address: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
+class _PacksScripts(AbstractConnection):
+    """Packs calls of scripts in C, as redis-py's blocking connections do: a batch is thousands of words. Other commands
+    may hold large bodies, which redis-py does not copy."""
+
+    def pack_command(self, *words: Any) -> list[bytes]:
+        return [hiredis.pack_command(words)] if words[0] == "EVALSHA" else super().pack_command(*words)
+
+
+class _Connection(_PacksScripts, redis.asyncio.Connection):
+    """Over TCP."""
+
+
+class _TlsConnection(_PacksScripts, redis.asyncio.SSLConnection):
+    """Over TLS."""
+
+
+class _LocalConnection(_PacksScripts, redis.asyncio.UnixDomainSocketConnection):
+    """Over a socket in the file system."""
+
+
 def connect(address: str, password: str | None) -> redis.asyncio.Redis:
     """A client for an event loop. It opens connections as needed and never sends a command twice on its own."""
     host, port = split_address(address)
-    return _asynchronous(host=host, port=port, password=password)
+    return _asynchronous(_Connection, host=host, port=port, password=password)
 
 
 def connect_like(client: redis.Redis) -> redis.asyncio.Redis:
     """A client for an event loop, of the same server and database as a blocking one that somebody else made."""
     known = client.get_connection_kwargs()
+    login = {key: known.get(key) for key in ("username", "password")} | {"db": known.get("db", 0)}
     if "path" in known:
-        place = {"unix_socket_path": known["path"]}
-    else:
-        place = {"host": known.get("host", "localhost"), "port": known.get("port", 6379)}
-    if issubclass(client.connection_pool.connection_class, redis.SSLConnection):
-        place |= {"ssl": True, **{key: value for key, value in known.items() if key.startswith("ssl_")}}
-    login = {key: known.get(key) for key in ("username", "password")}
-    return _asynchronous(**place, **login, db=known.get("db", 0))
+        return _asynchronous(_LocalConnection, path=known["path"], **login)
+    place = {"host": known.get("host", "localhost"), "port": known.get("port", 6379)}
+    if not issubclass(client.connection_pool.connection_class, redis.SSLConnection):
+        return _asynchronous(_Connection, **place, **login)
+    tls = {key: value for key, value in known.items() if key.startswith("ssl_")}
+    return _asynchronous(_TlsConnection, **place, **login, **tls)
 
 
-def _asynchronous(**place: Any) -> redis.asyncio.Redis:
-    return redis.asyncio.Redis(
+def _asynchronous(connection_class: type[AbstractConnection], **place: Any) -> redis.asyncio.Redis:
+    if "host" in place:
+        place["socket_keepalive"] = True
+    pool = redis.asyncio.ConnectionPool(
+        connection_class=connection_class,
         **place,
         socket_connect_timeout=2.0,
         socket_timeout=5.0,
-        socket_keepalive=True,
         retry=AsyncRetry(NoBackoff(), 0),
         health_check_interval=0,
         protocol=2,
+        lib_name="swarmfn",
     )
+    return redis.asyncio.Redis.from_pool(pool)
 
 
 def connect_blocking(address: str, password: str | None) -> redis.Redis:
@@ -69,6 +95,7 @@ def connect_blocking(address: str, password: str | None) -> redis.Redis:
         socket_keepalive=True,
         retry=Retry(NoBackoff(), 0),
         protocol=2,
+        lib_name="swarmfn",
     )
 
 

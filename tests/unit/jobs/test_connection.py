@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import redis
+import redis.asyncio
 from redis.exceptions import OutOfMemoryError, ResponseError
 
 from swarmfn.jobs.connection import connect_like, split_address, unavailable
@@ -44,4 +45,4 @@ def test_a_client_like_another_goes_to_the_same_place(url: str, expected: dict[s
     other = redis.Redis.from_url(url)
     pool = connect_like(other).connection_pool
     assert expected.items() <= pool.connection_kwargs.items()
-    assert ("SSL" in pool.connection_class.__name__) == url.startswith("rediss")
+    assert issubclass(pool.connection_class, redis.asyncio.SSLConnection) == url.startswith("rediss")
