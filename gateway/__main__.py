@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -84,6 +85,9 @@ class Gateway:
         listener = listen(settings.listen_address, settings.port)
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self._stop.set)
+        # What is here stays: the collector need not look at it again and again, nor after every few hundred objects.
+        gc.freeze()
+        gc.set_threshold(20_000, 20, 20)
         async with AsyncExitStack() as stack:
             stack.callback(listener.close)
             client = connect(settings.redis_address, settings.redis_password)

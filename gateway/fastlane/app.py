@@ -84,6 +84,7 @@ class FastLane:
             await send({"type": "http.response.start", "status": outcome.status, "headers": outcome.headers})
             whole = outcome.complete_body()
             if whole is None:
+                await send({"type": "http.response.body", "body": b"", "more_body": True})
                 async for chunk in outcome.chunks():
                     await send({"type": "http.response.body", "body": chunk, "more_body": True})
                 whole = b""

@@ -88,6 +88,7 @@ class ClientConnection(asyncio.Protocol):
         self._answering: Exchange | None = None
         self._task: asyncio.Task[None] | None = None
         self._waiting: deque[Exchange] = deque()
+        self.is_full = False
         self._writable: asyncio.Future[None] | None = None
         self._write_timer: asyncio.TimerHandle | None = None
 
@@ -134,10 +135,12 @@ class ClientConnection(asyncio.Protocol):
                     self._refuse(_TOO_LARGE)
 
     def pause_writing(self) -> None:
+        self.is_full = True
         self._writable = self._loop.create_future()
         self._write_timer = self._loop.call_later(self.limits.write_timeout, self.transport.abort)
 
     def resume_writing(self) -> None:
+        self.is_full = False
         writable, self._writable = self._writable, None
         if writable is not None and not writable.done():
             writable.set_result(None)

@@ -28,6 +28,9 @@ _GONE: Message = {"type": "http.disconnect"}
 class Connection(Protocol):
     """The client's connection, as an exchange uses it."""
 
+    is_full: bool
+    """The client does not take more for now; `drain` waits until it does."""
+
     def write(self, data: bytes) -> None: ...
 
     def pause_reading(self) -> None: ...
@@ -53,6 +56,7 @@ class Exchange:
 
     __slots__ = (
         "_connection",
+        "_head",
         "_is_chunked",
         "_left",
         "_pieces",
@@ -78,12 +82,13 @@ class Exchange:
         self.is_received = False
         """The whole request is here."""
         self.is_started = False
-        """The head of the answer has been written."""
+        """The answer has begun; its head may wait for the first piece of the body."""
         self.is_gone = False
         """Nothing can be sent any more: the client has left, or has been answered."""
         self._pieces: list[bytes] = []
         self._size = 0
         self._waiter: asyncio.Future[None] | None = None
+        self._head = b""
         self._is_chunked = False
         self._left: int | None = None  # bytes of the answer's body still to come; None: no Content-Length
 
@@ -145,12 +150,14 @@ class Exchange:
         return {"type": "http.request", "body": body, "more_body": not self.is_received}
 
     async def send(self, message: Message) -> None:
-        await self._connection.drain()
+        """The head goes out with the first piece of the body, an empty one if need be."""
+        if self._connection.is_full:
+            await self._connection.drain()
         if self.is_gone:
             return
         if not self.is_started:
             self.is_started = True
-            self._connection.write(self._head(message["status"], message["headers"]))
+            self._head = self._encode_head(message["status"], message["headers"])
             return
         body, more = message["body"], message.get("more_body", False)
         if self._is_chunked:
@@ -160,22 +167,25 @@ class Exchange:
             self._left -= len(body)
             if self._left < 0 or (self._left and not more):
                 raise RuntimeError("the answer is not as long as its Content-Length")
+        if self._head:
+            body = self._head + body
+            self._head = b""
         if body:
             self._connection.write(body)
         if not more:
             self.is_gone = True
             self._connection.on_answered(self)
 
-    def _head(self, status: int, headers: RawHeaders) -> bytes:
+    def _encode_head(self, status: int, headers: RawHeaders) -> bytes:
         """The head's bytes; decides how the end of the body is marked."""
-        lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d " % status]
+        parts = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d " % status]
         length = -1
         for name, value in headers:
             if len(name) == 14 and name.lower() == b"content-length":
                 length = int(value)
                 if status == 204:
                     continue
-            lines.append(b"%b: %b" % (name, value))
+            parts += (b"\r\n", name, b": ", value)
         if self.scope["method"] == "HEAD" or status in (204, 304):
             self._left = 0  # whatever Content-Length says
         elif length >= 0:
@@ -184,14 +194,14 @@ class Exchange:
             self.keep_alive = False
         else:
             self._is_chunked = True
-            lines.append(b"transfer-encoding: chunked")
+            parts += (b"\r\n", b"Transfer-Encoding", b": ", b"chunked")
         if self.wants_continue:
             # It may send the body or not, so what comes next cannot be told (RFC 9110, section 10.1.1).
             self.keep_alive = False
         if not self.keep_alive:
-            lines.append(b"connection: close")
-        head = b"\r\n".join(lines)
-        if head.count(b"\n") != len(lines) - 1:
+            parts += (b"\r\n", b"Connection", b": ", b"close")
+        head = b"".join(parts)
+        if head.count(b"\n") != len(parts) // 4:
             raise RuntimeError("a header of the answer holds a line break")
         return head + b"\r\n\r\n"
 

@@ -32,6 +32,7 @@ class ToFlask:
         try:
             headers = end_to_end(response.headers)
             await send({"type": "http.response.start", "status": response.status, "headers": headers})
+            await send({"type": "http.response.body", "body": b"", "more_body": True})
             async for chunk in response.chunks():
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await send({"type": "http.response.body", "body": b""})

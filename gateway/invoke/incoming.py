@@ -42,7 +42,7 @@ class Incoming:
     def call_id(self) -> str:
         """The client's X-Call-Id if it may be one, else a fresh id."""
         chosen = self.header(b"x-call-id")
-        return chosen if is_client_call_id(chosen) else new_call_id()
+        return chosen if chosen and is_client_call_id(chosen) else new_call_id()
 
 
 Body = bytes | AsyncIterator[bytes]
