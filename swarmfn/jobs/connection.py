@@ -78,7 +78,7 @@ def _asynchronous(connection_class: type[AbstractConnection], **place: Any) -> r
         retry=AsyncRetry(NoBackoff(), 0),
         health_check_interval=0,
         protocol=2,
-        lib_name="swarmfn",
+        client_name="swarmfn",
     )
     return redis.asyncio.Redis.from_pool(pool)
 
@@ -95,7 +95,7 @@ def connect_blocking(address: str, password: str | None) -> redis.Redis:
         socket_keepalive=True,
         retry=Retry(NoBackoff(), 0),
         protocol=2,
-        lib_name="swarmfn",
+        client_name="swarmfn",
     )
 
 

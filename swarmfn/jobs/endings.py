@@ -14,6 +14,9 @@ from swarmfn.wire.invocations import Attempt, Delivery, StoredResponse
 
 _RQ_SUCCESSFUL, _RQ_FAILED = 1, 2
 
+# Made once: `json.dumps` with separators makes an encoder for each call.
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
 
 @dataclass(frozen=True, slots=True)
 class Ending:
@@ -116,4 +119,4 @@ def postponement_arguments(claim: Claim, later: Postponement) -> tuple[Any, ...]
 
 
 def _attempts_json(attempts: Sequence[Attempt]) -> bytes:
-    return json.dumps([attempt.to_json() for attempt in attempts], separators=(",", ":")).encode()
+    return _encode([attempt.to_json() for attempt in attempts]).encode()

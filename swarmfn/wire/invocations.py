@@ -160,8 +160,12 @@ class Foreign:
     details: dict[str, Any] = field(default_factory=dict)
 
 
+# Made once: `json.dumps` with separators makes an encoder for each call.
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
 def _dump(document: dict[str, Any]) -> bytes:
-    return json.dumps(document, separators=(",", ":")).encode()
+    return _encode(document).encode()
 
 
 def _text(value: Any) -> str:

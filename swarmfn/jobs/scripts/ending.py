@@ -46,49 +46,59 @@ local function queue_delivery(i, id, key)
   enqueue('callbacks', delivery)
 end
 
-local function keep_answer(i, id, key, ttl)
-  if ARGV[i+8] ~= '' then
-    redis.call('RENAME', upload(id, ARGV[i+1]), 'swarmfn:response:' .. id)
-    redis.call('EXPIRE', 'swarmfn:response:' .. id, ttl + ARGV[4])
-    redis.call('HSET', key, 'large_answer', ARGV[i+8])
-  elseif ARGV[i+7] ~= '' then
-    redis.call('HSET', key, 'answer', ARGV[i+7])
+local function keep_large_answer(i, id, key, ttl)
+  redis.call('RENAME', upload(id, ARGV[i+1]), 'swarmfn:response:' .. id)
+  redis.call('EXPIRE', 'swarmfn:response:' .. id, ttl + ARGV[4])
+  redis.call('HSET', key, 'large_answer', ARGV[i+8])
+end
+
+local function drop_body(id, key, ttl, succeeded, is_large)
+  redis.call('HDEL', key, 'execution', unpack(succeeded and {'body', 'large'} or {}))
+  if not is_large then return end
+  if succeeded then
+    redis.call('DEL', 'swarmfn:body:' .. id)
+    redis.call('SREM', 'swarmfn:bodies', id)
+  else
+    -- Kept, so that a failed invocation can be run again.
+    redis.call('EXPIRE', 'swarmfn:body:' .. id, ttl + ARGV[4])
   end
 end
 
-local function drop_body(id, key, ttl, succeeded)
-  local is_large = redis.call('HEXISTS', key, 'large') == 1
-  if succeeded then
-    redis.call('HDEL', key, 'execution', 'body', 'large')
-    if is_large then
-      redis.call('DEL', 'swarmfn:body:' .. id)
-      redis.call('SREM', 'swarmfn:bodies', id)
-    end
+local function write_end(i, key, status)
+  if ARGV[i+7] == '' then
+    redis.call('HSET', key, 'status', status, 'state', ARGV[i+4], 'ended_at', ARGV[2], 'response', ARGV[i+6],
+      'attempts', ARGV[i+12])
   else
-    -- Kept, so that a failed invocation can be run again.
-    redis.call('HDEL', key, 'execution')
-    if is_large then redis.call('EXPIRE', 'swarmfn:body:' .. id, ttl + ARGV[4]) end
+    redis.call('HSET', key, 'status', status, 'state', ARGV[i+4], 'ended_at', ARGV[2], 'response', ARGV[i+6],
+      'attempts', ARGV[i+12], 'answer', ARGV[i+7])
   end
+end
+
+local registered = {}
+local function register(registry, expiry, id)
+  local entries = registered[registry] or {}
+  registered[registry] = entries
+  entries[#entries + 1], entries[#entries + 2] = expiry, id
 end
 
 local function finish(i)
-  local id, execution, queue, state, ttl = ARGV[i], ARGV[i+1], ARGV[i+2], ARGV[i+4], tonumber(ARGV[i+5])
-  if not still_holds(id, execution, queue, ARGV[1]) then
+  local id, execution, queue, ttl = ARGV[i], ARGV[i+1], ARGV[i+2], tonumber(ARGV[i+5])
+  local holds, is_large = still_holds(id, execution, queue, ARGV[1])
+  if not holds then
     if ARGV[i+8] ~= '' then redis.call('DEL', upload(id, execution)) end
     if ARGV[i+17] ~= '' then redis.call('DEL', upload(ARGV[i+14], execution)) end
     return 0
   end
-  local key, results, succeeded = 'rq:job:' .. id, 'rq:results:' .. id, state == 'succeeded'
-  keep_answer(i, id, key, ttl)
+  local key, results, succeeded = 'rq:job:' .. id, 'rq:results:' .. id, ARGV[i+4] == 'succeeded'
+  if ARGV[i+8] ~= '' then keep_large_answer(i, id, key, ttl) end
   redis.call('XADD', results, 'MAXLEN', 10, '*', 'type', ARGV[i+9], 'worker_name', ARGV[1],
     succeeded and 'return_value' or 'exc_string', succeeded and ARGV[i+10] or ARGV[i+11],
     'execution_id', execution, 'execution_started_at', ARGV[i+13], 'execution_ended_at', now)
-  redis.call('ZADD', (succeeded and 'rq:finished:' or 'rq:failed:') .. queue, now + ttl, id)
-  redis.call('HSET', key, 'status', succeeded and 'finished' or 'failed', 'state', state, 'ended_at', ARGV[2],
-    'response', ARGV[i+6], 'attempts', ARGV[i+12])
-  drop_body(id, key, ttl, succeeded)
+  write_end(i, key, succeeded and 'finished' or 'failed')
+  drop_body(id, key, ttl, succeeded, is_large)
   redis.call('EXPIRE', results, ttl + ARGV[4])
   redis.call('EXPIRE', key, ttl + ARGV[4])
+  register((succeeded and 'rq:finished:' or 'rq:failed:') .. queue, now + ttl, id)
   release(id, execution, queue, ARGV[1])
   count(ARGV[i+3])
   if ARGV[i+14] ~= '' then queue_delivery(i, id, key) end
@@ -96,6 +106,12 @@ local function finish(i)
   return 1
 end
 each(5, 21, finish)
+for registry, entries in pairs(registered) do
+  for first = 1, #entries, 1000 do
+    redis.pcall('ZADD', registry, unpack(entries, first, math.min(first + 999, #entries)))
+  end
+end
+write_releases()
 write_tally()
 wake()
 return replies
@@ -125,6 +141,7 @@ local function retry_later(i)
   return 1
 end
 each(2, 8, retry_later)
+write_releases()
 write_tally()
 return replies
 """

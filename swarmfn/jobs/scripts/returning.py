@@ -87,6 +87,7 @@ for i = 3, #ARGV do entries[#entries + 1] = ARGV[i] end
 local has_died = #ARGV == 2
 if has_died then entries = redis.call('SMEMBERS', claims) end
 local returned = put_all_back(entries, ARGV[2], has_died)
+write_releases()
 for _, entry in ipairs(entries) do
   redis.call('SREM', claims, entry)
   redis.call('ZREM', 'swarmfn:leases', entry)
@@ -114,6 +115,7 @@ for _, entry in ipairs(redis.call('ZRANGEBYSCORE', 'swarmfn:leases', beyond, '+i
 end
 local entries = redis.call('ZRANGEBYSCORE', 'swarmfn:leases', '-inf', now, 'LIMIT', 0, ARGV[2])
 local returned = put_all_back(entries, ARGV[1], true)
+write_releases()
 for _, entry in ipairs(entries) do redis.call('ZREM', 'swarmfn:leases', entry) end
 write_tally()
 wake()
