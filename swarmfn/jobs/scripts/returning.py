@@ -34,18 +34,22 @@ RENEW = Script(
     + NOW
     + """
 -- Shared: worker, lease seconds. Items: entry.
+local function renew(entry)
+  -- Cancelled through RQ, which knows nothing of leases: this one may lapse.
+  if redis.pcall('HGET', 'rq:job:' .. string.match(entry, '^[^:]*'), 'status') == 'canceled' then return false end
+  return redis.call('ZADD', 'swarmfn:leases', 'XX', 'CH', now + ARGV[2], entry) == 1
+    or redis.call('ZSCORE', 'swarmfn:leases', entry)
+end
 local lost = {}
 for i = 3, #ARGV do
-  if redis.call('ZADD', 'swarmfn:leases', 'XX', 'CH', now + ARGV[2], ARGV[i]) == 0
-    and not redis.call('ZSCORE', 'swarmfn:leases', ARGV[i]) then
-    lost[#lost + 1] = ARGV[i]
-  end
+  if not renew(ARGV[i]) then lost[#lost + 1] = ARGV[i] end
 end
 redis.call('EXPIRE', 'swarmfn:claims:' .. ARGV[1], 86400)
 return lost
 """
 )
-"""Prolongs the leases that are still there; one that was handed back is not made again. → the entries of those."""
+"""Prolongs the leases that are still there; one that was handed back is not made again. → the entries whose runs are
+to stop: those, and the cancelled ones."""
 
 _PUT_BACK = """
 local function put_back(entry, current, has_died)

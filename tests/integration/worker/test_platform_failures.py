@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rq import Queue
 from rq.job import JobStatus
+from rq.suspension import resume, suspend
 
 from swarmfn.jobs.layout import JOB_DATA
 from tests.support.http import Answer, Received, RecordingServer, ok
@@ -51,9 +52,7 @@ def test_a_dead_replica_is_passed_over_for_a_living_one(stage: QueueStage) -> No
 
 
 def test_a_connection_lost_in_mid_run_is_tried_again(stage: QueueStage) -> None:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
         publish(stage.redis, {"echo": f"127.0.0.1:{listener.getsockname()[1]}"})
         stage.submit("a")
         first, _ = listener.accept()
@@ -135,9 +134,7 @@ def test_a_call_whose_body_is_gone_is_not_run_with_an_empty_one(stage: QueueStag
 
 
 def test_a_run_that_was_cancelled_through_rq_is_stopped(stage: QueueStage) -> None:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(30)
         publish(stage.redis, {"echo": f"127.0.0.1:{listener.getsockname()[1]}"})
         stage.submit(invocation("a", exec_timeout=300))
@@ -146,8 +143,38 @@ def test_a_run_that_was_cancelled_through_rq_is_stopped(stage: QueueStage) -> No
             connection.settimeout(30)
             assert connection.recv(65536)
             stage.job("a").cancel()
-            stage.redis.delete("swarmfn:leases")  # what a cancel of ours will do; RQ's knows nothing of leases
             assert connection.recv(65536) == b""
-    wait_until(lambda: stage.redis.scard(f"swarmfn:claims:{stage.job('a').worker_name}") <= 1)
-    stage.redis.delete("rq:wip:echo")
-    stage.redis.hincrby("swarmfn:totals", "cancelled:echo", 1)
+    stage.lapse()
+    wait_until(lambda: stage.ledger.total("cancelled") == 1)
+    assert stage.nothing_claimed()
+    assert stage.record("a").state == "cancelled"
+
+
+def test_a_failed_call_queued_again_through_rq_runs_though_nobody_announced_it(stage: QueueStage) -> None:
+    statuses = iter([500, 200])
+    with RecordingServer(lambda request: (next(statuses), [], b"")) as function:
+        publish(stage.redis, {"echo": function.address})
+        stage.submit("a", b"hello")
+        assert stage.final("a").state == "failed"
+        stage.job("a").requeue()
+        wait_until(lambda: stage.record("a").state == "succeeded")
+    assert [request.body for request in function.received] == [b"hello", b"hello"]
+    assert stage.ledger.total("redriven") == 1
+
+
+def _claims_made(stage: QueueStage) -> int:
+    return int(stage.redis.info("commandstats").get("cmdstat_evalsha", {}).get("calls", 0))
+
+
+def test_a_suspended_worker_runs_nothing_until_it_is_resumed(stage: QueueStage) -> None:
+    with RecordingServer() as function:
+        publish(stage.redis, {"echo": function.address})
+        suspend(stage.redis)
+        stage.submit("a")
+        # It has claimed in vain since then.
+        calls = _claims_made(stage)
+        wait_until(lambda: _claims_made(stage) > calls)
+        assert function.received == []
+        assert stage.record("a").state == "queued"
+        resume(stage.redis)
+        assert stage.final("a").state == "succeeded"
