@@ -28,7 +28,8 @@ class FlaskServer:
 
     def __init__(self, app: Flask, listener: socket.socket, limits: Limits) -> None:
         self.port: int = listener.getsockname()[1]
-        # Slow functions fill the threads, which is what this front end is known for; not a line for each call.
+        # Not a line for each client that leaves, nor for each call that waits for a thread.
+        logging.getLogger("waitress").setLevel(logging.WARNING)
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         adjustments = Adjustments(
             sockets=[listener],

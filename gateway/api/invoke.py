@@ -113,8 +113,12 @@ class AsItIs(Response):
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         body, status, headers = self.get_wsgi_response(environ)
-        # A server would wait for a piece of the body before it sends the head.
-        start_response(status, headers)(b"")
+        try:
+            # A server would wait for a piece of the body before it sends the head.
+            start_response(status, headers)(b"")
+        except BaseException:
+            self.close()  # the client has left, and the server has got no body that it could close
+            raise
         return body
 
 

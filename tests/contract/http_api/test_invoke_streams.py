@@ -97,6 +97,13 @@ def test_a_large_upload_arrives_whole(stage: InvocationStage) -> None:
         assert client.answer().text == hashlib.sha256(block * count).hexdigest()
 
 
+def test_a_large_asynchronous_body_is_held_once(stage: InvocationStage) -> None:
+    size = 20 * MEGABYTE
+    before = resident(stage)
+    assert stage.call("POST", "/async-function/stage", body=bytes(size)).status == 202
+    assert peak(stage) - before < 1.6 * size
+
+
 @pytest.mark.parametrize("data_plane", ["fastlane"], indirect=True, scope="session")
 class TestFastLane:
     """What waitress, which serves the Flask front end, cannot do: it takes a whole request before the app sees it."""
