@@ -38,7 +38,7 @@ class Settings:
         secrets = env.text("secret_mount_path", "/run/secrets")
         settings = cls(
             listen_address=env.text("listen_address", "0.0.0.0"),
-            port=env.integer("port", 8080),
+            port=env.integer("port", 8080, minimum=1),
             data_plane=env.choice("data_plane", "fastlane", ("fastlane", "flask")),
             read_timeout=env.duration("read_timeout", "65s"),
             write_timeout=env.duration("write_timeout", "65s"),

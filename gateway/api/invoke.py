@@ -15,7 +15,7 @@ from gateway.api.problems import reply
 from gateway.invoke.asynchronous import Asynchronous, result_headers
 from gateway.invoke.bridge import Bridge, CallerGone
 from gateway.invoke.forwarding import call_headers, duration
-from gateway.invoke.incoming import SMALL_BODY, Body, Incoming, RawHeaders
+from gateway.invoke.incoming import CLIENT_GONE, METHODS, SMALL_BODY, Body, Incoming, RawHeaders
 from gateway.invoke.problems import problem
 from gateway.invoke.synchronous import Outcome, Synchronous
 from swarmfn.upstream import UpstreamFailure
@@ -26,10 +26,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD"]
 _CHUNK = 64 * 1024
-_CLIENT_GONE = 499
-"""nginx's status for a client that left; nobody sees it."""
 _ABSOLUTE = re.compile(r"https?://[^/?]*", re.IGNORECASE)
 
 
@@ -54,7 +51,7 @@ def invoke_routes(
         except FaasError as exc:
             return _named(reply(exc), incoming, call_id)
         except CallerGone:
-            return Response(status=_CLIENT_GONE)
+            return Response(status=CLIENT_GONE)
         return _streamed(outcome, bridge, incoming, call_id)
 
     def accept(rest: str = "") -> Response:
@@ -67,7 +64,7 @@ def invoke_routes(
         except FaasError as exc:
             return _named(reply(exc), incoming, call_id)
         except CallerGone:
-            return Response(status=_CLIENT_GONE)
+            return Response(status=CLIENT_GONE)
         location = ("Location", f"/async-function/{stored_as}")
         return AsItIs(b"", 202, [*_decoded(call_headers(incoming, stored_as)), location, ("Content-Length", "0")])
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from gateway.fastlane.exchange import App, Message, Receive, Scope, Send
 from gateway.invoke.asynchronous import Asynchronous
 from gateway.invoke.forwarding import call_headers, duration
-from gateway.invoke.incoming import SMALL_BODY, Body, Incoming, RawHeaders, split_route
+from gateway.invoke.incoming import CLIENT_GONE, METHODS, SMALL_BODY, Body, Incoming, RawHeaders, split_route
 from gateway.invoke.problems import render_problem, unexpected
 from gateway.invoke.synchronous import Synchronous
 from swarmfn.upstream import UpstreamFailure
@@ -23,6 +23,8 @@ ASYNC_PREFIX = "/async-function/"
 
 class ClientGone(Exception):
     """The client left before its request was whole."""
+
+    status = CLIENT_GONE
 
 
 class FastLane:
@@ -42,7 +44,7 @@ class FastLane:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["raw_path"].decode("latin-1")
-        if (route := split_route(path, SYNC_PREFIX)) is not None:
+        if scope["method"] in METHODS and (route := split_route(path, SYNC_PREFIX)) is not None:
             await self._answer(scope, receive, send, route, self._call)
         elif scope["method"] == "POST" and (route := split_route(path, ASYNC_PREFIX)) is not None:
             await self._answer(scope, receive, send, route, self._accept)

@@ -37,6 +37,7 @@ _ABSOLUTE = re.compile(rb"https?://[^/?]*", re.IGNORECASE)
 _RESET = struct.pack("ii", 1, 0)
 
 _MALFORMED = (b"400 Bad Request", b"the request is not proper HTTP/1.1.\n")
+_UNKNOWN_CODING = (b"501 Not Implemented", b"the only Transfer-Encoding known here is chunked.\n")
 _TOO_SLOW = (b"408 Request Timeout", b"the request did not arrive in time (read_timeout).\n")
 _TOO_LARGE = (b"431 Request Header Fields Too Large", b"the request's headers are too large.\n")
 
@@ -167,6 +168,8 @@ class ClientConnection(asyncio.Protocol):
         name = name.lower()
         if name == b"expect":
             self._wants_continue = value.lower() == b"100-continue"
+        elif name == b"transfer-encoding" and value.lower() != b"chunked":
+            raise _Refused(_UNKNOWN_CODING)
         self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:

@@ -11,6 +11,12 @@ from swarmfn.wire.call_ids import is_client_call_id, new_call_id
 RawHeaders = list[tuple[bytes, bytes]]
 """Header pairs as bytes, in order."""
 
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD")
+"""With which functions can be called."""
+
+CLIENT_GONE = 499
+"""The status under which a call is counted whose client left (nginx's convention); nobody sees it."""
+
 SMALL_BODY = 64 * 1024
 """Bodies up to this many bytes are read whole before the function is called: one write, and another replica can be
 tried when the first refuses."""

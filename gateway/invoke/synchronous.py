@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 
 from gateway.invoke import forwarding
-from gateway.invoke.incoming import Body, Incoming, RawHeaders
+from gateway.invoke.incoming import CLIENT_GONE, Body, Incoming, RawHeaders
 from gateway.metrics import InvocationMetrics
 from swarmfn.upstream import Broken, DeadlinePassed, NotSent, Response, Upstream, UpstreamFailure, request_head
 from swarmfn.upstream.balance import InFlight
@@ -73,7 +73,7 @@ class Synchronous:
         try:
             return await self._try_replicas(route, incoming, call_id, body)
         except BaseException as exc:
-            status = getattr(exc, "status", 499)  # 499: the client went away (nginx's convention)
+            status = getattr(exc, "status", CLIENT_GONE if isinstance(exc, asyncio.CancelledError) else 500)
             self._metrics.finished(name, status, time.perf_counter() - incoming.started)
             raise
 

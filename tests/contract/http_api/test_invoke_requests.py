@@ -24,6 +24,14 @@ def test_every_method_reaches_the_function(stage: InvocationStage, method: str) 
     assert answer.body == (body or b"")
 
 
+@pytest.mark.parametrize("method", ["PROPFIND", "TRACE", "PURGE"])
+def test_other_methods_are_a_405_that_names_the_right_ones(stage: InvocationStage, method: str) -> None:
+    answer = stage.call(method, "/function/stage")
+    assert answer.status == 405
+    assert answer.header("Allow") == "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
+    assert stage.replica.received.empty()
+
+
 @pytest.mark.parametrize(
     ("target", "arrives"),
     [
