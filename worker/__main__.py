@@ -42,9 +42,6 @@ def _work(settings: Settings, name: str) -> int:
             logger.warning("waiting for Redis at %s: %s", settings.redis_address, exc)
             time.sleep(wait)
             wait = min(_LONGEST_WAIT, wait * 2)
-    logger.info(
-        "worker ready: up to %d calls a queue at once", settings.max_inflight, extra={"event": "ready", "worker": name}
-    )
     make_worker(connection, name).work()
     connection.close()
     logger.info("worker stopped", extra={"event": "stopped", "worker": name})

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import os
 import signal
+import time
 from typing import Any
 
 import redis.asyncio
@@ -35,6 +36,7 @@ from worker.tasks import cancel_all
 logger = logging.getLogger(__name__)
 
 _BEAT_EVERY = 1.0
+_LISTEN_AGAIN = 2.0
 _QUEUES_TOTAL = 10
 """All queues together may have this many times max_inflight calls in flight in one process."""
 
@@ -44,30 +46,33 @@ class FunctionWorker(BaseWorker):
 
     def work(self, burst: bool = False, *args: Any, **kwargs: Any) -> bool:
         """Works until SIGTERM or SIGINT; True if anything was run. Logging is the caller's to set up."""
-        settings = Settings.from_environment(os.environ)
-        rq: Any = super()  # RQ's methods are not all annotated
-        rq.register_birth()
-        rq.subscribe()
-        try:
-            return uvloop.run(self._work(settings, burst))
-        finally:
-            self._say_goodbye()
+        return uvloop.run(self._work(Settings.from_environment(os.environ), burst))
 
     def execute_job(self, job: Any, queue: Any) -> None:
         raise RuntimeError("this worker runs whole batches; see work()")
+
+    def _pubsub_exception_handler(self, exc: Exception, pubsub: Any, pubsub_thread: Any) -> None:
+        """RQ's listener for commands would end at a time limit, and the worker could be shut down by signals only."""
+        if not isinstance(exc, Unreachable):
+            raise exc
+        logger.debug("not listening for RQ's commands (%s); trying again", exc)
+        time.sleep(_LISTEN_AGAIN)
 
     async def _work(self, settings: Settings, burst: bool) -> bool:
         client = connect_like(self.connection)
         upstream = Upstream()
         try:
             executor = self._executor(settings, client, upstream)
+            # Before anybody sees this worker: one that is seen can be told to stop.
             for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(number, executor.drain)
+            self._say_hello()
             beat = asyncio.create_task(self._beat(self._presence(client), executor))
             try:
                 await executor.run(settings.drain_timeout, burst)
             finally:
                 await cancel_all([beat])
+                self._say_goodbye()
             self.successful_job_count, self.failed_job_count = executor.succeeded, executor.failed
             return bool(executor.succeeded or executor.failed)
         finally:
@@ -120,6 +125,12 @@ class FunctionWorker(BaseWorker):
         """Empty for every queue of ours. `rq worker` without names says "default", which is none of them."""
         names = [queue.name for queue in self.queues]
         return [] if names == ["default"] else names
+
+    def _say_hello(self) -> None:
+        rq: Any = super()  # RQ's methods are not all annotated
+        rq.register_birth()
+        rq.subscribe()
+        logger.info("worker ready", extra={"event": "ready", "worker": self.name})
 
     def _say_goodbye(self) -> None:
         rq: Any = super()

@@ -7,6 +7,9 @@ from collections import Counter
 CLAIM_AT_ONCE = 64
 """Jobs of one queue in one claim: small enough that a long queue does not keep the others waiting."""
 
+CLAIM_IN_ALL = 256
+"""Jobs of all queues in one claim: their bodies, up to 64 KiB each, come in one reply."""
+
 
 class Slots:
     """Counts what is in flight by queue, and remembers which queues may have work.
@@ -40,7 +43,7 @@ class Slots:
         """What to ask for now. The queues named are taken off the list of those that may have work: whoever finds
         more there, or is told of more meanwhile, notes it again."""
         wants: list[tuple[str, int]] = []
-        room = self._total - self._sum
+        room = min(self._total - self._sum, CLAIM_IN_ALL)
         for queue in list(self._maybe):
             in_flight = self._in_flight.get(queue, 0)
             count = min(CLAIM_AT_ONCE, self._per_queue - in_flight, room if in_flight else max(room, 1))

@@ -107,9 +107,11 @@ class Claims:
         return int(await call(self._client, REAP, layout.rq_time(), limit, longest))
 
     async def promote(self, limit: int = 500) -> float:
-        """Queues what has come due; returns the time by Redis's clock."""
-        _, clock = await call(self._client, PROMOTE, layout.rq_time(), limit)
-        return float(clock)
+        """Queues all that has come due, `limit` at a time; returns the time by Redis's clock."""
+        while True:
+            looked_at, clock = await call(self._client, PROMOTE, layout.rq_time(), limit)
+            if looked_at < limit:
+                return float(clock)
 
     async def tidy(self) -> None:
         """Cleans up what has expired or belongs to nothing. Enough about once a minute, by any worker."""

@@ -132,6 +132,15 @@ def test_a_call_that_is_due_is_queued_again_and_keeps_its_history(stage: QueueSt
     assert claim.next_attempt == 1  # the platform failed, not the function
 
 
+def test_all_that_is_due_is_queued_however_much_it_is(stage: QueueStage) -> None:
+    for number in range(7):
+        stage.submit(f"c{number}")
+    for claim in stage.claim():
+        stage.retry_later(claim, postponement(delay=-1))
+    stage.run(stage.worker.promote(limit=3))
+    assert stage.counts() == {"queued": 7}
+
+
 def test_a_queue_whose_name_holds_a_colon_works_too(stage: QueueStage) -> None:
     stage.submit(invocation("a", queue="team:high"))
     stage.retry_later(stage.claim_one("team:high"), postponement(delay=-1))
@@ -217,3 +226,23 @@ def test_an_answer_of_any_size_is_kept_as_it_was(stage: QueueStage, answer: byte
     stage.submit("a")
     stage.finish(stage.claim_one(), success(answer))
     assert stage.answer("a") == answer
+
+
+def test_the_first_job_of_an_empty_queue_is_announced_and_the_next_are_not(stage: QueueStage) -> None:
+    with stage.redis.pubsub(ignore_subscribe_messages=True) as pubsub:
+        pubsub.subscribe("swarmfn:wake")
+
+        def heard() -> list[bytes]:
+            stage.redis.publish("swarmfn:wake", "end")
+            names = iter(lambda: (pubsub.get_message(timeout=20) or {}).get("data"), b"end")
+            return [name for name in names if name is not None]
+
+        stage.submit("a")
+        stage.submit("b")
+        assert heard() == [b"echo"]
+        claims = stage.claim()
+        stage.submit("c")
+        stage.run(stage.worker.hand_back(claims))
+        assert heard() == [b"echo"]
+        stage.finish(stage.claim_one(), success(delivery=delivery("cb_1", "a")))
+        assert heard() == [b"callbacks"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from worker.slots import CLAIM_AT_ONCE, Slots
+from worker.slots import CLAIM_AT_ONCE, CLAIM_IN_ALL, Slots
 
 
 def take(slots: Slots, queue: str, count: int) -> None:
@@ -34,6 +34,18 @@ def test_one_claim_takes_no_more_than_a_few_dozen_of_a_queue() -> None:
     slots = Slots(per_queue=1000, total=10_000)
     slots.note_work("a")
     assert slots.wants() == [("a", CLAIM_AT_ONCE)]
+
+
+def test_one_claim_is_bounded_over_all_queues_and_the_rest_comes_next() -> None:
+    slots = Slots(per_queue=1000, total=10_000)
+    queues = {f"q{number}" for number in range(10)}
+    for queue in queues:
+        slots.note_work(queue)
+        take(slots, queue, 1)
+    first, second, third = slots.wants(), slots.wants(), slots.wants()
+    assert sum(count for _, count in first) == CLAIM_IN_ALL
+    assert {queue for queue, _ in [*first, *second, *third]} == queues
+    assert slots.wants() == []
 
 
 def test_queues_take_turns_when_there_is_little_room() -> None:
