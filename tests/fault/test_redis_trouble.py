@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+import signal
 import time
 from pathlib import Path
 
 from tests.support.load import Load
-from tests.support.queue_stage import QueueStage
+from tests.support.queue_stage import QueueStage, invocation
+from tests.support.slow_function import SlowFunction, answer
 from tests.support.worker_process import WorkerProcess, publish
 
 
@@ -73,3 +75,22 @@ def test_a_worker_is_stopped_while_redis_is_gone(stage: QueueStage, tmp_path: Pa
         stage.server.kill()
         assert running.terminate() == 0
         stage.server.start()
+
+
+def test_a_result_that_waits_for_redis_when_the_drain_ends_is_recorded_and_not_run_again(
+    stage: QueueStage, tmp_path: Path
+) -> None:
+    with SlowFunction() as function, worker(stage, tmp_path / "w", drain_timeout="10ms") as running:
+        publish(stage.redis, {"echo": function.address})
+        stage.submit(invocation("a", exec_timeout=60))
+        with function.accept() as connection:
+            stage.server.kill()
+            answer(connection)
+            running.wait_for_log("cannot record a result")
+            running.send(signal.SIGTERM)
+            running.wait_for_log("draining: 1 calls are running")
+            stage.server.start()
+            assert running.wait(60) == 0
+    record = stage.record("a")
+    assert (record.state, record.interruptions) == ("succeeded", 0)
+    stage.ledger.assert_balanced()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import sys
 from pathlib import Path
 
@@ -16,37 +15,9 @@ from tests.support.http import RecordingServer
 from tests.support.processes import ChildProcess, free_port, is_running
 from tests.support.queue_stage import QueueStage, invocation
 from tests.support.redis_server import RedisServer
+from tests.support.slow_function import SlowFunction, answer
 from tests.support.waiting import wait_until
 from tests.support.worker_process import WorkerProcess, environment, publish
-
-
-class SlowFunction:
-    """Accepts connections and answers when told to."""
-
-    def __init__(self) -> None:
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.listener.settimeout(60)
-
-    @property
-    def address(self) -> str:
-        return f"127.0.0.1:{self.listener.getsockname()[1]}"
-
-    def accept(self) -> socket.socket:
-        """The next call; it has been received."""
-        connection, _ = self.listener.accept()
-        connection.settimeout(60)
-        assert connection.recv(65536).startswith(b"POST / HTTP/1.1\r\n")
-        return connection
-
-    def __enter__(self) -> SlowFunction:
-        return self
-
-    def __exit__(self, *args: object) -> None:
-        self.listener.close()
-
-
-def answer(connection: socket.socket) -> None:
-    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 
 
 def test_a_clean_stop_waits_for_what_runs_and_signs_off(bare_stage: QueueStage, tmp_path: Path) -> None:
@@ -81,6 +52,28 @@ def test_what_runs_longer_than_the_drain_is_handed_back_as_interrupted(bare_stag
     assert (record.state, record.interruptions, record.platform_failures) == ("queued", 1, 0)
     assert record.attempts == ()
     assert stage.nothing_claimed()
+
+
+def test_a_run_longer_than_every_lease_stays_where_it_is(bare_stage: QueueStage, tmp_path: Path) -> None:
+    stage = bare_stage
+    other = tmp_path / "other"
+    other.mkdir()
+    with (
+        SlowFunction() as function,
+        WorkerProcess(stage.server, tmp_path, lease="1s") as one,
+        WorkerProcess(stage.server, other, lease="1s") as two,
+    ):
+        publish(stage.redis, {"echo": function.address})
+        stage.submit(invocation("a", exec_timeout=60))
+        with function.accept() as connection:
+            two.wait_until_ready()
+            ((entry, first),) = stage.redis.zrange("swarmfn:leases", 0, -1, withscores=True)
+            wait_until(lambda: (stage.redis.zscore("swarmfn:leases", entry) or 0) > first + 4)
+            answer(connection)
+            record = stage.final("a")
+        assert (record.state, record.interruptions) == ("succeeded", 0)
+        assert one.terminate() == 0
+        assert two.terminate() == 0
 
 
 def test_a_worker_that_still_waits_for_the_replica_table_stops_at_once(bare_stage: QueueStage, tmp_path: Path) -> None:
