@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 
 import pytest
@@ -257,31 +258,28 @@ def test_a_request_in_single_bytes_is_served(stage: InvocationStage) -> None:
     assert stage.replica.exchange().target == "/a%20b?c=d"
 
 
-@pytest.mark.parametrize(
-    "sent", [b"GET /function/st", b"GET /function/stage HTTP/1.1\r\nX-Slow: ", HEAD + b"Content-Length: 9\r\n\r\nabc"]
-)
-def test_a_request_that_does_not_arrive_in_time_ends_its_connection(hasty: InvocationStage, sent: bytes) -> None:
-    with hasty.client() as client:
-        client.send(sent)
-        told = client.rest()
-    assert told == b"" or told.startswith((b"HTTP/1.1 408", b"HTTP/1.1 504"))
-
-
-def test_a_request_that_comes_byte_by_byte_ends_its_connection_too(hasty: InvocationStage) -> None:
+def test_requests_that_do_not_arrive_in_time_end_their_connections(hasty: InvocationStage) -> None:
+    starts = [
+        b"GET /function/st",
+        b"GET /function/stage HTTP/1.1\r\nX-Slow: ",
+        HEAD + b"Content-Length: 9\r\n\r\nabc",
+    ]
     stop = threading.Event()
-    with hasty.client() as client:
-        client.send(b"GET /function/stage HTTP/1.1\r\nX-Slow: ")
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(hasty.client()) for _ in starts]
+        for client, start in zip(clients, starts, strict=True):
+            client.send(start)
+        dripping = stack.enter_context(hasty.client())
+        dripping.send(b"GET /function/stage HTTP/1.1\r\nX-Slow: ")
 
         def drip() -> None:
-            try:
+            with contextlib.suppress(OSError):
                 while not stop.wait(0.1):
-                    client.send(b"x")
-            except OSError:
-                pass
+                    dripping.send(b"x")
 
-        dripping = threading.Thread(target=drip)
-        dripping.start()
-        told = client.rest()
+        dripper = threading.Thread(target=drip)
+        dripper.start()
+        told = [client.rest() for client in (dripping, *clients)]
         stop.set()
-        dripping.join()
-    assert told == b"" or told.startswith(b"HTTP/1.1 408")
+        dripper.join()
+    assert all(words == b"" or words.startswith((b"HTTP/1.1 408", b"HTTP/1.1 504")) for words in told), told

@@ -67,7 +67,7 @@ def test_without_redis_synchronous_calls_and_health_are_as_ever(hasty: Invocatio
 def test_a_redis_that_hangs_refuses_calls_in_bounded_time_and_harms_no_other(hasty: InvocationStage) -> None:
     call_id = hasty.call("POST", "/async-function/stage").header("X-Call-Id")
     # Flask has a thread for each call; when all of them wait for Redis, other calls wait too.
-    count = 300 if hasty.streams_uploads else 10
+    count = 700 if hasty.streams_uploads else 10
     hasty.redis.suspend()
     began = time.monotonic()
     with contextlib.ExitStack() as stack:
