@@ -109,6 +109,7 @@ def test_a_redis_that_is_full_refuses_and_says_why(hasty: InvocationStage) -> No
 
 
 def test_an_outage_is_two_lines_in_the_log_and_not_one_for_each_call(hasty: InvocationStage) -> None:
+    wait_until(lambda: hasty.gateway.log().count("=redis_unreachable") == hasty.gateway.log().count("=redis_reachable"))
     known = len(hasty.gateway.log())
     hasty.redis.stop()
     for _ in range(50):
