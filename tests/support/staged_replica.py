@@ -7,6 +7,7 @@ by the test.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import socket
 import struct
@@ -136,7 +137,8 @@ class StagedReplica:
     def __init__(self, log_path: Path) -> None:
         self.play: Play = echo
         self.received: Queue[Exchange] = Queue()
-        self.placeholder = ChildProcess(["sleep", "infinity"], log_path)
+        # It ends by itself when this process does, however that may be.
+        self.placeholder = ChildProcess(["tail", f"--pid={os.getpid()}", "-f", "/dev/null"], log_path)
         self._failures: list[BaseException] = []
         self._open: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
