@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.platform import Platform
 from tests.support.processes import REPOSITORY
+from tests.support.requirements import missing
 
 FILES_TO_SEND = 100
 """The tutorial sends the whole standard library; so does a test of the platform's, and here a part is enough."""
@@ -26,6 +27,8 @@ def commands(page: str, platform: Platform) -> str:
 
 def run(script: str, folder: Path) -> str:
     """What `script` wrote, in a folder that looks like a checkout."""
+    if shutil.which("curl") is None:
+        missing("curl", "the documentation's commands use it: apt-get install curl")
     shutil.copy(REPOSITORY / "README.md", folder)
     done = subprocess.run(["bash"], input=script, capture_output=True, text=True, cwd=folder, timeout=300)
     assert done.returncode == 0, done.stderr
