@@ -74,7 +74,9 @@ class Asynchronous:
             return call_id
         # The id is on record already (a callback carries its call's id, and functions forward headers).
         fresh = new_call_id()
-        await self._submissions.submit(self._invocation(incoming, route, fresh, received), body)
+        if not await self._submissions.submit(self._invocation(incoming, route, fresh, received), body):
+            # Two random ids in a row are never taken; whatever refuses them, a 202 would be a lie.
+            raise QueueUnavailable("the queue refused the call; nothing was accepted.", "Try again shortly.")
         return fresh
 
     async def status(self, call_id: str) -> dict[str, Any]:
