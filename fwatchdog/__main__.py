@@ -11,6 +11,7 @@ import contextlib
 import logging
 import os
 import resource
+import signal
 import sys
 
 from fwatchdog.lifecycle import serve
@@ -37,11 +38,20 @@ def main() -> int:
         logger.warning("%s", warning, extra={"event": "setting_ignored"})
     _allow_descriptors()
     try:
-        asyncio.run(serve(settings))
+        asyncio.run(_serve(settings))
     except CannotStart as exc:
         logger.error("cannot start: %s", exc, extra={"event": "cannot_start"})
         return 1
     return 0
+
+
+async def _serve(settings: Settings) -> None:
+    try:
+        await serve(settings)
+    finally:
+        # A child that ends while asyncio closes the loop would have its SIGCHLD written to a descriptor that is closed
+        # already, and Python would show a traceback about that.
+        signal.set_wakeup_fd(-1)
 
 
 def _keep_standard_descriptors() -> None:
