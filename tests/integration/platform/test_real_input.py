@@ -31,9 +31,9 @@ def recorded(platform: Platform, **query: str) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def clean_notify(platform: Platform) -> Platform:
-    assert requests.delete(f"{platform.url}/function/notify", timeout=30).status_code == 200
-    return platform
+def clean_notify(any_platform: Platform) -> Platform:
+    assert requests.delete(f"{any_platform.url}/function/notify", timeout=30).status_code == 200
+    return any_platform
 
 
 def library_files() -> list[Path]:
