@@ -35,7 +35,7 @@ from swarmfn.provider.local import LocalProvider
 from swarmfn.upstream import Upstream
 from swarmfn.wire.errors import FaasError, SettingsError
 from swarmfn.wire.logs import configure_logging
-from swarmfn.wire.replicas import ReplicaTable
+from swarmfn.wire.replicas import ReplicaTable, lost_addresses
 
 logger = logging.getLogger("gateway")
 
@@ -94,7 +94,7 @@ class Gateway:
             stack.push_async_callback(client.aclose)
             upstream = Upstream()
             stack.push_async_callback(upstream.close)
-            await self._publish(stack, client)
+            await self._follow_replicas(stack, client, upstream)
             parts = self._parts(upstream, Submissions(client))
             if settings.metrics_port:
                 stack.enter_context(self._metrics_listener())
@@ -111,12 +111,17 @@ class Gateway:
         except OSError as exc:
             raise PortTaken(f"cannot listen on {address}:{port}: {exc.strerror}.") from exc
 
-    async def _publish(self, stack: AsyncExitStack, client: redis.asyncio.Redis) -> None:
+    async def _follow_replicas(self, stack: AsyncExitStack, client: redis.asyncio.Redis, upstream: Upstream) -> None:
+        """Publishes each new table, and waits no longer for replicas whose node is down."""
         publisher = Publisher(client)
         loop = asyncio.get_running_loop()
 
+        def take(table: ReplicaTable) -> None:
+            publisher.offer(table)
+            upstream.give_up(lost_addresses(table))
+
         def offer(table: ReplicaTable) -> None:
-            loop.call_soon_threadsafe(publisher.offer, table)
+            loop.call_soon_threadsafe(take, table)
 
         stack.callback(self._provider.watch(offer))
         task = asyncio.create_task(publisher.run())

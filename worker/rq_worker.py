@@ -81,7 +81,7 @@ class FunctionWorker(BaseWorker):
 
     def _executor(self, settings: Settings, client: redis.asyncio.Redis, upstream: Upstream) -> Executor:
         claims = Claims(client, self.name, settings.lease)
-        announcements = Announcements(client, lambda queue: executor.note_work(queue))
+        announcements = Announcements(client, lambda queue: executor.note_work(queue), upstream.give_up)
         runs = Runs(
             claims=claims,
             functions=FunctionCaller(upstream, settings.max_response),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 
 from swarmfn.upstream.addresses import split_address
 from swarmfn.upstream.connection import Connection
@@ -86,6 +86,12 @@ class Upstream:
         if not response.status and response.failure is not None:
             raise response.failure
         return response
+
+    def give_up(self, addresses: Collection[str]) -> None:
+        """Ends every exchange with these addresses as Broken, and forgets connections to them: their machine is
+        gone. What is asked of them later is tried all the same."""
+        for connection in [one for one in self._open if one.address in addresses]:
+            connection.abort("is on a machine that is gone.")
 
     async def close(self) -> None:
         """Closes every connection and returns when all are gone. Exchanges that are on end as Broken."""

@@ -19,7 +19,7 @@ class Route:
 
     addresses: `host:port` of each healthy replica; replicas: how many are wanted; exec_timeout: seconds one attempt
     may run; queue: where its asynchronous calls wait; problem: why no replica is healthy, in a sentence ("" if known
-    of none).
+    of none); lost: addresses that were there until their node went down. What runs on them will never answer.
     """
 
     name: str
@@ -28,6 +28,7 @@ class Route:
     exec_timeout: float
     queue: str
     problem: str = ""
+    lost: tuple[str, ...] = ()
 
 
 ReplicaTable = Mapping[str, Route]
@@ -36,7 +37,7 @@ ReplicaTable = Mapping[str, Route]
 
 def encode_table(table: ReplicaTable) -> bytes:
     """The JSON document stored in Redis: `{"echo": {"addresses": [...], ...}, ...}`."""
-    rows = {name: {**asdict(route), "addresses": list(route.addresses)} for name, route in table.items()}
+    rows = {name: asdict(route) for name, route in table.items()}
     return json.dumps(rows, separators=(",", ":"), sort_keys=True).encode()
 
 
@@ -51,5 +52,12 @@ def decode_table(document: bytes) -> dict[str, Route]:
             exec_timeout=row["exec_timeout"],
             queue=row["queue"],
             problem=row.get("problem", ""),
+            lost=tuple(row.get("lost", ())),
         )
     return table
+
+
+def lost_addresses(table: ReplicaTable) -> frozenset[str]:
+    """Every address that nobody needs to wait for any more; not one that another replica has got since."""
+    lost = frozenset(address for route in table.values() for address in route.lost)
+    return lost.difference(*(route.addresses for route in table.values())) if lost else lost

@@ -55,12 +55,17 @@ def environment(server: RedisServer, directory: Path, **settings: str) -> dict[s
     return {"faas_redis_address": server.address, "secret_mount_path": str(secrets), **settings}
 
 
-def publish(client: redis.Redis, functions: Mapping[str, str | Sequence[str]], exec_timeout: float = 5.0) -> None:
-    """Tells workers where functions are: an address each, or several."""
+def publish(
+    client: redis.Redis,
+    functions: Mapping[str, str | Sequence[str]],
+    exec_timeout: float = 5.0,
+    lost: Sequence[str] = (),
+) -> None:
+    """Tells workers where functions are: an address each, or several; and which addresses are on a lost node."""
     table = {}
     for name, places in functions.items():
         addresses = (places,) if isinstance(places, str) else tuple(places)
-        table[name] = Route(name, addresses, len(addresses), exec_timeout, name)
+        table[name] = Route(name, addresses, len(addresses), exec_timeout, name, lost=tuple(lost))
     document = encode_table(table)
     client.set(REPLICAS_KEY, document)
     client.publish(REPLICAS_KEY, document)
