@@ -11,7 +11,7 @@ from swarmfn.provider.local.definitions import Definition, DefinitionStore
 from swarmfn.provider.local.engine import Engine
 from swarmfn.provider.local.launcher import Launcher
 from swarmfn.provider.local.mainloop import MainLoop
-from swarmfn.provider.local.notifications import Notifier
+from swarmfn.provider.notifications import Notifier
 from swarmfn.provider.local.output import Output
 from swarmfn.provider.local.programs import program_for
 from swarmfn.provider.local.replicas import Replicas
