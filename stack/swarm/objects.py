@@ -24,7 +24,7 @@ class StackObjects:
     made."""
 
     def __init__(self, client: docker.DockerClient, stack: str) -> None:
-        self._api = client.api
+        self._api: Any = client.api
         self._stack = stack
         self.created_networks: list[str] = []
         self.created_configs: list[str] = []
@@ -85,7 +85,7 @@ class StackObjects:
                 scope="swarm",
             )
         self.created_networks.append(created["Id"])
-        return created["Id"]
+        return str(created["Id"])
 
     def _ensure_config(self, config: Config, present: Mapping[str, str]) -> Reference:
         name = f"{self._stack}_{config.name}-{hashlib.sha256(config.content).hexdigest()[:12]}"
@@ -110,9 +110,10 @@ class StackObjects:
         while True:
             with engine_errors(f"remove the network {name}"):
                 try:
-                    return self._api.remove_network(network)
+                    self._api.remove_network(network)
+                    return
                 except docker_errors.NotFound:
-                    return None
+                    return
                 except docker_errors.APIError as exc:
                     # Containers leave a network a moment after they have ended.
                     if time.monotonic() > deadline or not _is_in_use(exc):

@@ -99,7 +99,6 @@ def _value(state: StateDirectory, key: str) -> str:
 def _create(client: docker.DockerClient, stack: str, name: str, value: str) -> str:
     labels = {OWNER_LABEL: stack, CHECK_LABEL: check_of(value, os.urandom(12))}
     with engine_errors(f"create the secret {name}"):
-        # docker-py's type says bytes; both are taken.
         created = client.api.create_secret(name, value.encode(), labels=labels)
     return str(created["ID"])
 

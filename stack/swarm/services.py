@@ -30,7 +30,7 @@ class StackServices:
     """Everything by the service's name on the engine. Every method may raise StackError."""
 
     def __init__(self, client: docker.DockerClient, stack: str) -> None:
-        self._api = client.api
+        self._api: Any = client.api
         self._stack = stack
 
     def present(self) -> dict[str, Present]:
@@ -83,6 +83,12 @@ class StackServices:
         with engine_errors("list the tasks"):
             entries = self._api.tasks(filters={"service": service_id} if service_id else {})
         return read_tasks(entries)
+
+    def ready_nodes(self) -> set[str]:
+        """The ids of the nodes that take part."""
+        with engine_errors("list the nodes"):
+            entries = self._api.nodes()
+        return {entry["ID"] for entry in entries if entry["Status"].get("State") == "ready"}
 
 
 def _present(entry: Mapping[str, Any]) -> Present:
