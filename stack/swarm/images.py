@@ -1,0 +1,177 @@
+"""The images that the stack builds: the platform's own, the watchdog's, and those of the example functions.
+
+Each is tagged with a digest of what it was built from (`swarmfn:0c1d2e3f4a5b`), and carries that digest as a label. A
+tag like that never changes its content, so a service that names it can be rolled back to what it was, and whatever
+carries it is known to be ours: labels alone are inherited by every image built FROM one of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+from docker import errors as docker_errors
+from docker.utils import parse_repository_tag
+
+from stack.swarm.build_context import BuildContext, folder_context
+from stack.swarm.building import build
+from stack.swarm.engine_client import engine_errors
+
+CODE_LABEL = "com.swarmfn.code"
+"""On images: the digest of what they were built from."""
+
+STACK_IMAGE = "swarmfn:latest"
+WATCHDOG_IMAGE = "swarmfn/watchdog:latest"
+LATEST = "latest"
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class ImageRef:
+    """An image on the engine. `name` ends in the digest of its content; `id` is Docker's (`sha256:…`): a service that
+    names the id is started without asking a registry first."""
+
+    name: str
+    id: str
+    code: str
+
+
+@dataclass(frozen=True)
+class FunctionImage:
+    """A function to build: `context` is everything that goes into its image."""
+
+    name: str
+    context: BuildContext
+
+
+def ensure_stack_image(client: docker.DockerClient, root: Path, image: str, base: str, say: Say) -> ImageRef:
+    """The image of gateway and worker for the code in `root`, built unless the engine has it.
+
+    `image` (usually STACK_IMAGE) will name it too. `base` replaces the Dockerfile's own base image; "" does not.
+    """
+    return _ensure(client, image, folder_context(root, build_args=_base_argument(base)), say)
+
+
+def ensure_watchdog_image(client: docker.DockerClient, root: Path, base: str, say: Say) -> ImageRef:
+    """The image that function images take the watchdog from."""
+    return _ensure(client, WATCHDOG_IMAGE, _watchdog_context(root, base), say)
+
+
+def ensure_function_images(client: docker.DockerClient, functions: Iterable[FunctionImage], say: Say) -> dict[str, str]:
+    """The image of each function by the function's name, built where the engine does not have it:
+    `swarmfn/NAME:DIGEST`, so that a change of a function's code is a change of its image's name."""
+    return {
+        function.name: _ensure(client, f"swarmfn/{function.name}:{LATEST}", function.context, say).name
+        for function in functions
+    }
+
+
+def remove_superseded(client: docker.DockerClient, keep: Iterable[str]) -> list[str]:
+    """Removes images of ours that have a newer one and are in `keep` neither by name nor by id; their names.
+
+    One that a container still uses is left for the next time. `keep` has to name what services may return to.
+    """
+    with engine_errors("list the images"):
+        images = client.api.images()
+    kept = set(keep)
+    removed = []
+    for image in images:
+        tags = own_tags(image)
+        if tags and not _is_latest(image, tags) and image["Id"] not in kept and kept.isdisjoint(tags):
+            removed += [tag for tag in tags if _remove(client, tag)]
+    return removed
+
+
+def remove_built(client: docker.DockerClient, say: Say) -> list[str]:
+    """Removes every image that was built here; their names. What cannot be removed is said."""
+    with engine_errors("list the images"):
+        images = client.api.images()
+    removed = []
+    for image in images:
+        tags = own_tags(image)
+        aliases = [tag for tag in image.get("RepoTags") or () if tag in {_alias(own) for own in tags}]
+        for tag in [*aliases, *tags]:
+            if _remove(client, tag, force=True):
+                removed.append(tag)
+            else:
+                say(f"{tag}: kept, a container uses it")
+    return removed
+
+
+def own_tags(image: Mapping[str, Any]) -> list[str]:
+    """The tags of an image, as `GET /images/json` lists it, that show it to be built here."""
+    code = (image.get("Labels") or {}).get(CODE_LABEL)
+    return [tag for tag in image.get("RepoTags") or () if code and tag.endswith(f":{code}")]
+
+
+def images_of(specs: Iterable[Mapping[str, Any]]) -> set[str]:
+    """The images that services name, in their present and in their previous spec, without digests."""
+    names = (
+        (spec.get("TaskTemplate") or {}).get("ContainerSpec", {}).get("Image", "")
+        for service in specs
+        for spec in (service.get("Spec") or {}, service.get("PreviousSpec") or {})
+    )
+    return {name.partition("@")[0] for name in names if name}
+
+
+def _ensure(client: docker.DockerClient, image: str, context: BuildContext, say: Say) -> ImageRef:
+    repository, tag = parse_repository_tag(image)
+    code = context.code()
+    name = f"{repository}:{code}"
+    found = _find(client, name)
+    if found is None or (found["Config"].get("Labels") or {}).get(CODE_LABEL) != code:
+        say(f"{image}: building")
+        build(client, name, context, {CODE_LABEL: code}, say)
+        found = _find(client, name)
+        say(f"{image}: built")
+    assert found is not None
+    with engine_errors(f"name the image {image}"):
+        alias = _find(client, f"{repository}:{tag or LATEST}")
+        if alias is None or alias["Id"] != found["Id"]:
+            client.api.tag(found["Id"], repository, tag or LATEST, force=True)
+    return ImageRef(name, found["Id"], code)
+
+
+def _find(client: docker.DockerClient, name: str) -> dict[str, Any] | None:
+    with engine_errors(f"look for the image {name}"):
+        try:
+            return client.api.inspect_image(name)
+        except docker_errors.ImageNotFound:
+            return None
+
+
+def _remove(client: docker.DockerClient, tag: str, force: bool = False) -> bool:
+    with engine_errors(f"remove the image {tag}"):
+        try:
+            client.api.remove_image(tag, force=force)
+        except docker_errors.ImageNotFound:
+            return False
+        except docker_errors.APIError as exc:
+            if exc.response is not None and exc.response.status_code == 409:
+                return False
+            raise
+    return True
+
+
+def _is_latest(image: Mapping[str, Any], tags: Sequence[str]) -> bool:
+    return any(_alias(tag) in image["RepoTags"] for tag in tags)
+
+
+def _alias(tag: str) -> str:
+    return f"{tag.rpartition(':')[0]}:{LATEST}"
+
+
+def _base_argument(base: str) -> dict[str, str]:
+    return {"BASE": base} if base else {}
+
+
+def _watchdog_context(root: Path, base: str) -> BuildContext:
+    """Only what the watchdog consists of: a change of the gateway is none of every function."""
+    whole = folder_context(root, "fwatchdog/Dockerfile", _base_argument(base))
+    parts = ("fwatchdog/", "swarmfn/__init__.py", "swarmfn/wire/")
+    files = {name: content for name, content in whole.files.items() if name.startswith(parts)}
+    return BuildContext(files, whole.dockerfile, whole.build_args)
