@@ -76,14 +76,17 @@ class Progress:
 
     def follow(self, entries: Iterable[Mapping[str, Any]]) -> None:
         """Until the build has ended. Raises BuildFailed when it fails."""
+        error = ""
+        # Read to the end even after an error: docker-py closes its connection only then.
         for entry in entries:
-            if "error" in entry:
-                raise self.failure(str(entry["error"]))
+            error = error or str(entry.get("error", ""))
             if str(entry.get("status", "")).startswith("Pulling from"):
                 pulled = str(entry["status"]).removeprefix("Pulling from ")
                 self._say(f"{self._name}: pulling {pulled}:{entry.get('id', 'latest')}")
             for line in str(entry.get("stream", "")).splitlines():
                 self._line(_ESCAPES.sub("", line).rstrip())
+        if error:
+            raise self.failure(error)
 
     def failure(self, reason: str) -> BuildFailed:
         """What went wrong, in which step, and the last lines before."""

@@ -53,19 +53,19 @@ def ensure_stack_image(client: docker.DockerClient, root: Path, image: str, base
 
     `image` (usually STACK_IMAGE) will name it too. `base` replaces the Dockerfile's own base image; "" does not.
     """
-    return _ensure(client, image, folder_context(root, build_args=_base_argument(base)), say)
+    return ensure_image(client, image, folder_context(root, build_args=_base_argument(base)), say)
 
 
 def ensure_watchdog_image(client: docker.DockerClient, root: Path, base: str, say: Say) -> ImageRef:
     """The image that function images take the watchdog from."""
-    return _ensure(client, WATCHDOG_IMAGE, _watchdog_context(root, base), say)
+    return ensure_image(client, WATCHDOG_IMAGE, _watchdog_context(root, base), say)
 
 
 def ensure_function_images(client: docker.DockerClient, functions: Iterable[FunctionImage], say: Say) -> dict[str, str]:
     """The image of each function by the function's name, built where the engine does not have it:
     `swarmfn/NAME:DIGEST`, so that a change of a function's code is a change of its image's name."""
     return {
-        function.name: _ensure(client, f"swarmfn/{function.name}:{LATEST}", function.context, say).name
+        function.name: ensure_image(client, f"swarmfn/{function.name}:{LATEST}", function.context, say).name
         for function in functions
     }
 
@@ -118,7 +118,8 @@ def images_of(specs: Iterable[Mapping[str, Any]]) -> set[str]:
     return {name.partition("@")[0] for name in names if name}
 
 
-def _ensure(client: docker.DockerClient, image: str, context: BuildContext, say: Say) -> ImageRef:
+def ensure_image(client: docker.DockerClient, image: str, context: BuildContext, say: Say) -> ImageRef:
+    """The image for this content, built unless the engine has it. `image` will name it as well."""
     repository, tag = parse_repository_tag(image)
     code = context.code()
     name = f"{repository}:{code}"
@@ -139,7 +140,7 @@ def _ensure(client: docker.DockerClient, image: str, context: BuildContext, say:
 def _find(client: docker.DockerClient, name: str) -> dict[str, Any] | None:
     with engine_errors(f"look for the image {name}"):
         try:
-            return client.api.inspect_image(name)
+            return client.images.get(name).attrs
         except docker_errors.ImageNotFound:
             return None
 
