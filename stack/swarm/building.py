@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import time
 from collections import deque
@@ -12,8 +13,8 @@ import docker
 import requests
 from docker import errors as docker_errors
 
+from stack.build_recipes import Recipe
 from stack.errors import StackError
-from stack.swarm.build_context import BuildContext
 from stack.swarm.engine_client import explanation
 
 _STEP = re.compile(r"Step (\d+/\d+) : (.*)")
@@ -35,26 +36,24 @@ class BuildFailed(StackError):
 
 
 def build(
-    client: docker.DockerClient, name: str, context: BuildContext, labels: Mapping[str, str], say: Callable[[str], None]
+    client: docker.DockerClient, name: str, recipe: Recipe, labels: Mapping[str, str], say: Callable[[str], None]
 ) -> None:
     """Builds the image and gives it the name. Raises BuildFailed. An interruption ends the build on the engine too."""
     progress = Progress(name, say)
     try:
-        with context.archive() as archive:
-            # The classic builder: it needs no plugin, and every engine has it.
-            entries = client.api.build(
-                fileobj=archive,
-                custom_context=True,
-                dockerfile=context.dockerfile,
-                tag=name,
-                rm=True,
-                forcerm=True,
-                decode=True,
-                buildargs=dict(context.build_args),
-                labels=dict(labels),
-                timeout=_SILENCE,
-            )
-            progress.follow(entries)
+        # The classic builder: it needs no plugin, and every engine has it.
+        entries = client.api.build(
+            fileobj=io.BytesIO(recipe.archive()),
+            custom_context=True,
+            tag=name,
+            rm=True,
+            forcerm=True,
+            decode=True,
+            buildargs=dict(recipe.build_args),
+            labels=dict(labels),
+            timeout=_SILENCE,
+        )
+        progress.follow(entries)
     except docker_errors.APIError as exc:
         raise progress.failure(explanation(exc)) from exc
     except requests.Timeout as exc:

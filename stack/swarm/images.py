@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ import docker
 from docker import errors as docker_errors
 from docker.utils import parse_repository_tag
 
-from stack.swarm.build_context import BuildContext, folder_context
+from stack.build_recipes import Recipe, stack_recipe, watchdog_recipe
+from stack.errors import StackError
+from stack.function_images import build_recipe
 from stack.swarm.building import build
 from stack.swarm.engine_client import engine_errors
 
@@ -41,11 +44,12 @@ class ImageRef:
 
 
 @dataclass(frozen=True)
-class FunctionImage:
-    """A function to build: `context` is everything that goes into its image."""
+class FunctionSource:
+    """A function to build: `lang` as in stack.yml, `folder` with its code."""
 
     name: str
-    context: BuildContext
+    folder: Path
+    lang: str
 
 
 def ensure_stack_image(client: docker.DockerClient, root: Path, image: str, base: str, say: Say) -> ImageRef:
@@ -53,21 +57,48 @@ def ensure_stack_image(client: docker.DockerClient, root: Path, image: str, base
 
     `image` (usually STACK_IMAGE) will name it too. `base` replaces the Dockerfile's own base image; "" does not.
     """
-    return ensure_image(client, image, folder_context(root, build_args=_base_argument(base)), say)
+    return ensure_image(client, image, partial(stack_recipe, root, base), say)
 
 
 def ensure_watchdog_image(client: docker.DockerClient, root: Path, base: str, say: Say) -> ImageRef:
-    """The image that function images take the watchdog from."""
-    return ensure_image(client, WATCHDOG_IMAGE, _watchdog_context(root, base), say)
+    """The image that function images begin from, which has the watchdog."""
+    return ensure_image(client, WATCHDOG_IMAGE, partial(watchdog_recipe, root, base), say)
 
 
-def ensure_function_images(client: docker.DockerClient, functions: Iterable[FunctionImage], say: Say) -> dict[str, str]:
+def ensure_function_images(
+    client: docker.DockerClient, functions: Iterable[FunctionSource], root: Path, base: str, say: Say
+) -> dict[str, str]:
     """The image of each function by the function's name, built where the engine does not have it:
-    `swarmfn/NAME:DIGEST`, so that a change of a function's code is a change of its image's name."""
-    return {
-        function.name: ensure_image(client, f"swarmfn/{function.name}:{LATEST}", function.context, say).name
-        for function in functions
-    }
+    `swarmfn/NAME:DIGEST`, so that a change of a function's code, or of the watchdog's, is a change of its image's name.
+
+    `base` is the base image of the watchdog's image.
+    """
+    watchdog = ensure_watchdog_image(client, root, base, say).name
+    images = {}
+    for one in functions:
+        recipe_of = partial(build_recipe, one.folder, one.lang, root, watchdog)
+        images[one.name] = ensure_image(client, f"swarmfn/{one.name}:{LATEST}", recipe_of, say).name
+    return images
+
+
+def ensure_image(client: docker.DockerClient, image: str, recipe_of: Callable[[], Recipe], say: Say) -> ImageRef:
+    """The image that a recipe makes, built unless the engine has it. `image` will name it as well."""
+    try:
+        recipe = recipe_of()
+        code = recipe.content_hash()
+    except OSError as exc:
+        raise StackError(f"cannot build the image {image}: {exc}") from exc
+    repository, tag = parse_repository_tag(image)
+    name = f"{repository}:{code}"
+    found = _find(client, name)
+    if found is None or (found["Config"].get("Labels") or {}).get(CODE_LABEL) != code:
+        say(f"{image}: building")
+        build(client, name, recipe, {CODE_LABEL: code}, say)
+        found = _find(client, name)
+        say(f"{image}: built")
+    assert found is not None, f"{name} was built"
+    _name(client, found["Id"], repository, tag or LATEST)
+    return ImageRef(name, found["Id"], code)
 
 
 def remove_superseded(client: docker.DockerClient, keep: Iterable[str]) -> list[str]:
@@ -118,23 +149,11 @@ def images_of(specs: Iterable[Mapping[str, Any]]) -> set[str]:
     return {name.partition("@")[0] for name in names if name}
 
 
-def ensure_image(client: docker.DockerClient, image: str, context: BuildContext, say: Say) -> ImageRef:
-    """The image for this content, built unless the engine has it. `image` will name it as well."""
-    repository, tag = parse_repository_tag(image)
-    code = context.code()
-    name = f"{repository}:{code}"
-    found = _find(client, name)
-    if found is None or (found["Config"].get("Labels") or {}).get(CODE_LABEL) != code:
-        say(f"{image}: building")
-        build(client, name, context, {CODE_LABEL: code}, say)
-        found = _find(client, name)
-        say(f"{image}: built")
-    assert found is not None
-    with engine_errors(f"name the image {image}"):
-        alias = _find(client, f"{repository}:{tag or LATEST}")
-        if alias is None or alias["Id"] != found["Id"]:
-            client.api.tag(found["Id"], repository, tag or LATEST, force=True)
-    return ImageRef(name, found["Id"], code)
+def _name(client: docker.DockerClient, image_id: str, repository: str, tag: str) -> None:
+    present = _find(client, f"{repository}:{tag}")
+    if present is None or present["Id"] != image_id:
+        with engine_errors(f"name the image {repository}:{tag}"):
+            client.api.tag(image_id, repository, tag, force=True)
 
 
 def _find(client: docker.DockerClient, name: str) -> dict[str, Any] | None:
@@ -164,15 +183,3 @@ def _is_latest(image: Mapping[str, Any], tags: Sequence[str]) -> bool:
 
 def _alias(tag: str) -> str:
     return f"{tag.rpartition(':')[0]}:{LATEST}"
-
-
-def _base_argument(base: str) -> dict[str, str]:
-    return {"BASE": base} if base else {}
-
-
-def _watchdog_context(root: Path, base: str) -> BuildContext:
-    """Only what the watchdog consists of: a change of the gateway is none of every function."""
-    whole = folder_context(root, "fwatchdog/Dockerfile", _base_argument(base))
-    parts = ("fwatchdog/", "swarmfn/__init__.py", "swarmfn/wire/")
-    files = {name: content for name, content in whole.files.items() if name.startswith(parts)}
-    return BuildContext(files, whole.dockerfile, whole.build_args)
