@@ -33,7 +33,9 @@ class Engines:
         self._runs_locally = runs_locally
         self._say = say
 
-    def choose(self, asked: str, stack: str | None = None, must_init: bool = False, is_read_only: bool = False) -> Stack:
+    def choose(
+        self, asked: str, stack: str | None = None, must_init: bool = False, is_read_only: bool = False
+    ) -> Stack:
         """The stack on the engine `asked` for (auto, swarm or local).
 
         `auto` is where the stack runs already, else a Swarm where an engine answers, else local processes. `must_init`

@@ -52,7 +52,9 @@ class LocalStack:
             EmbeddedEngine(self._state, self._root, self._say).stop()
             if purge:
                 self._state.purge()
-        return "stopped; the state directory is removed" if purge else f"stopped; everything is kept in {self._state.root}"
+        return (
+            "stopped; the state directory is removed" if purge else f"stopped; everything is kept in {self._state.root}"
+        )
 
     def status(self) -> StackStatus:
         return observe(self._state, self._root)

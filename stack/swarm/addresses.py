@@ -30,9 +30,7 @@ def candidates(variables: Mapping[str, str], own_node: str, gateway_node: Mappin
     return [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host in dict.fromkeys(hosts)]
 
 
-def reach_gateway(
-    addresses: Callable[[], Sequence[str]], credentials: Credentials, patience: float = PATIENCE
-) -> str:
+def reach_gateway(addresses: Callable[[], Sequence[str]], credentials: Credentials, patience: float = PATIENCE) -> str:
     """The first address where a gateway lets us in with our credentials: another stack's would not. Raises StackError
     when there is none."""
     deadline = time.monotonic() + patience

@@ -13,8 +13,9 @@ import requests
 from docker import errors as docker_errors
 from docker.constants import DEFAULT_DOCKER_API_VERSION
 
-from stack.engines import DEFAULT_SOCKET
 from stack.errors import NoEngine, StackError
+
+DEFAULT_SOCKET = "unix:///var/run/docker.sock"
 
 ANSWER_TIMEOUT = 60
 """Seconds for one answer. A busy engine takes its time to start a service; one that hangs is to be noticed."""
