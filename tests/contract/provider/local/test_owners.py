@@ -75,7 +75,7 @@ def _check_next_owner(engine: LocalEngine) -> None:
 
         def is_settled() -> bool:
             addresses = provider.table()["who"].addresses if wanted else ()
-            pids = {int(call(address).body) for address in addresses}
+            pids = {int(call(engine, address).body) for address in addresses}
             return len(pids) == wanted and marked_pids(engine.state_dir) == pids
 
         wait_until(is_settled, timeout=30, message="every wanted replica, and no other process")
@@ -117,7 +117,7 @@ def test_two_providers_never_share_a_state_directory(engine: LocalEngine, provid
     with pytest.raises(EngineUnavailable, match=f"looked after by process {os.getpid()}"):
         engine.open()
     provider.deploy(engine.echo("echo"))
-    assert call_function(provider, "echo", "unharmed").body == "unharmed"
+    assert call_function(engine, "echo", "unharmed").body == "unharmed"
 
 
 def test_a_closed_provider_changes_nothing(engine: LocalEngine, provider: LocalProvider) -> None:
@@ -149,7 +149,7 @@ def test_a_replica_told_to_stop_by_a_killed_owner_is_not_taken_back(
 def _interrupted(address: str):  # type: ignore[no-untyped-def]
     """A call that ends with the test."""
     try:
-        return call(address, timeout=120)
+        return call(engine, address, timeout=120)
     except OSError as exc:
         return exc
 
@@ -168,7 +168,7 @@ def test_stop_all_stops_what_a_killed_owner_left_and_keeps_definitions(engine: L
 def test_stop_all_lets_calls_finish(engine: LocalEngine, provider: LocalProvider) -> None:
     provider.deploy(engine.script("nap", "touch running; sleep $(cat); echo awake"))
     (address,) = wait_for_replicas(provider, "nap", 1)
-    nap = InBackground(lambda: call(address, "1"))
+    nap = InBackground(lambda: call(engine, address, "1"))
     folder = Path(provider.get("nap").spec.image.removeprefix("dir:"))
     wait_until((folder / "running").exists)
     provider.close()
