@@ -11,6 +11,8 @@ from swarmfn.provider import Provider
 from tests.contract.provider.engines import Engine
 from tests.support.waiting import wait_until
 
+_CONNECT_TIMEOUT = 3.0
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -21,7 +23,9 @@ class Answer:
 def call(engine: Engine, address: str, body: str = "", path: str = "/", timeout: float = 30.0) -> Answer:
     """One exchange with the replica at `address`."""
     connection = http.client.HTTPConnection(address, timeout=timeout)
-    connection.sock = engine.connect(address, timeout)
+    # A replica that was just killed does not even refuse, where its address is gone with it.
+    connection.sock = engine.connect(address, _CONNECT_TIMEOUT)
+    connection.sock.settimeout(timeout)
     try:
         connection.request("GET" if path.startswith("/_/") else "POST", path, body)
         response = connection.getresponse()

@@ -135,5 +135,5 @@ def test_replicas_that_died_meanwhile_are_replaced(engine: Engine, provider: Pro
     before = call_function(engine, "who")
     provider.close()
     engine.kill_replica("who")
-    again = engine.reopen()
+    engine.reopen()
     wait_until(lambda: call_function(engine, "who") != before)

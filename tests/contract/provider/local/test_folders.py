@@ -30,7 +30,7 @@ def handle(req):
 """
 
 
-def shown(provider: LocalProvider, name: str) -> dict:  # type: ignore[type-arg]
+def shown(engine: LocalEngine, name: str) -> dict:  # type: ignore[type-arg]
     return json.loads(call_function(engine, name).body)
 
 
@@ -41,7 +41,7 @@ def test_a_handler_runs_in_its_folder_with_nothing_of_the_platform(
     monkeypatch.setenv("PYTHONPATH", os.getcwd())
     provider = engine.provider
     provider.deploy(engine.handler("show", SHOW))
-    seen = shown(provider, "show")
+    seen = shown(engine, "show")
     assert "basic_auth_password" not in seen["env"]
     assert "VIRTUAL_ENV" not in seen["env"]
     assert not any(seen["imports"].values())
@@ -56,7 +56,7 @@ def test_a_dockerfiles_env_is_read_and_env_vars_win(engine: LocalEngine, provide
     )
     function = replace(engine.handler("show", SHOW, Dockerfile=dockerfile), env_vars={"who": "deployed"})
     provider.deploy(function)
-    env = shown(provider, "show")["env"]
+    env = shown(engine, "show")["env"]
     assert (env["greeting"], env["who"], env["exec_timeout"]) == ("good day", "deployed", "7s")
     assert "/home/app/bin" not in env["PATH"]
     assert provider.table()["show"].exec_timeout == 7.0

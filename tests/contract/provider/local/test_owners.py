@@ -134,7 +134,7 @@ def test_a_replica_told_to_stop_by_a_killed_owner_is_not_taken_back(
     provider.deploy(engine.script("nap", "sleep 600"))
     provider.scale("nap", 2)
     addresses = wait_for_replicas(provider, "nap", 2)
-    naps = [InBackground(lambda a=a: _interrupted(a)) for a in addresses]
+    naps = [InBackground(lambda a=a: _interrupted(engine, a)) for a in addresses]
     provider.scale("nap", 1)
     records = engine.state_dir / "run" / "replicas"
     wait_until(lambda: any(json.loads(r.read_text())["phase"] == "stopping" for r in records.iterdir()))
@@ -146,7 +146,7 @@ def test_a_replica_told_to_stop_by_a_killed_owner_is_not_taken_back(
         nap.result()
 
 
-def _interrupted(address: str):  # type: ignore[no-untyped-def]
+def _interrupted(engine: LocalEngine, address: str):  # type: ignore[no-untyped-def]
     """A call that ends with the test."""
     try:
         return call(engine, address, timeout=120)
@@ -162,7 +162,7 @@ def test_stop_all_stops_what_a_killed_owner_left_and_keeps_definitions(engine: L
     assert marked_pids(state_dir) == set()
     assert list((state_dir / "run" / "replicas").iterdir()) == []
     engine.provider = engine.open()
-    assert call_function(engine.provider, "who").status == 200
+    assert call_function(engine, "who").status == 200
 
 
 def test_stop_all_lets_calls_finish(engine: LocalEngine, provider: LocalProvider) -> None:
@@ -179,7 +179,7 @@ def test_stop_all_lets_calls_finish(engine: LocalEngine, provider: LocalProvider
 def test_stop_all_kills_what_does_not_stop_in_time(engine: LocalEngine, provider: LocalProvider) -> None:
     provider.deploy(engine.script("nap", "touch running; sleep 600"))
     (address,) = wait_for_replicas(provider, "nap", 1)
-    nap = InBackground(lambda: _interrupted(address))
+    nap = InBackground(lambda: _interrupted(engine, address))
     folder = Path(provider.get("nap").spec.image.removeprefix("dir:"))
     wait_until((folder / "running").exists)
     provider.close()
