@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support import images
+from tests.support.docker_engine import DockerEngine
 from tests.support.redis_server import RedisServer
 from tests.support.requirements import required
 
@@ -64,3 +66,15 @@ def redis_server(redis_process: RedisServer) -> RedisServer:
     """A running Redis with nothing in it."""
     redis_process.flush()
     return redis_process
+
+
+@pytest.fixture(scope="session")
+def docker_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerEngine]:
+    """One engine for the whole run, a swarm of one node with the base image; tests leave nothing behind on it.
+
+    Tests that stop it, or want another swarm, make a DockerEngine of their own.
+    """
+    with DockerEngine("engine", tmp_path_factory.mktemp("engine")) as engine:
+        engine.init_swarm()
+        images.base_image(engine)
+        yield engine
