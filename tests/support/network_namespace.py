@@ -7,16 +7,18 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 _CLONE_NEWNET = 0x40000000
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class NetworkNamespace:
-    """The network namespace of the process `pid`. It lives as long as this object, even if the process ends."""
+    """The network namespace that `path` (`/proc/PID/ns/net`) stands for. It lives as long as this object, even if the
+    process ends."""
 
-    def __init__(self, pid: int) -> None:
-        self._file = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
     def connect(self, address: str, port: int, timeout: float) -> socket.socket:
         """A connection as from inside; the thread is where it was afterwards, the socket stays there."""

@@ -6,7 +6,6 @@ engine is the engine's business. A new engine is one more class, and one more en
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from swarmfn.provider import Provider
 from tests.contract.provider.engines import Engine
 from tests.contract.provider.local_engine import LocalEngine
 from tests.contract.provider.swarm_engine import Swarm, SwarmEngine
+from tests.support.docker_engine import DockerEngine
 
 
 def _local(request: pytest.FixtureRequest) -> Engine:
@@ -31,9 +31,9 @@ ENGINES: dict[str, Callable[[pytest.FixtureRequest], Engine]] = {"local": _local
 
 
 @pytest.fixture(scope="session")
-def swarm() -> Iterator[Swarm]:
+def swarm(docker_engine: DockerEngine) -> Iterator[Swarm]:
     """The engine that all tests on Swarm share."""
-    swarm = Swarm(os.environ["HAND_ENGINE"], "debian-python:12")
+    swarm = Swarm(docker_engine)
     yield swarm
     swarm.close()
 

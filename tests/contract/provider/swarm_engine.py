@@ -12,6 +12,8 @@ import docker
 from swarmfn.provider.swarm import SwarmProvider, Timing
 from swarmfn.wire.functions import FunctionSpec
 from swarmfn.wire.swarm_labels import FUNCTION_LABEL
+from tests.support import images
+from tests.support.docker_engine import DockerEngine
 from tests.support.network_namespace import NetworkNamespace
 from tests.support.waiting import wait_until
 
@@ -40,10 +42,10 @@ _PROGRAMS = {
 class Swarm:
     """What the tests share on one engine: the image, the network, and a container to look from."""
 
-    def __init__(self, url: str, base: str) -> None:
-        self.url = url
-        self.client = docker.DockerClient(url, timeout=60)
-        self._build(base)
+    def __init__(self, engine: DockerEngine) -> None:
+        self.engine = engine
+        self.client = engine.client()
+        self._build(images.base_image(engine))
         self._network()
         self._gate: NetworkNamespace | None = None
 
@@ -74,7 +76,9 @@ class Swarm:
                 IMAGE, ["sleep", "infinity"], network=NETWORK, detach=True, healthcheck={"test": ["NONE"]}
             )
             gate.reload()
-            self._gate = NetworkNamespace(gate.attrs["State"]["Pid"])
+            # The number is that of the engine's machine, which has processes of its own.
+            processes = Path(f"/proc/{self.engine.machine.pid}/root/proc")
+            self._gate = NetworkNamespace(processes / str(gate.attrs["State"]["Pid"]) / "ns/net")
         return self._gate
 
     def _network(self) -> None:
@@ -111,7 +115,7 @@ class SwarmEngine:
         self.provider = self.open()
 
     def open(self) -> SwarmProvider:
-        return SwarmProvider(self.swarm.url, 60.0, "gateway:8080", TIMING, NETWORK, self.swarm.connect)
+        return SwarmProvider(self.swarm.engine.url, 60.0, "gateway:8080", TIMING, NETWORK, self.swarm.connect)
 
     def reopen(self) -> SwarmProvider:
         self.provider.close()
