@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
+import os
 import re
 import threading
 import time
@@ -180,8 +181,8 @@ class EngineApi:
 
 
 def _connect(docker_host: str | None, timeout: float) -> docker.APIClient:
-    arguments = {"base_url": docker_host} if docker_host else docker.utils.kwargs_from_env()
-    return docker.APIClient(version="auto", timeout=timeout, **arguments)
+    environment = {**os.environ, "DOCKER_HOST": docker_host} if docker_host else None
+    return docker.APIClient(version="auto", timeout=timeout, **docker.utils.kwargs_from_env(environment))
 
 
 def _refusal(exc: docker.errors.APIError) -> EngineRefused | EngineUnavailable:
