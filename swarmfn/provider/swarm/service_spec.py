@@ -72,12 +72,11 @@ def service_spec(function: FunctionSpec, around: Surroundings, replicas: int, cr
 
 def warnings(function: FunctionSpec) -> list[str]:
     """What was asked for and is not done to the letter, in sentences."""
-    low = [
+    return [
         f"{kind}.memory of {amounts.memory} is below the engine's minimum and was raised to 6Mi"
         for kind, amounts in (("limits", function.limits), ("requests", function.requests))
         if amounts.memory and 0 < parse_memory(amounts.memory) < MIN_MEMORY
     ]
-    return low
 
 
 def stored_spec(function: FunctionSpec) -> str:
