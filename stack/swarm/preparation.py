@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import docker
 
@@ -14,7 +15,7 @@ from stack.compose.model import ComposeFile
 from stack.credentials import Credentials
 from stack.errors import StackError
 from stack.state import Settings, StateDirectory
-from stack.swarm.engine_client import engine_errors
+from stack.swarm.engine_client import engine_errors, engine_host
 from stack.swarm.images import STACK_IMAGE, ensure_stack_image
 from stack.swarm.references import pinned
 from stack.swarm.registry import choose_redis_image, push
@@ -68,8 +69,8 @@ class Preparation:
 
     def compose(self, settings: Settings) -> ComposeFile:
         """The compose file with what this stack has chosen."""
-        chosen = {"gateway_port": str(settings.port), "SWARMFN_STACK": settings.stack}
-        compose = load_compose(self._root / "docker-compose.swarm.yml", {**self._environ, **chosen})
+        variables = variables_of(settings, self._environ)
+        compose = load_compose(self._root / "docker-compose.swarm.yml", {**self._environ, **variables})
         if missing := {"gateway", "worker", REDIS} - set(compose.services):
             raise StackError(f"the compose file describes no service {', '.join(sorted(missing))}.")
         return compose
@@ -84,6 +85,15 @@ class Preparation:
         if settings.registry:
             return name, push(self._client, built.name, settings.registry, self._say)
         return name, built.id
+
+
+def variables_of(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
+    """What the compose file gets besides the environment. The engine's socket on its node is where it is for us, if it
+    is a socket at all."""
+    host = urlsplit(engine_host(environ))
+    socket = environ.get("docker_socket") or (host.path if host.scheme == "unix" else "")
+    chosen = {"gateway_port": str(settings.port), "SWARMFN_STACK": settings.stack}
+    return {**chosen, "docker_socket": socket} if socket else chosen
 
 
 def data_node(client: docker.DockerClient, remembered: str, own: str) -> str:

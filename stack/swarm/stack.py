@@ -23,13 +23,20 @@ from stack.swarm.failures import FailureReports
 from stack.swarm.function_examples import deploy_swarm_examples
 from stack.swarm.health import HealthWait
 from stack.swarm.objects import StackObjects
-from stack.swarm.preparation import Preparation, Prepared, data_node
+from stack.swarm.preparation import Preparation, Prepared, data_node, variables_of
 from stack.swarm.removal import Removal
 from stack.swarm.services import StackServices
 from stack.swarm.spec import Surroundings, service_spec
 from stack.swarm.taking_down import TakingDown
 
 Say = Callable[[str], None]
+
+_USUAL = {
+    "gateway_port": "8080",
+    "SWARMFN_STACK": "swarmfn",
+    "REDIS_IMAGE": "redis:7",
+    "docker_socket": "/var/run/docker.sock",
+}
 
 
 class SwarmStack:
@@ -69,7 +76,7 @@ class SwarmStack:
         with exclusive(self._state.run / "command.lock", "prepare", self._say):
             settings = self._settle(options)
             prepared = self._preparation(options).prepare(settings, self._present_redis())
-        return _how_to_deploy(settings, prepared)
+        return _how_to_deploy(settings, prepared, self._environ)
 
     def down(self, purge: bool) -> str:
         self._state.make()
@@ -160,10 +167,9 @@ class SwarmStack:
         return [host for node in entries for host in candidates(self._environ, self._swarm.node_id, node, port)]
 
 
-def _how_to_deploy(settings: Settings, prepared: Prepared) -> str:
-    variables = {"gateway_port": settings.port, "SWARMFN_STACK": settings.stack, "REDIS_IMAGE": prepared.redis_image}
-    usual = {"gateway_port": 8080, "SWARMFN_STACK": "swarmfn", "REDIS_IMAGE": "redis:7"}
-    put_in = "".join(f"{name}={value} " for name, value in variables.items() if value != usual[name])
+def _how_to_deploy(settings: Settings, prepared: Prepared, environ: Mapping[str, str]) -> str:
+    variables = {**variables_of(settings, environ), "REDIS_IMAGE": prepared.redis_image}
+    put_in = "".join(f"{name}={value} " for name, value in variables.items() if value != _USUAL.get(name))
     return (
         "ready for Docker's own command:\n"
         f"  {put_in}docker stack deploy --resolve-image never -c docker-compose.swarm.yml {settings.stack}"
