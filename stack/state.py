@@ -20,7 +20,8 @@ class Settings:
 
     redis_port: of a local stack, 0 while none is chosen. The rest is for a Swarm. stack: what its services' names begin
     with; data_node: the id of the node with Redis's data; registry: where images are pushed to, "" for nowhere;
-    is_pinned: everything runs on the node that has the images.
+    is_pinned: everything runs on the node that has the images; base_image: what images are built on, "" for the
+    Dockerfiles' own.
     """
 
     port: int = 8080
@@ -30,6 +31,7 @@ class Settings:
     data_node: str = ""
     registry: str = ""
     is_pinned: bool = False
+    base_image: str = ""
 
 
 class StateDirectory:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from stack.swarm.services import StackServices
 def deploy_swarm_examples(
     client: docker.DockerClient,
     root: Path,
-    environ: Mapping[str, str],
+    base_image: str,
     address: str,
     credentials: Credentials,
     say: Callable[[str], None],
@@ -27,7 +27,7 @@ def deploy_swarm_examples(
     """Whether anything was deployed. Raises StackError; DeployFailed for examples that are not healthy."""
     stack_file = root / "examples" / "stack.yml"
     sources = [FunctionSource(name, one.folder, one.lang) for name, one in load_sources(stack_file).items()]
-    images = ensure_function_images(client, sources, root, environ.get("SWARMFN_BASE_IMAGE", ""), say)
+    images = ensure_function_images(client, sources, root, base_image, say)
     functions = [replace(one, image=images[one.name]) for one in load_functions(stack_file)]
     services = StackServices(client, "")
 

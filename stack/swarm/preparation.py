@@ -80,8 +80,7 @@ class Preparation:
         name = compose.services["gateway"].image
         if name != STACK_IMAGE:
             return name, pinned(self._client, name, self._say)
-        base = self._environ.get("SWARMFN_BASE_IMAGE", "")
-        built = ensure_stack_image(self._client, self._root, STACK_IMAGE, base, self._say)
+        built = ensure_stack_image(self._client, self._root, STACK_IMAGE, settings.base_image, self._say)
         if settings.registry:
             return name, push(self._client, built.name, settings.registry, self._say)
         return name, built.id

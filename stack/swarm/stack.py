@@ -68,7 +68,8 @@ class SwarmStack:
             prepared = self._preparation(options).prepare(settings, self._present_redis())
             has_changed = self._deploy(prepared, settings)
             address = reach_gateway(lambda: self._addresses(settings.port), prepared.credentials)
-            has_changed = self._deploy_functions(address, prepared.credentials, options) or has_changed
+            if not options.no_examples:
+                has_changed = self._deploy_examples(address, prepared.credentials, settings) or has_changed
         return Outcome(has_changed, f"http://{address}")
 
     def prepare(self, options: argparse.Namespace) -> str:
@@ -115,6 +116,7 @@ class SwarmStack:
             data_node=data_node(self._client, before.data_node, self._swarm.node_id),
             registry=before.registry if options.registry is None else options.registry,
             is_pinned=before.is_pinned if options.pin is None else options.pin,
+            base_image=self._environ.get("SWARMFN_BASE_IMAGE", before.base_image),
         )
         if settings != before:
             self._state.remember(settings)
@@ -151,10 +153,8 @@ class SwarmStack:
         objects.remove_configs(keep=around.configs.values())
         return not plan.is_empty
 
-    def _deploy_functions(self, address: str, credentials: Credentials, options: argparse.Namespace) -> bool:
-        if options.no_examples:
-            return False
-        return deploy_swarm_examples(self._client, self._root, self._environ, address, credentials, self._say)
+    def _deploy_examples(self, address: str, credentials: Credentials, settings: Settings) -> bool:
+        return deploy_swarm_examples(self._client, self._root, settings.base_image, address, credentials, self._say)
 
     def _addresses(self, port: int) -> list[str]:
         """Where the gateway may be reached from here."""
