@@ -159,7 +159,7 @@ def _name(client: docker.DockerClient, image_id: str, repository: str, tag: str)
 def _find(client: docker.DockerClient, name: str) -> dict[str, Any] | None:
     with engine_errors(f"look for the image {name}"):
         try:
-            return client.images.get(name).attrs
+            return dict(client.images.get(name).attrs)
         except docker_errors.ImageNotFound:
             return None
 

@@ -119,4 +119,4 @@ def _is_there(client: docker.DockerClient, image: str) -> bool:
 def _last_part(reference: str) -> str:
     """`redis` for `example.org:5000/library/redis:7@sha256:…`."""
     repository, _ = parse_repository_tag(reference.partition("@")[0])
-    return repository.rpartition("/")[2]
+    return str(repository).rpartition("/")[2]

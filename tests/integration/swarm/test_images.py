@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,18 +23,17 @@ from stack.swarm.images import (
     remove_superseded,
 )
 from tests.support.base_image import NAME as BASE
-from tests.support.docker_engine import DockerEngine
 from tests.support.images import has_image
 from tests.support.processes import REPOSITORY
 
 DOCKERFILE = "FROM scratch\nCOPY . /\n"
 
 
-@pytest.fixture
-def client(docker_engine: DockerEngine) -> Iterator[docker.DockerClient]:
-    with contextlib.closing(docker_engine.client()) as client:
-        yield client
-        remove_built(client, lambda line: None)
+@pytest.fixture(autouse=True)
+def no_images(client: docker.DockerClient) -> Iterator[None]:
+    """Nothing that a test has built is there for the next one."""
+    yield
+    remove_built(client, lambda line: None)
 
 
 @pytest.fixture
