@@ -21,7 +21,7 @@ class Settings:
     redis_port: of a local stack, 0 while none is chosen. The rest is for a Swarm. stack: what its services' names begin
     with; data_node: the id of the node with Redis's data; registry: where images are pushed to, "" for nowhere;
     is_pinned: everything runs on the node that has the images; base_image: what images are built on, "" for the
-    Dockerfiles' own.
+    Dockerfiles' own; redis_image: what Redis's data was written by.
     """
 
     port: int = 8080
@@ -32,6 +32,7 @@ class Settings:
     registry: str = ""
     is_pinned: bool = False
     base_image: str = ""
+    redis_image: str = ""
 
 
 class StateDirectory:

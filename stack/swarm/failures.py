@@ -23,12 +23,15 @@ class FailureReports:
 
     def describe(self, spec: Mapping[str, Any], reason: str, task: Task | None) -> str:
         """One message. `task` is the attempt that failed; without one there is no log."""
-        parts = [f"{spec['Name']}: {reason}"]
+        said = self._health_check_output(task) if task is not None else ""
+        # A program that ends well when it is told to leaves no word of why it was told to.
+        is_unhealthy = said and "unhealthy" not in reason
+        parts = [f"{spec['Name']}: {'unhealthy: ' if is_unhealthy else ''}{reason}"]
         if hint := hint_for(reason, spec):
             parts[0] += f". {hint}"
+        if said:
+            parts.append(f"Its health check said: {said}")
         if task is not None:
-            if said := self._health_check_output(task):
-                parts.append(f"Its health check said: {said}")
             lines = self._log(task)
             parts.append("The end of its log:" + ("".join(f"\n  | {line}" for line in lines) or " (empty)"))
         return "\n".join(parts)

@@ -24,9 +24,18 @@ class Removal:
     def remove(self, names: Iterable[str]) -> None:
         """Removes the services and returns once their replicas have ended, each within its grace period. A service
         that is not there is passed over. Raises StackError when replicas do not end."""
+        names = list(names)
+
+        def remove_all() -> None:
+            for name in names:
+                self._services.remove(name)
+
+        self.wait_for(names, remove_all)
+
+    def wait_for(self, names: Iterable[str], remove: Callable[[], object]) -> None:
+        """The same, where `remove` is what removes the services."""
         found = {name: service for name in names if (service := self._services.find(name))}
-        for name in found:
-            self._services.remove(name)
+        remove()
         if found:
             self._wait(found)
 

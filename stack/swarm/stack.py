@@ -22,11 +22,13 @@ from stack.swarm.engine_client import SwarmState, engine_errors
 from stack.swarm.failures import FailureReports
 from stack.swarm.function_examples import deploy_swarm_examples
 from stack.swarm.health import HealthWait
+from stack.swarm.images import images_of, remove_superseded
 from stack.swarm.objects import StackObjects
 from stack.swarm.preparation import Preparation, Prepared, data_node, variables_of
 from stack.swarm.removal import Removal
 from stack.swarm.services import StackServices
 from stack.swarm.spec import Surroundings, service_spec
+from stack.swarm.stored_functions import restore, stored_images
 from stack.swarm.taking_down import TakingDown
 
 Say = Callable[[str], None]
@@ -65,18 +67,22 @@ class SwarmStack:
         self._state.make()
         with exclusive(self._state.run / "command.lock", "up", self._say):
             settings = self._settle(options)
-            prepared = self._preparation(options).prepare(settings, self._present_redis())
+            prepared = self._preparation(options).prepare(settings, self._present_redis(settings))
             has_changed = self._deploy(prepared, settings)
+            self._state.remember(replace(settings, redis_image=prepared.redis_image))
+            restored = restore(self._client, self._name, self._say)
+            has_changed = has_changed or bool(restored.names)
             address = reach_gateway(lambda: self._addresses(settings.port), prepared.credentials)
             if not options.no_examples:
                 has_changed = self._deploy_examples(address, prepared.credentials, settings) or has_changed
+            self._remove_old_images()
         return Outcome(has_changed, f"http://{address}")
 
     def prepare(self, options: argparse.Namespace) -> str:
         self._state.make()
         with exclusive(self._state.run / "command.lock", "prepare", self._say):
             settings = self._settle(options)
-            prepared = self._preparation(options).prepare(settings, self._present_redis())
+            prepared = self._preparation(options).prepare(settings, self._present_redis(settings))
         return _how_to_deploy(settings, prepared, self._environ)
 
     def down(self, purge: bool) -> str:
@@ -126,9 +132,10 @@ class SwarmStack:
         image = {"SWARMFN_IMAGE": options.image} if options.image else {}
         return Preparation(self._client, self._root, self._state, {**self._environ, **image}, self._say)
 
-    def _present_redis(self) -> str:
+    def _present_redis(self, settings: Settings) -> str:
+        """Another program might not read the data that this one wrote; a volume outlives its service."""
         found = self._services.find(f"{self._name}_redis")
-        return str(found.spec["TaskTemplate"]["ContainerSpec"]["Image"]) if found else ""
+        return str(found.spec["TaskTemplate"]["ContainerSpec"]["Image"]) if found else settings.redis_image
 
     def _deploy(self, prepared: Prepared, settings: Settings) -> bool:
         """Brings the services to what is wanted; whether anything was changed."""
@@ -155,6 +162,13 @@ class SwarmStack:
 
     def _deploy_examples(self, address: str, credentials: Credentials, settings: Settings) -> bool:
         return deploy_swarm_examples(self._client, self._root, settings.base_image, address, credentials, self._say)
+
+    def _remove_old_images(self) -> None:
+        """What no service may return to; the disk would fill with every change of the code."""
+        services: Any = self._client.api
+        with engine_errors("list the services"):
+            keep = images_of(services.services())
+        remove_superseded(self._client, keep | stored_images(self._client, self._name))
 
     def _addresses(self, port: int) -> list[str]:
         """Where the gateway may be reached from here."""

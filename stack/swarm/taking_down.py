@@ -10,11 +10,14 @@ import docker
 from docker import errors as docker_errors
 
 from stack.swarm.engine_client import engine_errors, explanation
+from stack.swarm.function_services import function_services
+from stack.swarm.images import remove_built
 from stack.swarm.objects import StackObjects
 from stack.swarm.removal import Removal
 from stack.swarm.secrets import remove_secrets
 from stack.swarm.services import StackServices
-from swarmfn.wire.swarm_labels import FUNCTION_LABEL, STACK_LABEL
+from stack.swarm.stored_functions import forget, put_away
+from swarmfn.wire.swarm_labels import STACK_LABEL
 
 _NETWORK_PATIENCE = 60.0
 _VOLUME_PATIENCE = 30.0
@@ -41,9 +44,7 @@ class TakingDown:
         names = sorted(self._services.present(), key=self._rank)
         for name in [name for name in names if not name.endswith("_redis")]:
             self._stop([name], name)
-        functions = self._functions()
-        if functions:
-            self._stop(functions, "functions")
+        functions = self._stop_functions()
         for name in [name for name in names if name.endswith("_redis")]:
             self._stop([name], name)
         objects = StackObjects(self._client, self._stack)
@@ -52,28 +53,23 @@ class TakingDown:
         return bool(names or functions)
 
     def purge(self) -> None:
-        """Removes what `stop` leaves: secrets and volumes."""
+        """Removes what `stop` leaves: functions, secrets, volumes and the images that were built here."""
+        forget(self._client, self._stack)
         remove_secrets(self._client, self._stack)
         with engine_errors("list the volumes"):
             entries = self._api.volumes(filters={"label": [f"{STACK_LABEL}={self._stack}"]})["Volumes"] or []
         for entry in entries:
             self._remove_volume(entry["Name"])
+        remove_built(self._client, self._say)
+
+    def _stop_functions(self) -> list[str]:
+        names = [service["Spec"]["Name"] for service in function_services(self._client, self._stack)]
+        self._removal.wait_for(names, lambda: put_away(self._client, self._stack, self._say))
+        return names
 
     def _stop(self, names: list[str], title: str) -> None:
         self._say(f"{title}: stopping")
         self._removal.remove(names)
-
-    def _functions(self) -> list[str]:
-        """The functions on this stack's network: another stack on the swarm has its own."""
-        with engine_errors("list the functions"):
-            networks = self._api.networks(filters={"label": [f"{STACK_LABEL}={self._stack}"]})
-            services = self._api.services(filters={"label": [FUNCTION_LABEL]})
-        ids = {network["Id"] for network in networks}
-        return [
-            service["Spec"]["Name"]
-            for service in services
-            if any(use["Target"] in ids for use in service["Spec"]["TaskTemplate"].get("Networks") or [])
-        ]
 
     def _remove_volume(self, name: str) -> None:
         deadline = time.monotonic() + _VOLUME_PATIENCE

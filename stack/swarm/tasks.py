@@ -104,7 +104,7 @@ def _attempts(failed: Task) -> int:
     """How many failures of this kind are enough."""
     if _REFUSED in failed.error:
         return 1
-    return 2 if failed.state == "rejected" or "unhealthy" in failed.error else 3
+    return 2 if failed.state in ("rejected", "complete") or "unhealthy" in failed.error else 3
 
 
 def _reason(failed: Sequence[Task], otherwise: str) -> str:

@@ -61,7 +61,7 @@ def test_replicas_of_before_do_not_count_and_have_to_be_gone() -> None:
     ("state", "error", "enough"),
     [
         ("failed", "task: non-zero exit (1)", 3),
-        ("complete", "", 3),
+        ("complete", "", 2),
         ("failed", "task: non-zero exit (2)", 1),
         ("rejected", "No such image: x", 2),
         ("failed", "task: unhealthy container", 2),
