@@ -22,7 +22,7 @@ from stack.swarm.engine_client import SwarmState, engine_errors
 from stack.swarm.failures import FailureReports
 from stack.swarm.function_examples import deploy_swarm_examples
 from stack.swarm.health import HealthWait
-from stack.swarm.images import images_of, remove_superseded
+from stack.swarm.images import STACK_IMAGE, images_of, remove_superseded
 from stack.swarm.objects import StackObjects
 from stack.swarm.preparation import Preparation, Prepared, data_node, variables_of
 from stack.swarm.removal import Removal
@@ -36,6 +36,7 @@ Say = Callable[[str], None]
 _USUAL = {
     "gateway_port": "8080",
     "SWARMFN_STACK": "swarmfn",
+    "SWARMFN_IMAGE": STACK_IMAGE,
     "REDIS_IMAGE": "redis:7",
     "docker_socket": "/var/run/docker.sock",
 }
@@ -182,7 +183,8 @@ class SwarmStack:
 
 
 def _how_to_deploy(settings: Settings, prepared: Prepared, environ: Mapping[str, str]) -> str:
-    variables = {**variables_of(settings, environ), "REDIS_IMAGE": prepared.redis_image}
+    images = {"SWARMFN_IMAGE": prepared.stack_image, "REDIS_IMAGE": prepared.redis_image}
+    variables = {**variables_of(settings, environ), **images}
     put_in = "".join(f"{name}={value} " for name, value in variables.items() if value != _USUAL.get(name))
     return (
         "ready for Docker's own command:\n"
