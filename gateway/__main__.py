@@ -67,7 +67,17 @@ def main() -> int:
 
 
 def _provider(settings: Settings) -> Provider:
-    return LocalProvider(settings.local_state_dir, settings.exec_timeout, f"127.0.0.1:{settings.port}")
+    if settings.functions_provider == "local":
+        return LocalProvider(settings.local_state_dir, settings.exec_timeout, f"127.0.0.1:{settings.port}")
+    # Imported here: a gateway without Swarm needs no docker package, and starts faster without it.
+    from swarmfn.provider.swarm import SwarmProvider
+
+    return SwarmProvider(
+        settings.docker_host or None,
+        settings.exec_timeout,
+        settings.gateway_address,
+        network=settings.functions_network,
+    )
 
 
 class Gateway:

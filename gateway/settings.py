@@ -28,6 +28,9 @@ class Settings:
     redis_password: str | None = field(repr=False)
     functions_provider: str
     local_state_dir: Path
+    docker_host: str
+    functions_network: str
+    gateway_address: str
     metrics_port: int
     log_format: str
 
@@ -50,8 +53,11 @@ class Settings:
             password=env.secret(secrets, "basic-auth-password"),
             redis_address=env.text("faas_redis_address", "redis:6379"),
             redis_password=env.secret(secrets, "redis-password"),
-            functions_provider=env.choice("functions_provider", "local", ("local",)),
+            functions_provider=env.choice("functions_provider", "local", ("local", "swarm")),
             local_state_dir=Path(env.text("local_state_dir", "/var/lib/swarmfn")),
+            docker_host=env.text("DOCKER_HOST"),
+            functions_network=env.text("functions_network"),
+            gateway_address=env.text("faas_gateway_address", "gateway:8080"),
             metrics_port=env.integer("metrics_port", 0),
             log_format=env.choice("log_format", "text", ("text", "json")),
         )

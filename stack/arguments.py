@@ -3,27 +3,31 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from swarmfn import __version__
 
-COMMANDS = ("up", "down", "status", "logs")
+COMMANDS = ("up", "down", "status", "logs", "prepare")
 
 _DESCRIPTION = """\
-Starts, changes, shows and stops swarmfn: functions behind HTTP, called synchronously or from a queue.
+Starts, changes, shows and stops swarmfn: functions behind HTTP, called synchronously or from a queue. It runs on Docker
+Swarm where a Docker Engine answers, else as processes on this machine.
 
 commands:
   up       start the stack, or change only what differs; deploy the example functions (this is the default)
   down     stop everything; functions, secrets and queued calls stay for the next up
   status   show services and functions
   logs     show what a service or a function wrote
+  prepare  on a Swarm: make the secrets and images, for `docker stack deploy -c docker-compose.swarm.yml`
 """
 
 _EXAMPLES = """\
 examples:
   python3 deploy_extended.py                     start everything on http://127.0.0.1:8080
   python3 deploy_extended.py up --port 9000      the same on another port; later runs remember it
+  python3 deploy_extended.py up --init-swarm     on Docker, which becomes a swarm of this one machine
   python3 deploy_extended.py status              what runs, since when, and what is wrong
   python3 deploy_extended.py logs gateway -f     follow the gateway's log
   python3 deploy_extended.py logs markdown       the output of a function
@@ -47,7 +51,7 @@ def parse(arguments: Sequence[str], root: Path) -> argparse.Namespace:
 def _parser(root: Path) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python3 deploy_extended.py",
-        usage="python3 deploy_extended.py [up | down | status | logs] [options]",
+        usage="python3 deploy_extended.py [up | down | status | logs | prepare] [options]",
         description=_DESCRIPTION,
         epilog=_EXAMPLES + "\nEvery command has a help of its own: python3 deploy_extended.py up --help",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -63,6 +67,7 @@ def _parser(root: Path) -> argparse.ArgumentParser:
     status = commands.add_parser("status", parents=[common], help="show", description=_STATUS)
     status.add_argument("--json", action="store_true", help="print one JSON object")
     _add_logs(commands.add_parser("logs", parents=[common], help="show logs", description=_LOGS))
+    _add_images(commands.add_parser("prepare", parents=[common], help="make secrets and images", description=_PREPARE))
     return parser
 
 
@@ -71,6 +76,8 @@ until everything is ready, and deploys the examples. Run again, it says "nothing
 _DOWN = """Stops the workers, which finish what they are running, then the gateway, the functions and Redis. What was
 deployed or queued is there again after the next up."""
 _STATUS = """Shows every service and function. Ends with 0 when all services are ready, else with 1."""
+_PREPARE = """Makes the secrets and images that docker-compose.swarm.yml names, and says how to deploy it with Docker's
+own command."""
 _LOGS = """Shows the last lines that a service wrote; without a name, those of every service."""
 
 
@@ -89,6 +96,12 @@ def _common(root: Path) -> argparse.ArgumentParser:
         default="auto",
         help="where to run: a Docker Swarm, or processes on this machine (default: auto, whichever there is)",
     )
+    common.add_argument(
+        "--stack",
+        type=_stack_name,
+        metavar="NAME",
+        help="on a Swarm: what the names of its services begin with (default: swarmfn, or that of the last up)",
+    )
     return common
 
 
@@ -100,7 +113,25 @@ def _add_up(up: argparse.ArgumentParser) -> None:
         help="the gateway's address (default: 127.0.0.1, this machine only, or that of the last up; "
         "0.0.0.0 for every network this machine is in)",
     )
+    _add_images(up)
     up.add_argument("--no-examples", action="store_true", help="do not deploy the example functions")
+
+
+def _add_images(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--init-swarm", action="store_true", help="make the Docker Engine a swarm if it is not in one")
+    command.add_argument(
+        "--image", metavar="IMAGE", help="on a Swarm: the image of gateway and worker (default: built from this code)"
+    )
+    command.add_argument(
+        "--registry",
+        metavar="HOST[/PATH]",
+        help='on several nodes: push the images there, for all nodes to pull; remembered, "" forgets it',
+    )
+    command.add_argument(
+        "--pin",
+        action=argparse.BooleanOptionalAction,
+        help="on several nodes without a registry: run everything on this node; remembered",
+    )
 
 
 def _add_logs(logs: argparse.ArgumentParser) -> None:
@@ -113,6 +144,12 @@ def _port(text: str) -> int:
     if not text.isdigit() or not 1 <= int(text) <= 65535:
         raise argparse.ArgumentTypeError(f"expected a port from 1 to 65535, got {text!r}")
     return int(text)
+
+
+def _stack_name(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,30}", text):
+        raise argparse.ArgumentTypeError(f"expected small letters, digits and dashes, at most 31, got {text!r}")
+    return text
 
 
 def _count(text: str) -> int:

@@ -1,51 +1,80 @@
-"""Which engine to use: a Docker Engine is looked for, and what was found is said."""
+"""Which engine to use: what was asked for, else whichever there is; and a line that says it."""
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from stack.errors import NoEngine
+from stack.embedded.stack import LocalStack
+from stack.engine import Stack
+from stack.errors import NoEngine, StackError
+from stack.state import StateDirectory
+from stack.swarm import engine_client
+from stack.swarm.stack import SwarmStack
 
-DEFAULT_SOCKET = "unix:///var/run/docker.sock"
-_PATIENCE = 2.0
-
-
-def choose_engine(asked: str, variables: Mapping[str, str]) -> str:
-    """One line on the engine that is used and why. Raises NoEngine for one that this release cannot use."""
-    if asked == "swarm":
-        raise NoEngine("Swarm deployment is not part of this release yet; use --engine local.")
-    if asked == "local":
-        return "engine: local processes, supervised on this machine"
-    host = variables.get("DOCKER_HOST") or DEFAULT_SOCKET
-    if answers(host):
-        return (
-            f"engine: a Docker Engine answers at {host}, but Swarm deployment is not part of this release yet; "
-            "running local processes, supervised on this machine"
-        )
-    return f"engine: no Docker Engine answers at {host}; running local processes, supervised on this machine"
+_LOCAL = "local processes, supervised on this machine"
 
 
-def answers(host: str) -> bool:
-    """Whether something accepts connections at a DOCKER_HOST such as `unix:///var/run/docker.sock` or `tcp://h:2375`."""
-    parts = urlsplit(host)
-    try:
-        if parts.scheme == "unix":
-            return _connects(socket.AF_UNIX, parts.path)
-        if parts.scheme in ("tcp", "http", "https") and parts.hostname:
-            socket.create_connection((parts.hostname, parts.port or 2375), timeout=_PATIENCE).close()
-            return True
-    except (OSError, ValueError):
-        return False
-    return False
+class Engines:
+    """Makes the stack of one state directory on the right engine. `runs_locally` says whether one runs there as local
+    processes already; `say` takes lines of progress."""
 
+    def __init__(
+        self,
+        state: StateDirectory,
+        root: Path,
+        environ: Mapping[str, str],
+        runs_locally: Callable[[], bool],
+        say: Callable[[str], None],
+    ) -> None:
+        self._state = state
+        self._root = root
+        self._environ = environ
+        self._runs_locally = runs_locally
+        self._say = say
 
-def _connects(family: socket.AddressFamily, path: str) -> bool:
-    if not Path(path).exists():
-        return False
-    with socket.socket(family) as connection:
-        connection.settimeout(_PATIENCE)
-        connection.connect(path)
-    return True
+    def choose(
+        self, asked: str, stack: str | None = None, must_init: bool = False, is_read_only: bool = False
+    ) -> Stack:
+        """The stack on the engine `asked` for (auto, swarm or local).
+
+        `auto` is where the stack runs already, else a Swarm where an engine answers, else local processes. `must_init`
+        makes an engine that is in no swarm one. Raises NoEngine; StackError where the stack runs on another engine.
+        """
+        if asked == "local":
+            return self._local(_LOCAL, is_read_only)
+        if self._runs_locally():
+            if asked == "swarm" or must_init:
+                raise StackError(
+                    f"the stack of {self._state.root} runs as local processes. Stop it first: "
+                    "python3 deploy_extended.py down --engine local"
+                )
+            return self._local(f"{_LOCAL}, where this stack runs already", is_read_only)
+        try:
+            return self._swarm(stack, must_init, is_read_only)
+        except engine_client.NotInSwarm:
+            if asked == "swarm" or not is_read_only:
+                raise
+            return self._local(_LOCAL, is_read_only)
+        except engine_client.NotAManager:
+            raise
+        except NoEngine as exc:
+            if asked == "swarm":
+                raise
+            return self._local(f"{_LOCAL} ({exc})", is_read_only)
+
+    def _local(self, words: str, is_quiet: bool) -> LocalStack:
+        if not is_quiet:
+            self._say(f"engine: {words}")
+        return LocalStack(self._state, self._root, self._say)
+
+    def _swarm(self, stack: str | None, must_init: bool, is_quiet: bool) -> SwarmStack:
+        client = engine_client.connect(self._environ)
+        try:
+            swarm = engine_client.init_swarm(client) if must_init else engine_client.require_manager(client)
+        except BaseException:
+            client.close()
+            raise
+        if not is_quiet:
+            self._say(f"engine: Docker Swarm through {engine_client.engine_host(self._environ)}")
+        return SwarmStack(client, swarm, self._state, self._root, self._environ, stack, self._say)

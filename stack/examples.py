@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from stack.errors import DeployFailed
 from stack.gateway_client import GatewayClient
 from swarmfn.wire.functions import FunctionSpec
 
@@ -38,6 +39,16 @@ def deploy_examples(
         say(f"{function.name}: {'updating' if function.name in deployed else 'deploying'}")
         gateway.deploy(function)
     return bool(differing), _wait_for_all(gateway, functions, {one.name for one in differing}, problem_of, say, timeout)
+
+
+def refuse_unhealthy(problems: Mapping[str, str]) -> None:
+    """Raises DeployFailed that lists the examples with a problem, if there are any."""
+    if problems:
+        listed = "".join(f"\n  {name}: {problem}" for name, problem in problems.items())
+        raise DeployFailed(
+            f"the stack runs, but these examples are not healthy:{listed}\n"
+            "See `python3 deploy_extended.py logs NAME`; the next up tries again."
+        )
 
 
 def _wait_for_all(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +18,38 @@ SOURCE_ANNOTATION = "com.swarmfn.source"
 """A hash of the function's folder: with it, a change of its code is a change of its spec."""
 
 
+@dataclass(frozen=True)
+class Source:
+    """Where a function's code is, and the template that its image is made with."""
+
+    lang: str
+    folder: Path
+
+
+def load_sources(path: Path) -> dict[str, Source]:
+    """The source of each function in the file. Raises StackError naming the place."""
+    return {
+        name: Source(str(entry.get("lang", "dockerfile")), (path.parent / str(entry["handler"])).resolve())
+        for name, entry in _entries(path).items()
+    }
+
+
 def load_functions(path: Path) -> list[FunctionSpec]:
     """The functions in the file, each with its handler's folder as its image. Raises StackError naming the place."""
     try:
-        document = yaml.safe_load(path.read_text())
-        entries = document["functions"]
-        return [_function(name, entry or {}, path.parent.resolve()) for name, entry in entries.items()]
-    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as exc:
+        return [_function(name, entry, path.parent.resolve()) for name, entry in _entries(path).items()]
+    except (OSError, KeyError, TypeError, AttributeError) as exc:
         raise StackError(f"cannot read the functions in {path}: {exc!r}") from exc
     except FaasError as exc:
         raise StackError(f"{path}: {exc}") from exc
+
+
+def _entries(path: Path) -> dict[str, Mapping[str, Any]]:
+    try:
+        entries = yaml.safe_load(path.read_text())["functions"]
+        return {name: entry or {} for name, entry in entries.items()}
+    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as exc:
+        raise StackError(f"cannot read the functions in {path}: {exc!r}") from exc
 
 
 def _function(name: str, entry: Mapping[str, Any], base: Path) -> FunctionSpec:

@@ -24,6 +24,12 @@ class GatewayClient:
         # A proxy set for the internet has no business between us and our own gateway.
         self._session.trust_env = False
 
+    def info(self) -> dict[str, Any]:
+        """What the gateway says of itself; proves that it serves and lets us in."""
+        reply = self._send("GET", "/system/info")
+        self._check(reply, "ask for its version")
+        return dict(reply.json())
+
     def functions(self) -> dict[str, dict[str, Any]]:
         """Every deployed function's status by name."""
         reply = self._send("GET", "/system/functions")

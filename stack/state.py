@@ -16,11 +16,23 @@ _MARKER_TEXT = "A state directory of swarmfn. `deploy_extended.py down --purge` 
 
 @dataclass(frozen=True)
 class Settings:
-    """What one `up` chose and later ones keep. `redis_port` 0: none chosen yet."""
+    """What one `up` chose and later ones keep.
+
+    redis_port: of a local stack, 0 while none is chosen. The rest is for a Swarm. stack: what its services' names begin
+    with; data_node: the id of the node with Redis's data; registry: where images are pushed to, "" for nowhere;
+    is_pinned: everything runs on the node that has the images; base_image: what images are built on, "" for the
+    Dockerfiles' own; redis_image: what Redis's data was written by.
+    """
 
     port: int = 8080
     listen_address: str = "127.0.0.1"
     redis_port: int = 0
+    stack: str = "swarmfn"
+    data_node: str = ""
+    registry: str = ""
+    is_pinned: bool = False
+    base_image: str = ""
+    redis_image: str = ""
 
 
 class StateDirectory:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from stack.compose import load_services
+from stack.compose.loading import load_compose
 from stack.credentials import Credentials, make_credentials
 from stack.embedded.client import SupervisorClient
 from stack.embedded.converge import Wanted, converge
@@ -113,7 +113,7 @@ class EmbeddedEngine:
             )
 
     def _wanted(self, settings: Settings, credentials: Credentials) -> Sequence[Sequence[Wanted]]:
-        compose = load_services(self._root / "docker-compose.swarm.yml", os.environ)
+        compose = load_compose(self._root / "docker-compose.swarm.yml", os.environ).services
         services = EmbeddedServices(compose, self._root, self.state, settings)
         shared = (self._root / "stack" / "redis.conf").read_text()
         config = redis_config(

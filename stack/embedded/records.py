@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stack.embedded.identity import ProcessIdentity
 from stack.embedded.spec import ServiceSpec
-from stack.state import write_private
+from stack.state import StateDirectory, write_private
 
 
 class Records:
@@ -44,3 +44,8 @@ class Records:
 
     def _path(self, name: str) -> Path:
         return self._directory / f"{name}.json"
+
+
+def runs_locally(state: StateDirectory) -> bool:
+    """Whether services of this state directory run as local processes."""
+    return state.exists() and (state.run / "services").is_dir() and bool(Records(state.run / "services").running())

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from stack.compose import Service
+from stack.compose.model import Service
 from stack.embedded.code import code_fingerprint
 from stack.embedded.spec import ServiceSpec
 from stack.errors import ComposeFileError

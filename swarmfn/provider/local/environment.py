@@ -7,16 +7,11 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from swarmfn.wire.durations import format_duration, parse_duration
-from swarmfn.wire.functions import EXEC_TIMEOUT, FunctionSpec
+from swarmfn.provider.timeouts import timeout_variables
+from swarmfn.wire.functions import FunctionSpec
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-DRAIN_MARGIN = 2.0
-MAX_DRAIN = 3600.0
-"""No replica is waited for longer than this, whatever its timeouts say."""
-
 _HEALTHCHECK_INTERVAL = "500ms"
-_WATCHDOG_TIMEOUT = 30.0
 
 
 def host_path() -> str:
@@ -46,34 +41,16 @@ def replica_environment(
 ) -> dict[str, str]:
     """What a replica of `function` finds in its environment, less what depends on the one replica.
 
-    envVars win over the image's ENV. Timeouts that nobody set follow the function's exec_timeout: the watchdog's own
-    30 s would cut off calls that the gateway still waits for. The healthcheck_interval is short unless set, since a
-    local replica has left the table before it is told to stop.
+    envVars win over the image's ENV. The healthcheck_interval is short unless set, since a local replica has left the
+    table before it is told to stop.
     """
-    exec_timeout = format_duration(function.exec_timeout(image_env, default_exec_timeout))
     return {
         **host_environment(),
         "PYTHONUNBUFFERED": "1",
         "gateway_url": gateway_url,
-        "read_timeout": exec_timeout,
-        "write_timeout": exec_timeout,
-        "healthcheck_interval": _HEALTHCHECK_INTERVAL,
         **image_env,
         **function.env_vars,
-        EXEC_TIMEOUT: exec_timeout,
+        **timeout_variables(function, image_env, default_exec_timeout, _HEALTHCHECK_INTERVAL),
         "metrics_port": "0",
         "suppress_lock": "true",
     }
-
-
-def drain_time(environment: Mapping[str, str]) -> float:
-    """Seconds from SIGTERM within which a watchdog with this environment ends, whatever it is running."""
-    running = max(_seconds(environment, "write_timeout"), _seconds(environment, EXEC_TIMEOUT))
-    return min(MAX_DRAIN, _seconds(environment, "healthcheck_interval") + running + DRAIN_MARGIN)
-
-
-def _seconds(environment: Mapping[str, str], name: str) -> float:
-    try:
-        return parse_duration(environment.get(name, ""))
-    except ValueError:
-        return _WATCHDOG_TIMEOUT

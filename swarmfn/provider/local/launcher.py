@@ -11,12 +11,13 @@ from pathlib import Path
 from swarmfn.provider.local import processes
 from swarmfn.provider.local.decisions import Phase
 from swarmfn.provider.local.definitions import Definition
-from swarmfn.provider.local.environment import drain_time, replica_environment
+from swarmfn.provider.local.environment import replica_environment
 from swarmfn.provider.local.output import Output
 from swarmfn.provider.local.records import Record
 from swarmfn.provider.local.state_dir import StateDir
 from swarmfn.provider.local.venvs import Venvs
 from swarmfn.provider.local.watchdog import MODULE, link_packages
+from swarmfn.provider.timeouts import drain_time
 
 _BACKLOG = 1024
 

@@ -11,12 +11,12 @@ from swarmfn.provider.local.definitions import Definition, DefinitionStore
 from swarmfn.provider.local.engine import Engine
 from swarmfn.provider.local.launcher import Launcher
 from swarmfn.provider.local.mainloop import MainLoop
-from swarmfn.provider.local.notifications import Notifier
 from swarmfn.provider.local.output import Output
 from swarmfn.provider.local.programs import program_for
 from swarmfn.provider.local.replicas import Replicas
 from swarmfn.provider.local.state_dir import Lock, StateDir
 from swarmfn.provider.local.venvs import Venvs
+from swarmfn.provider.notifications import Notifier
 from swarmfn.wire.errors import FunctionExists, FunctionNotFound, InvalidFunction, InvalidRequest
 from swarmfn.wire.functions import SCALE_MIN_LABEL, FunctionSpec, FunctionStatus
 from swarmfn.wire.replicas import ReplicaTable

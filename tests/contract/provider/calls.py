@@ -8,7 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from swarmfn.provider import Provider
+from tests.contract.provider.engines import Engine
 from tests.support.waiting import wait_until
+
+_CONNECT_TIMEOUT = 3.0
 
 
 @dataclass(frozen=True)
@@ -17,9 +20,12 @@ class Answer:
     body: str
 
 
-def call(address: str, body: str = "", path: str = "/", timeout: float = 30.0) -> Answer:
+def call(engine: Engine, address: str, body: str = "", path: str = "/", timeout: float = 30.0) -> Answer:
     """One exchange with the replica at `address`."""
     connection = http.client.HTTPConnection(address, timeout=timeout)
+    # A replica that was just killed does not even refuse, where its address is gone with it.
+    connection.sock = engine.connect(address, _CONNECT_TIMEOUT)
+    connection.sock.settimeout(timeout)
     try:
         connection.request("GET" if path.startswith("/_/") else "POST", path, body)
         response = connection.getresponse()
@@ -28,9 +34,9 @@ def call(address: str, body: str = "", path: str = "/", timeout: float = 30.0) -
         connection.close()
 
 
-def call_function(provider: Provider, name: str, body: str = "") -> Answer:
+def call_function(engine: Engine, name: str, body: str = "") -> Answer:
     """A call to the first healthy replica, once there is one."""
-    return call(wait_for_replicas(provider, name)[0], body)
+    return call(engine, wait_for_replicas(engine.provider, name)[0], body)
 
 
 def wait_for_replicas(provider: Provider, name: str, count: int | None = None) -> tuple[str, ...]:
@@ -71,10 +77,10 @@ class InBackground:
 class SteadyCalls:
     """Calls a function over and over from a thread while the body of `with` runs; `answers` and `failures` grow."""
 
-    def __init__(self, provider: Provider, name: str) -> None:
+    def __init__(self, engine: Engine, name: str) -> None:
         self.answers: list[str] = []
         self.failures: list[str] = []
-        self._provider = provider
+        self._engine = engine
         self._name = name
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._run)
@@ -91,9 +97,9 @@ class SteadyCalls:
     def _run(self) -> None:
         turn = 0
         while not self._is_over.is_set():
-            addresses = self._provider.table()[self._name].addresses
+            addresses = self._engine.provider.table()[self._name].addresses
             try:
-                answer = call(addresses[turn % len(addresses)], str(turn))
+                answer = call(self._engine, addresses[turn % len(addresses)], str(turn))
             except (OSError, http.client.HTTPException, ZeroDivisionError) as exc:
                 self.failures.append(repr(exc))
             else:

@@ -1,57 +1,46 @@
 """The provider contract's engines: each test runs once on every one of them.
 
 A test gets `engine`, opens nothing itself, and describes functions by what they do; how such a function is made for an
-engine is the engine's business. A new engine is one more class here, and one more entry in ENGINES.
+engine is the engine's business. A new engine is one more class, and one more entry in ENGINES.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 
 from swarmfn.provider import Provider
-from swarmfn.wire.functions import FunctionSpec
+from tests.contract.provider.engines import Engine
 from tests.contract.provider.local_engine import LocalEngine
+from tests.contract.provider.swarm_engine import Swarm, SwarmEngine
+from tests.support.docker_engine import DockerEngine
 
-ENGINES = {"local": LocalEngine}
+
+def _local(request: pytest.FixtureRequest) -> Engine:
+    folder: Path = request.getfixturevalue("tmp_path")
+    return LocalEngine(folder)
 
 
-class Engine(Protocol):
-    """A place where functions run, with a provider for it."""
+def _swarm(request: pytest.FixtureRequest) -> Engine:
+    return SwarmEngine(request.getfixturevalue("swarm"))
 
-    provider: Provider
 
-    def reopen(self) -> Provider:
-        """Closes the provider and opens another for the same functions."""
+ENGINES: dict[str, Callable[[pytest.FixtureRequest], Engine]] = {"local": _local, "swarm": _swarm}
 
-    def destroy(self) -> None:
-        """Removes everything."""
 
-    def echo(self, name: str) -> FunctionSpec:
-        """A function that answers with the body it gets."""
-
-    def answering(self, name: str, text: str) -> FunctionSpec:
-        """A function that answers `text`."""
-
-    def sleeping(self, name: str) -> FunctionSpec:
-        """A function that sleeps for the seconds in the body, then answers `awake`."""
-
-    def identifying(self, name: str) -> FunctionSpec:
-        """A function that answers the same for as long as its replica lives, and something else in every other."""
-
-    def crashing(self, name: str) -> FunctionSpec:
-        """A function that ends at start, with `crashed on purpose` as its last output."""
-
-    def kill_replica(self, name: str) -> None:
-        """Kills one replica of the function, as the kernel would when memory is short."""
+@pytest.fixture(scope="session")
+def swarm(docker_engine: DockerEngine) -> Iterator[Swarm]:
+    """The engine that all tests on Swarm share."""
+    swarm = Swarm(docker_engine)
+    yield swarm
+    swarm.close()
 
 
 @pytest.fixture(params=list(ENGINES))
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    engine = ENGINES[request.param](tmp_path)
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    engine = ENGINES[request.param](request)
     yield engine
     engine.destroy()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -37,6 +38,10 @@ class LocalEngine:
         self.provider.close()
         stop_all(self.state_dir, timeout=0)
 
+    def connect(self, address: str, timeout: float) -> socket.socket:
+        host, _, port = address.rpartition(":")
+        return socket.create_connection((host, int(port)), timeout)
+
     def echo(self, name: str) -> FunctionSpec:
         return FunctionSpec(name, "any/image:1", env_process="cat")
 
@@ -58,7 +63,7 @@ class LocalEngine:
 
     def replica_pid(self, name: str) -> int:
         """Of one replica of an `identifying` function."""
-        return int(call_function(self.provider, name).body)
+        return int(call_function(self, name).body)
 
     def script(self, name: str, script: str) -> FunctionSpec:
         """A function that runs a shell script for every call."""

@@ -11,7 +11,7 @@ from swarmfn.provider import Provider
 from swarmfn.wire.errors import FunctionExists, FunctionNotFound, InvalidFunction, InvalidRequest
 from swarmfn.wire.functions import Resources
 from tests.contract.provider.calls import wait_for_replicas
-from tests.contract.provider.conftest import Engine
+from tests.contract.provider.engines import Engine
 
 
 def test_there_are_no_functions_at_first(provider: Provider) -> None:

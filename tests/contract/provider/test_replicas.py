@@ -9,14 +9,14 @@ import pytest
 from swarmfn.provider import Provider
 from swarmfn.wire.functions import FunctionSpec
 from tests.contract.provider.calls import InBackground, SteadyCalls, call, call_function, wait_for_replicas
-from tests.contract.provider.conftest import Engine
+from tests.contract.provider.engines import Engine
 from tests.support.waiting import wait_until
 
 
 def test_a_replica_answers_at_its_address(engine: Engine, provider: Provider) -> None:
     provider.deploy(engine.echo("echo"))
     (address,) = wait_for_replicas(provider, "echo", 1)
-    assert call(address, "hello").body == "hello"
+    assert call(engine, address, "hello").body == "hello"
     assert provider.get("echo").available_replicas == 1
     assert provider.table()["echo"].problem == ""
 
@@ -27,7 +27,7 @@ def test_replicas_follow_the_number_that_is_wanted(engine: Engine, provider: Pro
         provider.scale("who", count)
         assert provider.get("who").replicas == count
         addresses = [a for a in wait_for_replicas(provider, "who", count) if a != "none"]
-        assert len({call(address).body for address in addresses}) == count
+        assert len({call(engine, address).body for address in addresses}) == count
     assert provider.table()["who"].problem == ""
 
 
@@ -35,7 +35,7 @@ def test_no_call_fails_while_an_update_rolls(engine: Engine, provider: Provider)
     provider.deploy(engine.answering("greet", "old"))
     provider.scale("greet", 2)
     wait_for_replicas(provider, "greet", 2)
-    with SteadyCalls(provider, "greet") as calls:
+    with SteadyCalls(engine, "greet") as calls:
         provider.update(engine.answering("greet", "new"))
         wait_until(lambda: calls.answers[-20:] == ["new"] * 20)
     assert calls.failures == []
@@ -46,7 +46,7 @@ def test_no_call_fails_while_an_update_rolls(engine: Engine, provider: Provider)
 def test_no_call_fails_while_replicas_come_and_go(engine: Engine, provider: Provider) -> None:
     provider.deploy(engine.echo("echo"))
     wait_for_replicas(provider, "echo", 1)
-    with SteadyCalls(provider, "echo") as calls:
+    with SteadyCalls(engine, "echo") as calls:
         for count in (3, 1):
             provider.scale("echo", count)
             wait_for_replicas(provider, "echo", count)
@@ -55,34 +55,34 @@ def test_no_call_fails_while_replicas_come_and_go(engine: Engine, provider: Prov
 
 def test_an_equal_spec_changes_nothing(engine: Engine, provider: Provider) -> None:
     provider.deploy(engine.identifying("who"))
-    before = call_function(provider, "who")
+    before = call_function(engine, "who")
     provider.update(engine.identifying("who"))
     provider.deploy(engine.echo("other"))
     wait_for_replicas(provider, "other")
-    assert call_function(provider, "who") == before
+    assert call_function(engine, "who") == before
 
 
 def test_an_update_that_never_gets_healthy_leaves_the_old_replicas_serving(engine: Engine, provider: Provider) -> None:
     provider.deploy(engine.identifying("who"))
-    before = call_function(provider, "who")
+    before = call_function(engine, "who")
     provider.update(engine.crashing("who"))
     wait_until(lambda: "crashed on purpose" in provider.table()["who"].problem)
-    assert call_function(provider, "who") == before
+    assert call_function(engine, "who") == before
 
 
 def test_an_update_to_a_function_that_works_ends_the_trouble(engine: Engine, provider: Provider) -> None:
     provider.deploy(engine.crashing("who"))
     wait_until(lambda: provider.table()["who"].problem)
     provider.update(engine.answering("who", "mended"))
-    assert call_function(provider, "who").body == "mended"
+    assert call_function(engine, "who").body == "mended"
     assert provider.table()["who"].problem == ""
 
 
 def test_a_killed_replica_is_replaced(engine: Engine, provider: Provider) -> None:
     provider.deploy(engine.identifying("who"))
-    before = call_function(provider, "who")
+    before = call_function(engine, "who")
     engine.kill_replica("who")
-    wait_until(lambda: call_function(provider, "who") != before)
+    wait_until(lambda: call_function(engine, "who") != before)
     assert provider.get("who").replicas == 1
 
 
@@ -111,8 +111,8 @@ def busy(function: FunctionSpec) -> FunctionSpec:
 def test_a_replica_that_stops_finishes_what_it_is_running(engine: Engine, provider: Provider, stop) -> None:  # type: ignore[no-untyped-def]
     provider.deploy(busy(engine.sleeping("nap")))
     (address,) = wait_for_replicas(provider, "nap", 1)
-    nap = InBackground(lambda: call(address, "1.5"))
-    wait_until(lambda: call(address, path="/_/ready").status == 429)
+    nap = InBackground(lambda: call(engine, address, "1.5"))
+    wait_until(lambda: call(engine, address, path="/_/ready").status == 429)
     stop(provider, engine)
     assert nap.result().body == "awake"
 
@@ -121,9 +121,9 @@ def test_replicas_outlive_their_provider_and_are_taken_over(engine: Engine, prov
     provider.deploy(engine.identifying("who"))
     provider.scale("who", 2)
     addresses = wait_for_replicas(provider, "who", 2)
-    before = {call(address).body for address in addresses}
+    before = {call(engine, address).body for address in addresses}
     provider.close()
-    assert {call(address).body for address in addresses} == before
+    assert {call(engine, address).body for address in addresses} == before
     again = engine.reopen()
     assert set(again.table()["who"].addresses) == set(addresses)
     again.scale("who", 0)
@@ -132,8 +132,8 @@ def test_replicas_outlive_their_provider_and_are_taken_over(engine: Engine, prov
 
 def test_replicas_that_died_meanwhile_are_replaced(engine: Engine, provider: Provider) -> None:
     provider.deploy(engine.identifying("who"))
-    before = call_function(provider, "who")
+    before = call_function(engine, "who")
     provider.close()
     engine.kill_replica("who")
-    again = engine.reopen()
-    wait_until(lambda: call_function(again, "who") != before)
+    engine.reopen()
+    wait_until(lambda: call_function(engine, "who") != before)

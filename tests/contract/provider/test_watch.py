@@ -8,7 +8,7 @@ import threading
 from swarmfn.provider import Provider
 from swarmfn.wire.replicas import ReplicaTable
 from tests.contract.provider.calls import call, wait_for_replicas
-from tests.contract.provider.conftest import Engine
+from tests.contract.provider.engines import Engine
 from tests.support.waiting import wait_until
 
 
@@ -62,7 +62,7 @@ def test_listeners_are_told_before_a_replica_stops(engine: Engine, provider: Pro
 
     def listener(table: ReplicaTable) -> None:
         if not table["echo"].addresses:
-            answers.append(call(address, "still here").body)
+            answers.append(call(engine, address, "still here").body)
 
     unwatch = provider.watch(listener)
     provider.scale("echo", 0)

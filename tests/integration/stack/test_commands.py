@@ -369,12 +369,12 @@ def test_a_directory_of_someone_else_is_refused(fresh: Stack) -> None:
     assert (fresh.state.root / "thesis.txt").exists()
 
 
-def test_swarm_exits_with_3(fresh: Stack) -> None:
-    done = fresh.up("--engine", "swarm")
-    assert (done.returncode, done.stderr) == (
-        3,
-        "Swarm deployment is not part of this release yet; use --engine local.\n",
-    )
+def test_a_swarm_without_an_engine_exits_with_3(fresh: Stack) -> None:
+    host = f"unix://{fresh.state.root}/none.sock"
+    done = fresh.up("--engine", "swarm", DOCKER_HOST=host)
+    assert done.returncode == 3
+    assert f"no Docker Engine answers at {host}" in done.stderr
+    assert not fresh.state.exists()
 
 
 def test_wrong_usage_exits_with_2(fresh: Stack) -> None:

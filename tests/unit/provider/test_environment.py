@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from swarmfn.provider.local.environment import MAX_DRAIN, drain_time, host_path, machine_python, replica_environment
+from swarmfn.provider.local.environment import host_path, machine_python, replica_environment
+from swarmfn.provider.timeouts import MAX_DRAIN, drain_time
 from swarmfn.wire.functions import FunctionSpec
 
 

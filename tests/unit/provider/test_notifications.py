@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from swarmfn.provider.local.notifications import Notifier
+from swarmfn.provider.notifications import Notifier
 from swarmfn.wire.replicas import ReplicaTable, Route
 from tests.support.waiting import wait_until
 

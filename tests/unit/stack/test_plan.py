@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stack.compose import Service
+from stack.compose.model import Deploy, Service
 from stack.embedded.backoff import LONGEST, SHORTEST, next_delay
 from stack.embedded.code import code_fingerprint
 from stack.embedded.plan import make_plan
@@ -65,7 +65,14 @@ def test_the_gateway_is_reached_where_it_listens(address: str, expected: str) ->
 
 def services(tmp_path: Path, worker_replicas: int = 1) -> EmbeddedServices:
     compose = {
-        name: Service(name, ("python", "-m", name), {"log_format": "json"}, worker_replicas, 30.0)
+        name: Service(
+            name,
+            "swarmfn",
+            ("python", "-m", name),
+            environment={"log_format": "json"},
+            stop_grace_period=30.0,
+            deploy=Deploy(replicas=worker_replicas),
+        )
         for name in ("gateway", "worker", "redis")
     }
     return EmbeddedServices(compose, REPOSITORY, StateDirectory(tmp_path), Settings(port=9000, redis_port=7000))

@@ -30,8 +30,8 @@ def handle(req):
 """
 
 
-def shown(provider: LocalProvider, name: str) -> dict:  # type: ignore[type-arg]
-    return json.loads(call_function(provider, name).body)
+def shown(engine: LocalEngine, name: str) -> dict:  # type: ignore[type-arg]
+    return json.loads(call_function(engine, name).body)
 
 
 def test_a_handler_runs_in_its_folder_with_nothing_of_the_platform(
@@ -41,7 +41,7 @@ def test_a_handler_runs_in_its_folder_with_nothing_of_the_platform(
     monkeypatch.setenv("PYTHONPATH", os.getcwd())
     provider = engine.provider
     provider.deploy(engine.handler("show", SHOW))
-    seen = shown(provider, "show")
+    seen = shown(engine, "show")
     assert "basic_auth_password" not in seen["env"]
     assert "VIRTUAL_ENV" not in seen["env"]
     assert not any(seen["imports"].values())
@@ -56,7 +56,7 @@ def test_a_dockerfiles_env_is_read_and_env_vars_win(engine: LocalEngine, provide
     )
     function = replace(engine.handler("show", SHOW, Dockerfile=dockerfile), env_vars={"who": "deployed"})
     provider.deploy(function)
-    env = shown(provider, "show")["env"]
+    env = shown(engine, "show")["env"]
     assert (env["greeting"], env["who"], env["exec_timeout"]) == ("good day", "deployed", "7s")
     assert "/home/app/bin" not in env["PATH"]
     assert provider.table()["show"].exec_timeout == 7.0
@@ -65,7 +65,7 @@ def test_a_dockerfiles_env_is_read_and_env_vars_win(engine: LocalEngine, provide
 def test_a_dockerfiles_fprocess_is_the_command(engine: LocalEngine, provider: LocalProvider) -> None:
     folder = engine.folder("count", {"Dockerfile": 'FROM alpine:3\nENV fprocess="wc -c"\n'})
     provider.deploy(replace(engine.echo("count"), image=f"dir:{folder}", env_process=""))
-    assert call_function(provider, "count", "12345").body == "5"
+    assert call_function(engine, "count", "12345").body == "5"
 
 
 def test_modules_of_a_function_do_not_take_the_place_of_the_watchdogs(
@@ -74,7 +74,7 @@ def test_modules_of_a_function_do_not_take_the_place_of_the_watchdogs(
     own = {"queue.py": "raise RuntimeError('imported by the watchdog')", "run.sh": "#!/bin/sh\necho fine\n"}
     folder = engine.folder("own", own)
     provider.deploy(replace(engine.echo("own"), image=f"dir:{folder}", env_process="./run.sh"))
-    assert call_function(provider, "own").body == "fine"
+    assert call_function(engine, "own").body == "fine"
 
 
 def test_a_changed_file_rolls_the_function_when_it_is_deployed_again(
@@ -82,16 +82,16 @@ def test_a_changed_file_rolls_the_function_when_it_is_deployed_again(
 ) -> None:
     function = engine.handler("greet", "def handle(req):\n    return 'old'\n")
     provider.deploy(function)
-    assert call_function(provider, "greet").body == "old"
+    assert call_function(engine, "greet").body == "old"
     handler = Path(function.image.removeprefix("dir:")) / "handler.py"
     handler.write_text("def handle(req):\n    return 'edited'\n")
     provider.update(function)
-    wait_until(lambda: call_function(provider, "greet").body == "edited")
+    wait_until(lambda: call_function(engine, "greet").body == "edited")
 
 
 def test_a_function_without_a_folder_runs_in_an_empty_one(engine: LocalEngine, provider: LocalProvider) -> None:
     provider.deploy(replace(engine.echo("where"), env_process="pwd"))
-    folder = Path(call_function(provider, "where").body)
+    folder = Path(call_function(engine, "where").body)
     assert list(folder.iterdir()) == []
     provider.remove("where")
     wait_until(lambda: not folder.exists())
@@ -108,7 +108,7 @@ def test_a_folder_that_disappears_is_the_problem_named(engine: LocalEngine, prov
     provider.scale("gone", 1)
     wait_until(lambda: str(folder) in provider.table()["gone"].problem)
     folder.with_name("moved").rename(folder)
-    assert call_function(provider, "gone").body == "here"
+    assert call_function(engine, "gone").body == "here"
     assert provider.table()["gone"].problem == ""
 
 
@@ -116,7 +116,7 @@ def test_logs_go_with_the_function(engine: LocalEngine, provider: LocalProvider)
     provider.deploy(
         engine.handler("talk", "import sys\ndef handle(req):\n    print('hello log', flush=True)\n    return req\n")
     )
-    call_function(provider, "talk")
+    call_function(engine, "talk")
     wait_until(lambda: "hello log" in provider.logs("talk"))
     provider.remove("talk")
     wait_until(lambda: list((engine.state_dir / "logs" / "functions").iterdir()) == [])
@@ -127,4 +127,4 @@ def test_every_replica_has_a_port_of_its_own(engine: LocalEngine, provider: Loca
     provider.deploy(engine.identifying("who"))
     provider.scale("who", 4)
     addresses = wait_for_replicas(provider, "who", 4)
-    assert len({call(address).body for address in addresses}) == 4
+    assert len({call(engine, address).body for address in addresses}) == 4

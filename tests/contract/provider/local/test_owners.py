@@ -75,7 +75,7 @@ def _check_next_owner(engine: LocalEngine) -> None:
 
         def is_settled() -> bool:
             addresses = provider.table()["who"].addresses if wanted else ()
-            pids = {int(call(address).body) for address in addresses}
+            pids = {int(call(engine, address).body) for address in addresses}
             return len(pids) == wanted and marked_pids(engine.state_dir) == pids
 
         wait_until(is_settled, timeout=30, message="every wanted replica, and no other process")
@@ -117,7 +117,7 @@ def test_two_providers_never_share_a_state_directory(engine: LocalEngine, provid
     with pytest.raises(EngineUnavailable, match=f"looked after by process {os.getpid()}"):
         engine.open()
     provider.deploy(engine.echo("echo"))
-    assert call_function(provider, "echo", "unharmed").body == "unharmed"
+    assert call_function(engine, "echo", "unharmed").body == "unharmed"
 
 
 def test_a_closed_provider_changes_nothing(engine: LocalEngine, provider: LocalProvider) -> None:
@@ -134,7 +134,7 @@ def test_a_replica_told_to_stop_by_a_killed_owner_is_not_taken_back(
     provider.deploy(engine.script("nap", "sleep 600"))
     provider.scale("nap", 2)
     addresses = wait_for_replicas(provider, "nap", 2)
-    naps = [InBackground(lambda a=a: _interrupted(a)) for a in addresses]
+    naps = [InBackground(lambda a=a: _interrupted(engine, a)) for a in addresses]
     provider.scale("nap", 1)
     records = engine.state_dir / "run" / "replicas"
     wait_until(lambda: any(json.loads(r.read_text())["phase"] == "stopping" for r in records.iterdir()))
@@ -146,10 +146,10 @@ def test_a_replica_told_to_stop_by_a_killed_owner_is_not_taken_back(
         nap.result()
 
 
-def _interrupted(address: str):  # type: ignore[no-untyped-def]
+def _interrupted(engine: LocalEngine, address: str):  # type: ignore[no-untyped-def]
     """A call that ends with the test."""
     try:
-        return call(address, timeout=120)
+        return call(engine, address, timeout=120)
     except OSError as exc:
         return exc
 
@@ -162,13 +162,13 @@ def test_stop_all_stops_what_a_killed_owner_left_and_keeps_definitions(engine: L
     assert marked_pids(state_dir) == set()
     assert list((state_dir / "run" / "replicas").iterdir()) == []
     engine.provider = engine.open()
-    assert call_function(engine.provider, "who").status == 200
+    assert call_function(engine, "who").status == 200
 
 
 def test_stop_all_lets_calls_finish(engine: LocalEngine, provider: LocalProvider) -> None:
     provider.deploy(engine.script("nap", "touch running; sleep $(cat); echo awake"))
     (address,) = wait_for_replicas(provider, "nap", 1)
-    nap = InBackground(lambda: call(address, "1"))
+    nap = InBackground(lambda: call(engine, address, "1"))
     folder = Path(provider.get("nap").spec.image.removeprefix("dir:"))
     wait_until((folder / "running").exists)
     provider.close()
@@ -179,7 +179,7 @@ def test_stop_all_lets_calls_finish(engine: LocalEngine, provider: LocalProvider
 def test_stop_all_kills_what_does_not_stop_in_time(engine: LocalEngine, provider: LocalProvider) -> None:
     provider.deploy(engine.script("nap", "touch running; sleep 600"))
     (address,) = wait_for_replicas(provider, "nap", 1)
-    nap = InBackground(lambda: _interrupted(address))
+    nap = InBackground(lambda: _interrupted(engine, address))
     folder = Path(provider.get("nap").spec.image.removeprefix("dir:"))
     wait_until((folder / "running").exists)
     provider.close()

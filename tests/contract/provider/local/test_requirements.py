@@ -45,7 +45,7 @@ def test_requirements_are_installed_for_the_function_alone(
     provider.deploy(function)
     wait_until(lambda: provider.table()["packed"].problem == "installing requirements.txt")
     wait_until(lambda: provider.table()["packed"].addresses, timeout=120)
-    word, prefix = call_function(provider, "packed").body.split()
+    word, prefix = call_function(engine, "packed").body.split()
     assert word == "packed"
     assert Path(prefix).parent == engine.state_dir / "cache" / "venvs"
     assert "Successfully installed tinypack" in provider.logs("packed")
@@ -66,7 +66,7 @@ def test_equal_requirements_are_installed_once_and_kept(
     again = engine.reopen()
     wheel.unlink()
     again.deploy(function)
-    assert call_function(again, "one").status == 200
+    assert call_function(engine, "one").status == 200
 
 
 def test_requirements_that_cannot_be_installed_are_the_problem_named(
@@ -82,10 +82,10 @@ def test_an_update_with_new_requirements_keeps_the_old_replicas_meanwhile(
     engine: LocalEngine, provider: LocalProvider, wheel: Path
 ) -> None:
     provider.deploy(engine.handler("packed", "def handle(req):\n    return 'plain'\n"))
-    assert call_function(provider, "packed").body == "plain"
+    assert call_function(engine, "packed").body == "plain"
     provider.update(engine.handler("packed", HANDLER, **{"requirements.txt": f"{wheel}\n"}))
-    assert call_function(provider, "packed").body == "plain"
-    wait_until(lambda: call_function(provider, "packed").body.startswith("packed"), timeout=120)
+    assert call_function(engine, "packed").body == "plain"
+    wait_until(lambda: call_function(engine, "packed").body.startswith("packed"), timeout=120)
 
 
 def test_an_interrupted_installation_begins_again(engine: LocalEngine, provider: LocalProvider, wheel: Path) -> None:
@@ -94,7 +94,7 @@ def test_an_interrupted_installation_begins_again(engine: LocalEngine, provider:
     wait_until(lambda: venvs(engine))
     again = engine.reopen()
     wait_until(lambda: again.table()["packed"].addresses, timeout=120)
-    assert call_function(again, "packed").body.startswith("packed")
+    assert call_function(engine, "packed").body.startswith("packed")
     assert again.table()["packed"].problem == ""
 
 
@@ -106,13 +106,13 @@ def test_programs_of_the_requirements_are_on_the_path_of_a_command(
     )
     provider.deploy(replace(engine.echo("run"), image=f"dir:{folder}", env_process="python main.py"))
     wait_until(lambda: provider.table()["run"].addresses, timeout=120)
-    assert call_function(provider, "run").body == "packed"
+    assert call_function(engine, "run").body == "packed"
 
 
 def test_a_cache_that_was_emptied_is_filled_again(engine: LocalEngine, provider: LocalProvider) -> None:
     provider.deploy(engine.handler("plain", "import os\ndef handle(req):\n    return str(os.getppid())\n"))
-    first = call_function(provider, "plain").body
+    first = call_function(engine, "plain").body
     shutil.rmtree(engine.state_dir / "cache" / "venvs")
     (engine.state_dir / "cache" / "venvs").mkdir()
     os.kill(int(first), signal.SIGKILL)
-    wait_until(lambda: call_function(provider, "plain").body != first)
+    wait_until(lambda: call_function(engine, "plain").body != first)

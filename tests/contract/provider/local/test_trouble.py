@@ -52,7 +52,7 @@ def test_a_function_that_crashes_at_start_is_tried_again_until_it_works(
     provider.deploy(function)
     wait_until(lambda: "ready" in provider.table()["later"].problem)
     (Path(function.image.removeprefix("dir:")) / "ready").write_text("")
-    assert call_function(provider, "later").body == "at last"
+    assert call_function(engine, "later").body == "at last"
     assert provider.table()["later"].problem == ""
 
 
@@ -83,7 +83,7 @@ def test_commands_of_a_killed_replica_are_ended_too(engine: LocalEngine, provide
 
     def interrupted():  # type: ignore[no-untyped-def]
         try:
-            return call(address)
+            return call(engine, address)
         except OSError as exc:
             return exc
 
@@ -100,4 +100,4 @@ def test_a_crash_loop_of_one_function_leaves_others_alone(engine: LocalEngine, p
     provider.deploy(engine.crashing("broken"))
     provider.deploy(engine.echo("echo"))
     wait_until(lambda: provider.table()["broken"].problem)
-    assert call_function(provider, "echo", "fine").body == "fine"
+    assert call_function(engine, "echo", "fine").body == "fine"

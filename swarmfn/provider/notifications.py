@@ -32,7 +32,7 @@ class Notifier:
         self._changed = threading.Condition()
         # Held during a call, so that unwatch can wait for it; reentrant, for a listener that ends its own watch.
         self._calling = threading.RLock()
-        self._thread = threading.Thread(target=self._run, name="local-provider-watch", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="provider-watch", daemon=True)
         self._thread.start()
 
     def publish(self, table: ReplicaTable) -> None:

@@ -1,16 +1,14 @@
-"""Functions in stack files, and the choice of an engine."""
+"""Functions in stack files."""
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 
 import pytest
 
-from stack.engines import choose_engine
-from stack.errors import NoEngine, StackError
+from stack.errors import StackError
 from stack.examples import changed
-from stack.function_files import SOURCE_ANNOTATION, load_functions
+from stack.function_files import SOURCE_ANNOTATION, Source, load_functions, load_sources
 from swarmfn.wire.functions import FunctionStatus
 from tests.support.processes import REPOSITORY
 
@@ -74,21 +72,6 @@ def test_the_examples_can_be_read() -> None:
     assert {"echo", "wordcount", "notify"} <= names
 
 
-def test_swarm_cannot_be_asked_for_yet() -> None:
-    with pytest.raises(NoEngine, match="use --engine local"):
-        choose_engine("swarm", {})
-
-
-def test_auto_says_that_no_engine_answers(tmp_path: Path) -> None:
-    host = f"unix://{tmp_path}/docker.sock"
-    assert f"no Docker Engine answers at {host}" in choose_engine("auto", {"DOCKER_HOST": host})
-
-
-def test_auto_says_what_it_found(tmp_path: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(f"{tmp_path}/d.sock")
-        listener.listen()
-        host = f"unix://{tmp_path}/d.sock"
-        assert f"a Docker Engine answers at {host}" in choose_engine("auto", {"DOCKER_HOST": host})
-    assert "no Docker Engine" in choose_engine("auto", {"DOCKER_HOST": host})
-    assert "no Docker Engine" in choose_engine("auto", {"DOCKER_HOST": "ssh://nobody@nowhere"})
+def test_the_template_and_the_folder_of_a_function_are_known(tmp_path: Path) -> None:
+    assert load_sources(stack_file(tmp_path)) == {"greet": Source("python3-http", tmp_path / "greet")}
+    assert load_sources(stack_file(tmp_path, "functions: {greet: {handler: .}}"))["greet"].lang == "dockerfile"

@@ -1,0 +1,82 @@
+"""The commands on the embedded engine."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from stack.credentials import make_credentials
+from stack.embedded.engine import Choice, EmbeddedEngine, checks_of
+from stack.embedded.log_view import follow, log_files, show
+from stack.embedded.observe import observe
+from stack.embedded.problems import problem_of
+from stack.embedded.services import reachable
+from stack.engine import Outcome
+from stack.errors import StackError
+from stack.examples import deploy_examples, refuse_unhealthy
+from stack.function_files import load_functions
+from stack.gateway_client import GatewayClient
+from stack.lock import exclusive
+from stack.state import StateDirectory
+from stack.status import StackStatus
+
+
+class LocalStack:
+    """A `stack.engine.Stack` of local processes."""
+
+    def __init__(self, state: StateDirectory, root: Path, say: Callable[[str], None]) -> None:
+        self._state = state
+        self._root = root
+        self._say = say
+
+    def up(self, options: argparse.Namespace) -> Outcome:
+        self._state.make()
+        with exclusive(self._state.run / "command.lock", "up", self._say):
+            engine = EmbeddedEngine(self._state, self._root, self._say)
+            has_changed = engine.up(Choice(port=options.port, listen_address=options.listen))
+            if not options.no_examples:
+                has_changed = self._deploy_examples() or has_changed
+        return Outcome(has_changed, f"http://{reachable(self._state.settings())}")
+
+    def prepare(self, options: argparse.Namespace) -> str:
+        raise StackError("there is nothing to prepare for local processes; `prepare` is for Docker Swarm.")
+
+    def down(self, purge: bool) -> str:
+        if not self._state.exists():
+            if purge:
+                self._state.purge()
+            return f"nothing to do: there is no stack in {self._state.root}"
+        self._state.make()
+        with exclusive(self._state.run / "command.lock", "down", self._say):
+            EmbeddedEngine(self._state, self._root, self._say).stop()
+            if purge:
+                self._state.purge()
+        return (
+            "stopped; the state directory is removed" if purge else f"stopped; everything is kept in {self._state.root}"
+        )
+
+    def status(self) -> StackStatus:
+        return observe(self._state, self._root)
+
+    def logs(self, name: str | None, lines: int, is_following: bool, write: Callable[[str], None]) -> None:
+        files = log_files(self._state, name)
+        show(files, lines, write)
+        if is_following:
+            follow(files, write)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _deploy_examples(self) -> bool:
+        settings, credentials = self._state.settings(), make_credentials(self._state)
+        functions = load_functions(self._root / "examples" / "stack.yml")
+        with (
+            GatewayClient(reachable(settings), credentials) as gateway,
+            checks_of(settings, credentials).redis_client() as client,
+        ):
+            has_changed, problems = deploy_examples(
+                gateway, functions, lambda name: problem_of(client, name), self._say
+            )
+        refuse_unhealthy(problems)
+        return has_changed

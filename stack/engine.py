@@ -1,0 +1,40 @@
+"""What the commands need of an engine; one class for each (`embedded.stack`, `swarm.stack`)."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from stack.status import StackStatus
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What `up` came to: whether it changed anything, and where the gateway is (http://host:port)."""
+
+    has_changed: bool
+    url: str
+
+
+class Stack(Protocol):
+    """The stack of one state directory on one engine. Every method may raise StackError."""
+
+    def up(self, options: argparse.Namespace) -> Outcome:
+        """Brings everything to what the compose file and the options say; undoes what it did when that fails."""
+
+    def prepare(self, options: argparse.Namespace) -> str:
+        """Makes what Docker's own command needs to deploy the stack; words on how to go on."""
+
+    def down(self, purge: bool) -> str:
+        """Stops everything; with `purge` removes what is kept otherwise. The last line to print."""
+
+    def status(self) -> StackStatus:
+        """What is there, without changing anything."""
+
+    def logs(self, name: str | None, lines: int, is_following: bool, write: Callable[[str], None]) -> None:
+        """The last lines of a service or function, of every service without a name; then new ones as they come."""
+
+    def close(self) -> None:
+        """Ends connections."""

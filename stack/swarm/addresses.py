@@ -1,0 +1,60 @@
+"""Where this machine reaches the gateway of a stack on a Swarm."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from stack.credentials import Credentials
+from stack.errors import StackError
+from stack.gateway_client import GatewayClient
+from stack.swarm.engine_client import engine_host
+
+PATIENCE = 20.0
+_POLL = 0.3
+
+
+def candidates(variables: Mapping[str, str], own_node: str, gateway_node: Mapping[str, Any], port: int) -> list[str]:
+    """host:port in the order to try them. `gateway_node` is the gateway's node as the engine lists it.
+
+    A port in host mode is published by the gateway's own node only: the engine's machine where that is the one, else
+    the address under which the node takes part in the swarm.
+    """
+    hosts = []
+    if gateway_node.get("ID") == own_node:
+        hosts.append(urlsplit(engine_host(variables)).hostname or "127.0.0.1")
+    if address := (gateway_node.get("Status") or {}).get("Addr"):
+        hosts.append(address)
+    return [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host in dict.fromkeys(hosts)]
+
+
+def reach_gateway(addresses: Callable[[], Sequence[str]], credentials: Credentials, patience: float = PATIENCE) -> str:
+    """The first address where a gateway lets us in with our credentials: another stack's would not. Raises StackError
+    when there is none."""
+    deadline = time.monotonic() + patience
+    while True:
+        problems = []
+        for address in addresses():
+            problem = _problem(address, credentials)
+            if not problem:
+                return address
+            problems.append(problem)
+        if time.monotonic() > deadline:
+            raise StackError(_unreachable(problems))
+        time.sleep(_POLL)
+
+
+def _problem(address: str, credentials: Credentials) -> str:
+    with GatewayClient(address, credentials) as gateway:
+        try:
+            gateway.info()
+        except StackError as exc:
+            return str(exc)
+    return ""
+
+
+def _unreachable(problems: Iterable[str]) -> str:
+    listed = "".join(f"\n  {problem}" for problem in problems)
+    return f"the stack runs, but its gateway cannot be reached from here:{listed or ' no node runs it.'}"

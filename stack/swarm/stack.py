@@ -1,0 +1,192 @@
+"""The commands on a Docker Swarm."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import docker
+
+from stack.credentials import Credentials
+from stack.engine import Outcome
+from stack.errors import StackError
+from stack.lock import exclusive
+from stack.state import Settings, StateDirectory
+from stack.status import StackStatus
+from stack.swarm.addresses import candidates, reach_gateway
+from stack.swarm.deployment import Deployment, stages_of
+from stack.swarm.engine_client import SwarmState, engine_errors
+from stack.swarm.failures import FailureReports
+from stack.swarm.function_examples import deploy_swarm_examples
+from stack.swarm.health import HealthWait
+from stack.swarm.images import STACK_IMAGE, images_of, remove_superseded
+from stack.swarm.objects import StackObjects
+from stack.swarm.preparation import Preparation, Prepared, data_node, variables_of
+from stack.swarm.removal import Removal
+from stack.swarm.services import StackServices
+from stack.swarm.spec import Surroundings, service_spec
+from stack.swarm.stored_functions import restore, stored_images
+from stack.swarm.taking_down import TakingDown
+
+Say = Callable[[str], None]
+
+_USUAL = {
+    "gateway_port": "8080",
+    "SWARMFN_STACK": "swarmfn",
+    "SWARMFN_IMAGE": STACK_IMAGE,
+    "REDIS_IMAGE": "redis:7",
+    "docker_socket": "/var/run/docker.sock",
+}
+
+
+class SwarmStack:
+    """A `stack.engine.Stack` of Swarm services. It closes the client."""
+
+    def __init__(
+        self,
+        client: docker.DockerClient,
+        swarm: SwarmState,
+        state: StateDirectory,
+        root: Path,
+        environ: Mapping[str, str],
+        stack: str | None,
+        say: Say,
+    ) -> None:
+        self._client = client
+        self._swarm = swarm
+        self._state = state
+        self._root = root
+        self._environ = environ
+        self._say = say
+        self._name = stack or state.settings().stack
+        self._services = StackServices(client, self._name)
+
+    def up(self, options: argparse.Namespace) -> Outcome:
+        self._state.make()
+        with exclusive(self._state.run / "command.lock", "up", self._say):
+            settings = self._settle(options)
+            prepared = self._preparation(options).prepare(settings, self._present_redis(settings))
+            has_changed = self._deploy(prepared, settings)
+            self._state.remember(replace(settings, redis_image=prepared.redis_image))
+            restored = restore(self._client, self._name, self._say)
+            has_changed = has_changed or bool(restored.names)
+            address = reach_gateway(lambda: self._addresses(settings.port), prepared.credentials)
+            if not options.no_examples:
+                has_changed = self._deploy_examples(address, prepared.credentials, settings) or has_changed
+            self._remove_old_images()
+        return Outcome(has_changed, f"http://{address}")
+
+    def prepare(self, options: argparse.Namespace) -> str:
+        self._state.make()
+        with exclusive(self._state.run / "command.lock", "prepare", self._say):
+            settings = self._settle(options)
+            prepared = self._preparation(options).prepare(settings, self._present_redis(settings))
+        return _how_to_deploy(settings, prepared, self._environ)
+
+    def down(self, purge: bool) -> str:
+        self._state.make()
+        with exclusive(self._state.run / "command.lock", "down", self._say):
+            taking_down = TakingDown(self._client, self._name, self._services, self._say)
+            was_there = taking_down.stop()
+            if purge:
+                taking_down.purge()
+                self._state.purge()
+        if purge:
+            return "stopped; everything of the stack is removed from the swarm, and the state directory"
+        if not was_there:
+            return f'nothing to do: there is no stack "{self._name}" on this swarm'
+        return f"stopped; functions, passwords and queued calls are kept for the next up (stack {self._name})"
+
+    def status(self) -> StackStatus:
+        raise StackError("not yet")
+
+    def logs(self, name: str | None, lines: int, is_following: bool, write: Callable[[str], None]) -> None:
+        raise StackError("not yet")
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _settle(self, options: argparse.Namespace) -> Settings:
+        """The settings of this run, remembered for the next."""
+        if getattr(options, "listen", None):
+            raise StackError(
+                "--listen is for local processes: on a Swarm a port is published on every address of a node."
+            )
+        before = self._state.settings()
+        settings = replace(
+            before,
+            stack=self._name,
+            port=getattr(options, "port", None) or before.port,
+            data_node=data_node(self._client, before.data_node, self._swarm.node_id),
+            registry=before.registry if options.registry is None else options.registry,
+            is_pinned=before.is_pinned if options.pin is None else options.pin,
+            base_image=self._environ.get("SWARMFN_BASE_IMAGE", before.base_image),
+        )
+        if settings != before:
+            self._state.remember(settings)
+        return settings
+
+    def _preparation(self, options: argparse.Namespace) -> Preparation:
+        image = {"SWARMFN_IMAGE": options.image} if options.image else {}
+        return Preparation(self._client, self._root, self._state, {**self._environ, **image}, self._say)
+
+    def _present_redis(self, settings: Settings) -> str:
+        """Another program might not read the data that this one wrote; a volume outlives its service."""
+        found = self._services.find(f"{self._name}_redis")
+        return str(found.spec["TaskTemplate"]["ContainerSpec"]["Image"]) if found else settings.redis_image
+
+    def _deploy(self, prepared: Prepared, settings: Settings) -> bool:
+        """Brings the services to what is wanted; whether anything was changed."""
+        objects = StackObjects(self._client, self._name)
+        health = HealthWait(self._services, FailureReports(self._client), self._say)
+        deployment = Deployment(self._services, objects, health, Removal(self._services, self._say), self._say)
+        compose = prepared.compose
+        try:
+            around = Surroundings(
+                stack=self._name,
+                images=prepared.images,
+                networks=objects.ensure_networks(compose.networks.values()),
+                configs=objects.ensure_configs(compose.configs.values()),
+                secrets=prepared.secrets,
+                data_node=settings.data_node,
+            )
+            specs = {name: service_spec(service, around) for name, service in compose.services.items()}
+            plan = deployment.apply(stages_of(compose.services, specs))
+        except StackError:
+            deployment.restore()
+            raise
+        objects.remove_configs(keep=around.configs.values())
+        return not plan.is_empty
+
+    def _deploy_examples(self, address: str, credentials: Credentials, settings: Settings) -> bool:
+        return deploy_swarm_examples(self._client, self._root, settings.base_image, address, credentials, self._say)
+
+    def _remove_old_images(self) -> None:
+        """What no service may return to; the disk would fill with every change of the code."""
+        services: Any = self._client.api
+        with engine_errors("list the services"):
+            keep = images_of(services.services())
+        remove_superseded(self._client, keep | stored_images(self._client, self._name))
+
+    def _addresses(self, port: int) -> list[str]:
+        """Where the gateway may be reached from here."""
+        gateway = self._services.find(f"{self._name}_gateway")
+        tasks = self._services.tasks(gateway.id) if gateway else []
+        nodes = {task.node for task in tasks if task.is_running}
+        api: Any = self._client.api
+        with engine_errors("list the nodes"):
+            entries = [node for node in api.nodes() if node["ID"] in nodes]
+        return [host for node in entries for host in candidates(self._environ, self._swarm.node_id, node, port)]
+
+
+def _how_to_deploy(settings: Settings, prepared: Prepared, environ: Mapping[str, str]) -> str:
+    images = {"SWARMFN_IMAGE": prepared.stack_image, "REDIS_IMAGE": prepared.redis_image}
+    variables = {**variables_of(settings, environ), **images}
+    put_in = "".join(f"{name}={value} " for name, value in variables.items() if value != _USUAL.get(name))
+    return (
+        "ready for Docker's own command:\n"
+        f"  {put_in}docker stack deploy --resolve-image never -c docker-compose.swarm.yml {settings.stack}"
+    )

@@ -1,0 +1,129 @@
+"""Whether a service has become what it should be, judged from its tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from stack.swarm.spec import TASK_MARK
+
+_ENDED = {"complete", "shutdown", "failed", "rejected", "remove", "orphaned"}
+_FAILED = {"complete", "failed", "rejected"}
+_REFUSED = "non-zero exit (2)"
+"""How a program ends that cannot use its settings; it would end so again."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One attempt of Swarm's at running a replica. `mark` is the one its container carries; `error` says why it does
+    not run."""
+
+    id: str
+    service_id: str
+    mark: str
+    state: str
+    is_wanted: bool
+    error: str
+    container: str
+    node: str
+    timestamp: str
+
+    @property
+    def is_running(self) -> bool:
+        """Swarm says running only once the health check has succeeded."""
+        return self.state == "running" and self.is_wanted
+
+    @property
+    def has_ended(self) -> bool:
+        return self.state in _ENDED
+
+    @property
+    def has_failed(self) -> bool:
+        """It ended, though not because Swarm wanted it to."""
+        return self.state in _FAILED
+
+
+@dataclass(frozen=True)
+class Ready:
+    """Every replica runs as it should."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Not yet; `reason` is what is known of why ("" for nothing in particular). `is_stuck`: nothing that the service
+    does itself will change that, so that there is little sense in waiting for long."""
+
+    reason: str
+    is_stuck: bool = False
+
+
+@dataclass(frozen=True)
+class Hopeless:
+    """It would go on failing. `task` is the attempt to look at."""
+
+    reason: str
+    task: Task | None
+
+
+Verdict = Ready | Waiting | Hopeless
+
+
+def read_tasks(entries: Iterable[Mapping[str, Any]]) -> list[Task]:
+    """The tasks in what the engine answers to GET /tasks, the newest first."""
+    return sorted((_task(entry) for entry in entries), key=lambda task: task.timestamp, reverse=True)
+
+
+def judge(tasks: Sequence[Task], mark: str, replicas: int, update_state: str, known: Collection[str]) -> Verdict:
+    """`tasks` are the service's, the newest first; `known` the ids of those that had failed before we began."""
+    ours = [task for task in tasks if task.mark == mark]
+    failed = [task for task in ours if task.has_failed and task.id not in known]
+    if update_state.startswith("rollback") or update_state == "paused":
+        return Hopeless(_reason(failed, "Swarm gave the update up"), failed[0] if failed else None)
+    old = [task for task in tasks if task.mark != mark and not task.has_ended]
+    if len([task for task in ours if task.is_running]) >= replicas and not any(task.is_running for task in old):
+        return Ready()
+    if failed and len(failed) >= _attempts(failed[0]):
+        return Hopeless(_reason(failed, "it ends"), failed[0])
+    return _waiting(ours, old, failed)
+
+
+def _waiting(ours: Sequence[Task], old: Sequence[Task], failed: Sequence[Task]) -> Waiting:
+    pending = [task for task in ours if task.state == "pending" and task.error]
+    if pending and not old:
+        return Waiting(pending[0].error, is_stuck=True)
+    if old:
+        return Waiting("the replica before is still finishing what it runs" if not ours else "replicas are replaced")
+    starting = next((task for task in ours if not task.has_ended), None)
+    if failed:
+        return Waiting(_reason(failed, "it ended"))
+    return Waiting(f"a replica is {starting.state}" if starting else "no replica was started yet")
+
+
+def _attempts(failed: Task) -> int:
+    """How many failures of this kind are enough."""
+    if _REFUSED in failed.error:
+        return 1
+    return 2 if failed.state in ("rejected", "complete") or "unhealthy" in failed.error else 3
+
+
+def _reason(failed: Sequence[Task], otherwise: str) -> str:
+    if not failed:
+        return otherwise
+    return failed[0].error or f"{otherwise} (state {failed[0].state})"
+
+
+def _task(entry: Mapping[str, Any]) -> Task:
+    status = entry.get("Status") or {}
+    container = entry.get("Spec", {}).get("ContainerSpec") or {}
+    return Task(
+        id=entry["ID"],
+        service_id=entry.get("ServiceID", ""),
+        mark=(container.get("Labels") or {}).get(TASK_MARK, ""),
+        state=status.get("State", ""),
+        is_wanted=entry.get("DesiredState") == "running",
+        error=status.get("Err", "").removeprefix("task: "),
+        container=(status.get("ContainerStatus") or {}).get("ContainerID", ""),
+        node=entry.get("NodeID", ""),
+        timestamp=status.get("Timestamp") or entry.get("CreatedAt", ""),
+    )

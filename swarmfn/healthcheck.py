@@ -1,0 +1,132 @@
+"""`python -S -m swarmfn.healthcheck gateway|worker|redis`: whether the program in this container works; 0 when it does.
+
+It runs every few seconds for as long as the container lives, so it is standard library on plain sockets: a Redis
+client alone would cost more than all the rest. Like the programs it takes addresses and passwords from the
+environment and the mounted secrets.
+"""
+
+from __future__ import annotations
+
+import calendar
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Mapping
+
+_PATIENCE = 4.0
+_SILENT_AFTER = 60.0
+"""A worker writes its heartbeat every second."""
+
+Check = Callable[[Mapping[str, str]], str]
+
+
+class RedisSays:
+    """One connection to Redis, in its protocol. Raises OSError."""
+
+    def __init__(self, host: str, port: int, password: str) -> None:
+        self._socket = socket.create_connection((host, port), timeout=_PATIENCE)
+        self._stream = self._socket.makefile("rb")
+        if password:
+            self.ask("AUTH", password)
+
+    def ask(self, *words: str) -> list[str]:
+        """The answer, a single one as a list of one; "" stands for nothing."""
+        parts = [f"*{len(words)}\r\n", *(f"${len(word.encode())}\r\n{word}\r\n" for word in words)]
+        self._socket.sendall("".join(parts).encode())
+        return self._answer()
+
+    def close(self) -> None:
+        self._stream.close()
+        self._socket.close()
+
+    def _answer(self) -> list[str]:
+        line = self._stream.readline().decode().rstrip("\r\n")
+        kind, rest = line[:1], line[1:]
+        if kind == "*":
+            return [self._answer()[0] for _ in range(int(rest))]
+        if kind == "$":
+            return ["" if rest == "-1" else self._stream.read(int(rest) + 2)[:-2].decode(errors="replace")]
+        if kind not in ("+", ":"):
+            raise OSError(rest or "Redis closed the connection")
+        return [rest]
+
+
+def gateway(variables: Mapping[str, str]) -> str:
+    """What is wrong with the gateway in this container; "" for nothing."""
+    port = int(variables.get("port") or 8080)
+    with socket.create_connection(("127.0.0.1", port), timeout=_PATIENCE) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        status = connection.makefile("rb").readline().split()
+    return "" if status[1:2] == [b"200"] else f"/healthz answers {b' '.join(status).decode(errors='replace')!r}"
+
+
+def redis(variables: Mapping[str, str]) -> str:
+    """What is wrong with the Redis in this container. One that still loads its data is not ready."""
+    client = RedisSays("127.0.0.1", int(variables.get("port") or 6379), _password(variables))
+    try:
+        client.ask("PING")
+    finally:
+        client.close()
+    return ""
+
+
+def worker(variables: Mapping[str, str]) -> str:
+    """What is wrong with the worker in this container: it has to be registered, and to go on saying so.
+
+    With Redis away nothing is wrong with it: it waits, and to start it again would only lose what it runs.
+    """
+    host, _, port = (variables.get("faas_redis_address") or "redis:6379").rpartition(":")
+    try:
+        client = RedisSays(host, int(port), _password(variables))
+    except OSError:
+        return ""
+    try:
+        keys = client.ask("SMEMBERS", "rq:workers")
+        entries = [client.ask("HMGET", key, "hostname", "last_heartbeat") for key in keys]
+    except OSError:
+        return ""
+    finally:
+        client.close()
+    ages = [_age(heartbeat) for hostname, heartbeat in entries if hostname == socket.gethostname()]
+    if not ages:
+        return "it is not registered in Redis"
+    return "" if min(ages) < _SILENT_AFTER else f"its last sign of life is {min(ages):.0f} s old"
+
+
+def _age(heartbeat: str) -> float:
+    """Seconds since a time as RQ writes it, such as 2026-01-31T12:00:00.123456Z."""
+    try:
+        return time.time() - calendar.timegm(time.strptime(heartbeat[:19], "%Y-%m-%dT%H:%M:%S"))
+    except ValueError:
+        return float("inf")
+
+
+def _password(variables: Mapping[str, str]) -> str:
+    try:
+        with open(os.path.join(variables.get("secret_mount_path") or "/run/secrets", "redis-password")) as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+CHECKS: Mapping[str, Check] = {"gateway": gateway, "redis": redis, "worker": worker}
+
+
+def main(arguments: list[str]) -> int:
+    """Prints what is wrong, for `docker inspect`."""
+    check = CHECKS.get(arguments[0]) if len(arguments) == 1 else None
+    if check is None:
+        print(f"expected one of {', '.join(CHECKS)}, got {' '.join(arguments)!r}")
+        return 2
+    try:
+        problem = check(os.environ)
+    except (OSError, ValueError) as exc:
+        problem = str(exc)
+    if problem:
+        print(f"{arguments[0]}: {problem}")
+    return 1 if problem else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,209 @@
+"""The Docker Engine's API, as far as functions need it: documents in, documents out, and no wait without an end."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import os
+import re
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import docker
+import docker.errors
+import docker.utils
+import requests
+import urllib3
+
+from swarmfn.wire.errors import EngineUnavailable
+from swarmfn.wire.swarm_labels import FUNCTION_LABEL, NETWORK_LABEL, NETWORK_VALUE
+
+logger = logging.getLogger(__name__)
+
+Document = Mapping[str, Any]
+_RPC = re.compile(r"rpc error: code = \w+ desc = ")
+
+
+class EngineRefused(Exception):
+    """The engine answered that it will not: `status` as in HTTP, the message in its words."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
+
+
+class EngineApi:
+    """One engine, which is a manager of a swarm; usable from any thread.
+
+    `docker_host` is an URL, None: what DOCKER_HOST and its companions say, else the default socket. Every method
+    raises EngineUnavailable when no answer comes for `timeout` seconds, and EngineRefused.
+    """
+
+    def __init__(self, docker_host: str | None, timeout: float) -> None:
+        self._docker_host = docker_host
+        self._timeout = timeout
+        self._client: docker.APIClient | None = None
+        self._connecting = threading.Lock()
+
+    def services(self, name: str | None = None) -> list[Document]:
+        """The services of functions; with `name`, of those that claim this function's name."""
+        label = FUNCTION_LABEL if name is None else f"{FUNCTION_LABEL}={name}"
+        return self._list("/services", {"label": [label]})
+
+    def service_named(self, name: str) -> Document | None:
+        """Any service of exactly this name, be it a function or not."""
+        # The engine's filter takes a beginning of the name, too.
+        found = self._list("/services", {"name": [name]})
+        return next((service for service in found if service["Spec"]["Name"] == name), None)
+
+    def wanted_tasks(self) -> list[Document]:
+        """The tasks of all functions that shall run."""
+        return self._list("/tasks", {"label": [FUNCTION_LABEL], "desired-state": ["running"]})
+
+    def all_tasks(self, service_id: str) -> list[Document]:
+        """The tasks of one service, with those that ended."""
+        return self._list("/tasks", {"service": [service_id]})
+
+    def nodes(self) -> list[Document]:
+        return self._list("/nodes", {})
+
+    def function_networks(self) -> list[Document]:
+        """The networks that say they are for functions."""
+        return self._list("/networks", {"label": [f"{NETWORK_LABEL}={NETWORK_VALUE}"], "scope": ["swarm"]})
+
+    def network_named(self, name: str) -> Document | None:
+        found = self._list("/networks", {"name": [name], "scope": ["swarm"]})
+        return next((network for network in found if network["Name"] == name), None)
+
+    def secrets(self, names: Iterable[str]) -> list[Document]:
+        """The secrets of exactly these names."""
+        wanted = set(names)
+        return [secret for secret in self._list("/secrets", {}) if secret["Spec"]["Name"] in wanted]
+
+    def image_env(self, image: str) -> dict[str, str]:
+        """ENV of an image that this engine has, or nothing."""
+        try:
+            document = self._json("GET", f"/images/{image}/json")
+        except EngineRefused as exc:
+            if exc.status != 404:
+                raise
+            return {}
+        entries = (document.get("Config") or {}).get("Env") or []
+        return dict(entry.partition("=")[::2] for entry in entries)
+
+    def create_service(self, spec: Document, registry_auth: str) -> None:
+        self._json("POST", "/services/create", json=spec, headers=_auth_header(registry_auth, spec))
+
+    def update_service(self, service: Document, spec: Document, registry_auth: str = "") -> None:
+        """Replaces the specification. EngineRefused if `service` is no longer what it is."""
+        self._json(
+            "POST",
+            f"/services/{service['ID']}/update",
+            params={"version": service["Version"]["Index"], "registryAuthFrom": "spec"},
+            json=spec,
+            headers=_auth_header(registry_auth, spec),
+        )
+
+    def remove_service(self, service_id: str) -> None:
+        self._json("DELETE", f"/services/{service_id}")
+
+    def service_logs(self, service_id: str, tail: int, limit: float) -> bytes:
+        """The last lines of each of its tasks, with times, in the engine's framing; what came within `limit` s."""
+        return self._logs(f"/services/{service_id}/logs", {"tail": tail, "timestamps": 1}, limit)
+
+    def task_logs(self, task_id: str, tail: int, limit: float) -> bytes:
+        return self._logs(f"/tasks/{task_id}/logs", {"tail": tail}, limit)
+
+    def events(self) -> docker.types.daemon.CancellableStream:
+        """What happens to services, nodes, and containers of this node, for as long as the engine lives. Waits
+        without an end; `close` the stream from another thread."""
+        filters = {"type": ["service", "node", "container"], "event": ["create", "update", "remove", "start", "die"]}
+        with self._translated():
+            return self._connected().events(filters=filters, decode=True)
+
+    def close(self) -> None:
+        with self._connecting:
+            if self._client is not None:
+                self._client.close()
+
+    def _list(self, path: str, filters: Mapping[str, list[str]]) -> list[Document]:
+        params = {"filters": json.dumps(filters)} if filters else {}
+        return self._json("GET", path, params=params) or []
+
+    def _json(self, method: str, path: str, **arguments: Any) -> Any:
+        response = self._request(method, path, **arguments)
+        return response.json() if response.content else None
+
+    def _request(self, method: str, path: str, **arguments: Any) -> requests.Response:
+        with self._translated():
+            client = self._connected()
+            response: requests.Response = client.request(method, client._url(path), timeout=self._timeout, **arguments)
+            client._raise_for_status(response)
+            return response
+
+    def _logs(self, path: str, params: Mapping[str, Any], limit: float) -> bytes:
+        """Without `follow` the engine ends the stream itself, but only when every node has answered."""
+        deadline = time.monotonic() + limit
+        received = bytearray()
+        params = {"stdout": 1, "stderr": 1, **params}
+        with self._request("GET", path, params=params, stream=True) as response:
+            try:
+                for chunk in response.iter_content(chunk_size=None):
+                    received += chunk
+                    if time.monotonic() >= deadline:
+                        break
+            except (requests.RequestException, urllib3.exceptions.HTTPError, OSError):
+                logger.debug("the log of %s breaks off after %d bytes", path, len(received))
+        return bytes(received)
+
+    def _connected(self) -> docker.APIClient:
+        with self._connecting:
+            if self._client is None:
+                self._client = _connect(self._docker_host, self._timeout)
+            return self._client
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except docker.errors.APIError as exc:
+            raise _refusal(exc) from exc
+        except (docker.errors.DockerException, requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
+            where = self._docker_host or "the address in DOCKER_HOST, or the default socket"
+            raise EngineUnavailable(
+                f"no answer from the Docker Engine at {where}.", "Is it running? Functions that run go on."
+            ) from exc
+
+
+def _connect(docker_host: str | None, timeout: float) -> docker.APIClient:
+    environment = {**os.environ, "DOCKER_HOST": docker_host} if docker_host else None
+    return docker.APIClient(version="auto", timeout=timeout, **docker.utils.kwargs_from_env(environment))
+
+
+def _refusal(exc: docker.errors.APIError) -> EngineRefused | EngineUnavailable:
+    text = _RPC.sub("", str(exc.explanation or exc))
+    status = exc.status_code or 500
+    if "not a swarm manager" in text:
+        return EngineUnavailable(
+            "the Docker Engine is no manager of a swarm.", 'Make it one with "docker swarm init", or ask another node.'
+        )
+    # A swarm that has no leader for the moment, an engine that is just starting.
+    if status >= 500 and "out of sequence" not in text:
+        return EngineUnavailable(f"the Docker Engine cannot do it just now: {text}.", "Try again in a moment.")
+    return EngineRefused(status, text)
+
+
+def _auth_header(registry_auth: str, spec: Document) -> dict[str, str]:
+    """`registry_auth` is `user:password`; "" for none."""
+    if not registry_auth:
+        return {}
+    user, _, password = registry_auth.partition(":")
+    host = str(spec["TaskTemplate"]["ContainerSpec"]["Image"]).partition("/")[0]
+    is_host = "." in host or ":" in host or host == "localhost"
+    document = {"username": user, "password": password, "serveraddress": host if is_host else ""}
+    return {"X-Registry-Auth": base64.urlsafe_b64encode(json.dumps(document).encode()).decode()}

@@ -1,0 +1,66 @@
+"""Hearing from the engine that something has changed, so that nobody has to ask all the time."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from docker.types.daemon import CancellableStream
+
+from swarmfn.provider.swarm.engine_api import EngineApi, EngineRefused
+from swarmfn.wire.errors import EngineUnavailable
+
+logger = logging.getLogger(__name__)
+
+_PAUSE = 1.0
+_CLOSING = 1.0
+
+
+class Events:
+    """Calls `on_change` on a thread of its own; its argument tells whether services or nodes changed, or only a
+    container. Also called when the stream begins anew, since something may have been missed."""
+
+    def __init__(self, api: EngineApi, on_change: Callable[[bool], None]) -> None:
+        self._api = api
+        self._on_change = on_change
+        self._stream: CancellableStream | None = None
+        self._is_closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="swarm-events", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        self._is_closing.set()
+        self._end_stream()
+        if self._thread.ident is not None:
+            # An engine that hangs may not even have begun to answer; the thread ends when it does.
+            self._thread.join(_CLOSING)
+
+    def _run(self) -> None:
+        while not self._is_closing.is_set():
+            try:
+                self._follow()
+            except (EngineUnavailable, EngineRefused) as exc:
+                logger.debug("no events from the engine: %s", exc)
+            except Exception:
+                logger.exception("following the engine's events failed; will try again", extra={"event": "events_lost"})
+            self._is_closing.wait(_PAUSE)
+
+    def _follow(self) -> None:
+        self._stream = stream = self._api.events()
+        if self._is_closing.is_set():
+            self._end_stream()
+            return
+        self._on_change(True)
+        for event in stream:
+            self._on_change(event.get("Type") != "container")
+
+    def _end_stream(self) -> None:
+        if self._stream is None:
+            return
+        try:
+            self._stream.close()
+        except OSError:
+            logger.debug("the engine had closed the stream of events already")

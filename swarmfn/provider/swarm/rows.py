@@ -1,0 +1,78 @@
+"""The replica table, made of what the engine says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from swarmfn.provider.swarm.deployed import Deployed
+from swarmfn.provider.swarm.problems import Failure, problem
+from swarmfn.provider.swarm.service_spec import FUNCTION_PORT
+from swarmfn.provider.swarm.tasks import Task
+from swarmfn.wire.functions import FunctionStatus
+from swarmfn.wire.replicas import Route
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What the engine said last. `tasks` are those that shall run."""
+
+    functions: Mapping[str, Deployed] = field(default_factory=dict)
+    tasks: tuple[Task, ...] = ()
+    unreachable: frozenset[str] = frozenset()
+
+    def candidates(self) -> dict[str, list[Task]]:
+        """By function, the tasks that can be called if they accept connections."""
+        names = {deployed.service_id: name for name, deployed in self.functions.items()}
+        found: dict[str, list[Task]] = {name: [] for name in self.functions}
+        for task in self.tasks:
+            if task.service_id in names and task.is_serving(self.unreachable):
+                found[names[task.service_id]].append(task)
+        return found
+
+    def tasks_of(self, service_id: str) -> list[Task]:
+        return [task for task in self.tasks if task.service_id == service_id]
+
+
+def replica_table(
+    cluster: Cluster, is_admitted: Callable[[Task], bool], failures: Mapping[str, Failure]
+) -> dict[str, Route]:
+    """A row for every function. `failures` by function, where one is known."""
+    table = {}
+    candidates = cluster.candidates()
+    for name in sorted(cluster.functions):
+        deployed = cluster.functions[name]
+        serving = [task for task in candidates[name] if is_admitted(task)]
+        silent = [task for task in candidates[name] if task not in serving]
+        table[name] = Route(
+            name=name,
+            addresses=_addresses(serving),
+            replicas=wanted(deployed, cluster),
+            exec_timeout=deployed.exec_timeout,
+            queue=deployed.function.queue,
+            problem=problem(deployed, cluster.tasks_of(deployed.service_id), serving, silent, failures.get(name)),
+        )
+    return table
+
+
+def status(deployed: Deployed, cluster: Cluster, table: Mapping[str, Route]) -> FunctionStatus:
+    """The function as the management API reports it."""
+    row = table.get(deployed.name)
+    return FunctionStatus(
+        spec=deployed.function,
+        replicas=wanted(deployed, cluster),
+        available_replicas=len(row.addresses) if row else 0,
+        created_at=deployed.created_at,
+    )
+
+
+def wanted(deployed: Deployed, cluster: Cluster) -> int:
+    """How many replicas there shall be; of a service that runs everywhere, how many tasks there are."""
+    if deployed.replicas is not None:
+        return deployed.replicas
+    return len(cluster.tasks_of(deployed.service_id))
+
+
+def _addresses(tasks: Iterable[Task]) -> tuple[str, ...]:
+    # Sorted, so that an equal set of replicas makes an equal table, in whatever order the engine lists them.
+    return tuple(sorted(f"{task.ip}:{FUNCTION_PORT}" for task in tasks))

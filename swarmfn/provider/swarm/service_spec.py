@@ -1,0 +1,157 @@
+"""What a function becomes on Swarm: a service's specification, as the engine's API takes it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from swarmfn.provider.timeouts import drain_time, timeout_variables
+from swarmfn.wire.functions import FunctionSpec, Resources
+from swarmfn.wire.quantities import parse_cpu, parse_memory
+from swarmfn.wire.swarm_labels import (
+    ANNOTATION_PREFIX,
+    CREATED_LABEL,
+    EXEC_TIMEOUT_LABEL,
+    FUNCTION_LABEL,
+    INTERNAL_PREFIX,
+    IS_FUNCTION,
+    IS_FUNCTION_LABEL,
+    SECRETS_FOLDER,
+    SPEC_LABEL,
+)
+
+FUNCTION_PORT = 8080
+MIN_MEMORY = 6 * 2**20
+"""The engine starts no container with a lower limit."""
+
+# Long enough for the workers and gateways that still hold the last table: SIGTERM comes about 2 s after a task has
+# left it, and until this has passed the watchdog goes on to accept calls.
+_HEALTHCHECK_INTERVAL = "2s"
+_LINUX = "node.platform.os == linux"
+_SECOND = 10**9
+_MONITOR = 5.0
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a specification needs to know besides the function: ids of the network and the secrets, the image's ENV."""
+
+    network: str
+    gateway_url: str
+    default_exec_timeout: float
+    restart_delay: float
+    image_env: Mapping[str, str] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict)
+
+
+def service_spec(function: FunctionSpec, around: Surroundings, replicas: int, created: str) -> dict[str, Any]:
+    """The whole specification of the function's service."""
+    return {
+        "Name": function.name,
+        "Labels": _labels(function, around, created),
+        "TaskTemplate": {
+            "ContainerSpec": _container(function, around),
+            "Resources": _resources(function),
+            "RestartPolicy": {"Condition": "any", "Delay": int(around.restart_delay * _SECOND)},
+            "Placement": {"Constraints": _constraints(function.constraints)},
+            "Networks": [{"Target": around.network}],
+        },
+        "Mode": {"Replicated": {"Replicas": replicas}},
+        "UpdateConfig": {
+            "Parallelism": 1,
+            "FailureAction": "rollback",
+            "Order": "start-first",
+            "Monitor": int(_MONITOR * _SECOND),
+        },
+        "RollbackConfig": {"Parallelism": 1, "Order": "start-first", "FailureAction": "continue"},
+        "EndpointSpec": {"Mode": "dnsrr"},
+    }
+
+
+def warnings(function: FunctionSpec) -> list[str]:
+    """What was asked for and is not done to the letter, in sentences."""
+    return [
+        f"{kind}.memory of {amounts.memory} is below the engine's minimum and was raised to 6Mi"
+        for kind, amounts in (("limits", function.limits), ("requests", function.requests))
+        if amounts.memory and 0 < parse_memory(amounts.memory) < MIN_MEMORY
+    ]
+
+
+def stored_spec(function: FunctionSpec) -> str:
+    """The function as its label holds it: everything but the registry's password."""
+    document = function.to_json()
+    document.pop("registryAuth", None)
+    return json.dumps(document, separators=(",", ":"), sort_keys=True)
+
+
+def _labels(function: FunctionSpec, around: Surroundings, created: str) -> dict[str, str]:
+    own = {name: value for name, value in function.labels.items() if not name.startswith(INTERNAL_PREFIX)}
+    return {
+        **own,
+        **{ANNOTATION_PREFIX + name: value for name, value in function.annotations.items()},
+        FUNCTION_LABEL: function.name,
+        IS_FUNCTION_LABEL: IS_FUNCTION,
+        SPEC_LABEL: stored_spec(function),
+        EXEC_TIMEOUT_LABEL: f"{function.exec_timeout(around.image_env, around.default_exec_timeout):g}",
+        CREATED_LABEL: created,
+    }
+
+
+def _container(function: FunctionSpec, around: Surroundings) -> dict[str, Any]:
+    environment = _environment(function, around)
+    container: dict[str, Any] = {
+        "Image": function.image,
+        # Not the function's own labels: a change of those must not replace its replicas.
+        "Labels": {FUNCTION_LABEL: function.name},
+        "Env": [f"{name}={value}" for name, value in sorted(environment.items())],
+        "StopGracePeriod": int(drain_time({**around.image_env, **environment}) * _SECOND),
+    }
+    if function.read_only_root:
+        container["ReadOnly"] = True
+        container["Mounts"] = [{"Type": "tmpfs", "Target": "/tmp"}]  # noqa: S108, where the watchdog's lock is
+    if function.secrets:
+        container["Secrets"] = [_secret(name, around.secrets[name]) for name in function.secrets]
+    return container
+
+
+def _environment(function: FunctionSpec, around: Surroundings) -> dict[str, str]:
+    """envVars win over the image's ENV, and that over the platform's defaults."""
+    timeouts = timeout_variables(
+        function, around.image_env, around.default_exec_timeout, healthcheck_interval=_HEALTHCHECK_INTERVAL
+    )
+    defaults = {"gateway_url": around.gateway_url, **timeouts}
+    environment = {name: value for name, value in defaults.items() if around.image_env.get(name) != value}
+    if "gateway_url" in around.image_env:
+        environment.pop("gateway_url", None)
+    environment.update({name: value for name, value in function.env_vars.items() if name not in timeouts})
+    if function.env_process:
+        environment["fprocess"] = function.env_process
+    return environment
+
+
+def _resources(function: FunctionSpec) -> dict[str, Any]:
+    found = {"Limits": _amounts(function.limits), "Reservations": _amounts(function.requests)}
+    return {name: amounts for name, amounts in found.items() if amounts}
+
+
+def _amounts(amounts: Resources) -> dict[str, int]:
+    found: dict[str, int] = {}
+    if amounts.memory and (memory := parse_memory(amounts.memory)):
+        found["MemoryBytes"] = max(MIN_MEMORY, memory)
+    if amounts.cpu:
+        found["NanoCPUs"] = round(parse_cpu(amounts.cpu) * 1e9)
+    return found
+
+
+def _constraints(constraints: Sequence[str]) -> list[str]:
+    if any(constraint.replace(" ", "").startswith("node.platform.os") for constraint in constraints):
+        return list(constraints)
+    return [_LINUX, *constraints]
+
+
+def _secret(name: str, secret_id: str) -> dict[str, Any]:
+    # Readable for every user: who the image runs as is its own business, and nobody else is in the container.
+    file = {"Name": f"{SECRETS_FOLDER}/{name}", "UID": "0", "GID": "0", "Mode": 0o444}
+    return {"SecretID": secret_id, "SecretName": name, "File": file}

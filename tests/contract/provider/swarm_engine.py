@@ -1,0 +1,173 @@
+"""The Swarm provider on a real engine. One image holds every function; the command tells which it is."""
+
+from __future__ import annotations
+
+import io
+import socket
+import tarfile
+from pathlib import Path
+
+import docker
+
+from swarmfn.provider.swarm import SwarmProvider, Timing
+from swarmfn.wire.functions import FunctionSpec
+from swarmfn.wire.swarm_labels import FUNCTION_LABEL
+from tests.support import images
+from tests.support.docker_engine import DockerEngine
+from tests.support.network_namespace import NetworkNamespace
+from tests.support.waiting import wait_until
+
+ROOT = Path(__file__).resolve().parents[3]
+IMAGE = "contract/functions:1"
+NETWORK = "contract_functions"
+TIMING = Timing(poll_timeout=3.0, call_timeout=6.0, restart_delay=0.2)
+
+_DOCKERFILE = """\
+ARG BASE
+FROM $BASE
+COPY . /opt/contract
+ENV PYTHONPATH=/opt/contract PATH=/opt/contract/bin:/usr/local/bin:/usr/bin:/bin healthcheck_interval=500ms
+HEALTHCHECK --interval=400ms --timeout=3s --retries=5 CMD ["test", "-e", "/tmp/.lock"]
+CMD ["start"]
+"""
+_PROGRAMS = {
+    "start": 'case "$fprocess" in crash*) echo crashed on purpose; exit 1;; esac; exec python3 -m fwatchdog',
+    "answer": 'echo "$1"',
+    "nap": "sleep $(cat); echo awake",
+    # Docker's host names are containers' ids.
+    "identify": "cat /etc/hostname",
+}
+
+
+class Swarm:
+    """What the tests share on one engine: the image, the network, and a container to look from."""
+
+    def __init__(self, engine: DockerEngine) -> None:
+        self.engine = engine
+        self.client = engine.client()
+        self._build(images.base_image(engine))
+        self._network()
+        self._gate: NetworkNamespace | None = None
+
+    def connect(self, address: str, port: int, timeout: float) -> socket.socket:
+        """A connection as the gateway makes it, from inside the functions' network."""
+        return self._namespace().connect(address, port, timeout)
+
+    def close(self) -> None:
+        self.leave()
+        self.client.close()
+
+    def leave(self) -> None:
+        """Forgets the container that is looked from, as when the engine was restarted."""
+        if self._gate is not None:
+            self._gate.close()
+            self._gate = None
+
+    def remove_functions(self) -> None:
+        for service in self.client.services.list(filters={"label": FUNCTION_LABEL}):
+            service.remove()
+        # They would drain for seconds, beside the next test.
+        for container in self.client.containers.list(filters={"label": FUNCTION_LABEL}):
+            _kill(container)
+
+    def _namespace(self) -> NetworkNamespace:
+        if self._gate is None:
+            gate = self.client.containers.run(
+                IMAGE, ["sleep", "infinity"], network=NETWORK, detach=True, healthcheck={"test": ["NONE"]}
+            )
+            gate.reload()
+            # The number is that of the engine's machine, which has processes of its own.
+            processes = Path(f"/proc/{self.engine.machine.pid}/root/proc")
+            self._gate = NetworkNamespace(processes / str(gate.attrs["State"]["Pid"]) / "ns/net")
+        return self._gate
+
+    def _network(self) -> None:
+        if not self.client.networks.list(names=[NETWORK]):
+            pool = docker.types.IPAMPool(subnet="10.90.0.0/20")
+            self.client.networks.create(
+                NETWORK,
+                driver="overlay",
+                attachable=True,
+                labels={"openfaas": "true"},
+                ipam=docker.types.IPAMConfig(pool_configs=[pool]),
+            )
+
+    def _build(self, base: str) -> None:
+        context = io.BytesIO()
+        with tarfile.open(fileobj=context, mode="w") as archive:
+            for folder in ("fwatchdog", "swarmfn/wire"):
+                archive.add(ROOT / folder, folder, filter=_without_caches)
+            archive.add(ROOT / "swarmfn/__init__.py", "swarmfn/__init__.py")
+            for name, script in _PROGRAMS.items():
+                add_file(archive, f"bin/{name}", f"#!/bin/sh\n{script}\n")
+            add_file(archive, "Dockerfile", _DOCKERFILE)
+        context.seek(0)
+        self.client.images.build(
+            fileobj=context, custom_context=True, tag=IMAGE, buildargs={"BASE": base}, rm=True, timeout=120
+        )
+
+
+class SwarmEngine:
+    """Functions on `swarm`, none at first."""
+
+    def __init__(self, swarm: Swarm) -> None:
+        self.swarm = swarm
+        self.provider = self.open()
+
+    def open(self) -> SwarmProvider:
+        return SwarmProvider(self.swarm.engine.url, 60.0, "gateway:8080", TIMING, NETWORK, self.swarm.connect)
+
+    def reopen(self) -> SwarmProvider:
+        self.provider.close()
+        self.provider = self.open()
+        return self.provider
+
+    def destroy(self) -> None:
+        self.provider.close()
+        self.swarm.remove_functions()
+
+    def connect(self, address: str, timeout: float) -> socket.socket:
+        host, _, port = address.rpartition(":")
+        return self.swarm.connect(host, int(port), timeout)
+
+    def echo(self, name: str) -> FunctionSpec:
+        return FunctionSpec(name, IMAGE, env_process="cat")
+
+    def answering(self, name: str, text: str) -> FunctionSpec:
+        return FunctionSpec(name, IMAGE, env_process=f"answer {text}")
+
+    def sleeping(self, name: str) -> FunctionSpec:
+        return FunctionSpec(name, IMAGE, env_process="nap")
+
+    def identifying(self, name: str) -> FunctionSpec:
+        return FunctionSpec(name, IMAGE, env_process="identify")
+
+    def crashing(self, name: str) -> FunctionSpec:
+        return FunctionSpec(name, IMAGE, env_process="crash")
+
+    def kill_replica(self, name: str) -> None:
+        _kill(self.container(name))
+
+    def container(self, name: str) -> docker.models.containers.Container:
+        """Of one replica that runs."""
+        label = f"{FUNCTION_LABEL}={name}"
+        return wait_until(lambda: self.swarm.client.containers.list(filters={"label": label}))[0]
+
+
+def add_file(archive: tarfile.TarFile, name: str, text: str) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size, entry.mode = len(text.encode()), 0o755
+    archive.addfile(entry, io.BytesIO(text.encode()))
+
+
+def _without_caches(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    return None if "__pycache__" in entry.name else entry
+
+
+def _kill(container: docker.models.containers.Container) -> None:
+    try:
+        container.kill()
+    except docker.errors.APIError as exc:
+        # It has just ended, or is about to: all that was wanted.
+        if exc.status_code not in (404, 409):
+            raise

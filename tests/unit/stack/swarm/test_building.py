@@ -1,0 +1,75 @@
+"""What is said while an image is built."""
+
+from __future__ import annotations
+
+import pytest
+
+from stack.swarm.building import BuildFailed, Progress
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def said() -> list[str]:
+    return []
+
+
+def test_every_step_is_a_line_and_long_ones_are_cut(said: list[str]) -> None:
+    Progress("one:1", said.append).follow(
+        [
+            {"stream": "Step 1/2 : FROM base"},
+            {"stream": "\n"},
+            {"stream": " ---> 0123456789ab\n"},
+            {"stream": f"Step 2/2 : RUN {'x' * 200}\n"},
+            {"aux": {"ID": "sha256:1"}},
+        ]
+    )
+    assert said[0] == "one:1: step 1/2: FROM base"
+    assert said[1].startswith("one:1: step 2/2: RUN xxx")
+    assert said[1].endswith("x…")
+    assert len(said) == 2
+
+
+def test_a_base_image_on_its_way_is_named(said: list[str]) -> None:
+    Progress("one:1", said.append).follow([{"status": "Pulling from library/python", "id": "3.11-slim"}])
+    assert said == ["one:1: pulling library/python:3.11-slim"]
+
+
+def test_a_long_step_shows_now_and_then_that_it_lives(said: list[str]) -> None:
+    clock = Clock()
+    progress = Progress("one:1", said.append, clock)
+
+    def entries():  # type: ignore[no-untyped-def]
+        yield {"stream": "Step 1/1 : RUN pip install -r requirements.txt\n"}
+        for second in range(1, 12):
+            clock.now = float(second)
+            yield {"stream": f"\x1b[32mCollecting package{second}\x1b[0m\n"}
+
+    progress.follow(entries())
+    assert said[1:] == [
+        "one:1: still building, 5 s: Collecting package5",
+        "one:1: still building, 10 s: Collecting package10",
+    ]
+
+
+def test_a_failure_shows_the_step_and_the_last_lines(said: list[str]) -> None:
+    entries = [{"stream": f"line {n}\n"} for n in range(40)]
+    with pytest.raises(BuildFailed) as caught:
+        Progress("one:1", said.append).follow(
+            [{"stream": "Step 2/3 : RUN make\n"}, *entries, {"error": "returned a non-zero code: 2"}]
+        )
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "cannot build the image one:1 at step 2/3 (RUN make): returned a non-zero code: 2"
+    assert lines[1:] == [f"  | line {n}" for n in range(25, 40)]
+
+
+def test_the_whole_answer_is_read_even_after_an_error(said: list[str]) -> None:
+    entries = iter([{"error": "first"}, {"error": "second"}, {"stream": "more"}])
+    with pytest.raises(BuildFailed, match="first"):
+        Progress("one:1", said.append).follow(entries)
+    assert list(entries) == []
