@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 import struct
 import zlib
 from pathlib import Path
 from typing import Any
 
+import docker
 import pytest
 import requests
 import yaml
@@ -131,3 +133,20 @@ def test_additional_packages_are_installed(docker_engine: DockerEngine, start: S
     recipe = build_recipe(folder, "python3-http", REPOSITORY, watchdog, {"ADDITIONAL_PACKAGE": "tree"})
     image = images.build(docker_engine, "tests/additional-package", recipe, watchdog)
     assert start(image).run("tree", "--version").startswith("tree ")
+
+
+def test_a_folder_that_faas_cli_has_put_together_is_a_context(
+    docker_engine: DockerEngine, client: docker.DockerClient, start: Start, tmp_path: Path
+) -> None:
+    """The template with the function's files over it, in folders that only their owner reads."""
+    context = tmp_path / "greet"
+    shutil.copytree(REPOSITORY / "template" / "python3-http", context)
+    (context / "function" / "handler.py").write_text(
+        "from .words import HELLO\n\n\ndef handle(req):\n    return HELLO\n"
+    )
+    (context / "function" / "words.py").write_text("HELLO = 'hello'\n")
+    for path in (context / "function", *(context / "function").iterdir()):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+    arguments = {"BASE": images.watchdog_image(docker_engine)}
+    client.images.build(path=str(context), tag="tests/faas-cli", buildargs=arguments, rm=True)
+    assert call(start("tests/faas-cli")).text == "hello"
