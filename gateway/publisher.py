@@ -7,7 +7,7 @@ import logging
 
 import redis.asyncio
 
-from swarmfn.jobs.connection import Unreachable, command
+from swarmfn.jobs.connection import Unreachable, store
 from swarmfn.wire.replicas import REPLICAS_KEY, ReplicaTable, encode_table
 
 logger = logging.getLogger(__name__)
@@ -48,9 +48,8 @@ class Publisher:
                 self._note_outage(exc)
 
     async def _publish(self, document: bytes) -> None:
-        await command(self._client, "SET", REPLICAS_KEY, document)
-        if document != self._published:
-            await command(self._client, "PUBLISH", REPLICAS_KEY, document)
+        # Also in a Redis whose memory is full: workers must go on finding the functions, or nothing would get done.
+        await store(self._client, REPLICAS_KEY, document, channel="" if document == self._published else REPLICAS_KEY)
         if self._is_away:
             self._is_away = False
             logger.info("Redis answers again; asynchronous calls are accepted", extra={"event": "redis_reachable"})

@@ -37,7 +37,7 @@ class Settings:
             redis_password=env.secret(secrets, "redis-password"),
             max_inflight=env.integer("max_inflight", 100, minimum=1),
             worker_processes=env.integer("worker_processes", 1, minimum=1),
-            lease=env.duration("lease", "15s"),
+            lease=env.duration("lease", "12s"),
             drain_timeout=env.duration("drain_timeout", "30s"),
             callback_timeout=env.duration("callback_timeout", "30s"),
             result_ttl=env.duration("result_ttl", "1h"),

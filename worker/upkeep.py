@@ -68,7 +68,9 @@ class Upkeep:
             except Unreachable as exc:
                 logger.debug("Redis is away: %s", exc)
                 self.note_outage()
+                # Soon: a lease that was not renewed now must not wait for its next turn.
                 await asyncio.sleep(_OUTAGE_PAUSE)
+                continue
             except Exception:  # without leases and due times the worker would do harm: go on
                 logger.exception("upkeep failed; going on", extra={"event": "upkeep_failed"})
                 await asyncio.sleep(_OUTAGE_PAUSE)

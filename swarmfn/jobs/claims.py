@@ -13,11 +13,11 @@ import redis.asyncio
 from swarmfn.jobs import layout
 from swarmfn.jobs.batches import Batcher
 from swarmfn.jobs.claimed import Claim, claim_of
-from swarmfn.jobs.connection import call, call_blocking, command
+from swarmfn.jobs.connection import call, call_blocking, command, store
 from swarmfn.jobs.endings import Ending, Postponement, finish_arguments, postponement_arguments
 from swarmfn.jobs.scripts import CLAIM, FINISH, HAND_BACK, PROMOTE, REAP, RENEW, RETRY_LATER, TIDY
 
-LEASE = 15.0
+LEASE = 12.0
 """Seconds a claim is this worker's without being renewed, unless set otherwise; then any worker may hand it back."""
 
 _RECORD_MARGIN = 3600
@@ -133,7 +133,7 @@ class Claims:
         return [name.decode("utf-8", "replace") for name in names]
 
     async def _upload(self, job_id: str, claim: Claim, body: bytes) -> None:
-        await self._client.set(layout.upload_key(job_id, claim.execution), body, ex=layout.UPLOAD_TTL)
+        await store(self._client, layout.upload_key(job_id, claim.execution), body, layout.UPLOAD_TTL)
 
     async def _finish(self, items: Sequence[tuple[Claim, Ending]]) -> list[bool | str]:
         arguments: list[Any] = [self._worker, layout.rq_time(), layout.JOB_DATA, _RECORD_MARGIN]

@@ -13,7 +13,7 @@ from swarmfn.jobs.scripts.claiming import CLAIM
 from swarmfn.jobs.scripts.ending import FINISH, RETRY_LATER
 from swarmfn.jobs.scripts.returning import HAND_BACK, PROMOTE, REAP, RENEW
 from swarmfn.jobs.scripts.script import Script
-from swarmfn.jobs.scripts.tidying import TIDY
+from swarmfn.jobs.scripts.tidying import STORE, TIDY
 
 __all__ = [
     "CLAIM",
@@ -23,6 +23,7 @@ __all__ = [
     "REAP",
     "RENEW",
     "RETRY_LATER",
+    "STORE",
     "SUBMIT",
     "TIDY",
     "Script",

@@ -1,4 +1,4 @@
-"""What RQ's own workers clean up now and then, for systems where only ours run."""
+"""What keeps the place in order: cleaning up as RQ's own workers do, and writing what must be written."""
 
 from __future__ import annotations
 
@@ -32,3 +32,18 @@ return 0
 """
 )
 """Takes expired entries out of the registries, forgets queues that hold nothing, and drops bodies without a job."""
+
+STORE = Script(
+    EVEN_WHEN_FULL
+    + """
+-- Shared: key, value, seconds until it expires (0: never), channel to publish the value on ('': none).
+if ARGV[3] == '0' then
+  redis.call('SET', ARGV[1], ARGV[2])
+else
+  redis.call('SET', ARGV[1], ARGV[2], 'EX', ARGV[3])
+end
+if ARGV[4] ~= '' then redis.call('PUBLISH', ARGV[4], ARGV[2]) end
+return 1
+"""
+)
+"""A plain SET, also in a Redis whose memory is full: for what calls need to come to their end."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from swarmfn.wire.replicas import REPLICAS_KEY
 from tests.support.hand_worker import take
 from tests.support.invocation_stage import InvocationStage
 from tests.support.raw_http import Answer
@@ -106,6 +107,17 @@ def test_a_redis_that_is_full_refuses_and_says_why(hasty: InvocationStage) -> No
             client.config_set("maxmemory", "0")
     assert_unavailable(answer)
     assert "memory" in answer.text
+
+
+def test_workers_hear_of_functions_also_while_redis_is_full(hasty: InvocationStage) -> None:
+    with hasty.redis.client() as client:
+        client.config_set("maxmemory", "1")
+        try:
+            hasty.gateway.deploy("late")
+            wait_until(lambda: b'"late"' in (client.get(REPLICAS_KEY) or b""), message="the table names it")
+        finally:
+            client.config_set("maxmemory", "0")
+            hasty.gateway.request("DELETE", "/system/functions", json={"functionName": "late"})
 
 
 def test_an_outage_is_two_lines_in_the_log_and_not_one_for_each_call(hasty: InvocationStage) -> None:

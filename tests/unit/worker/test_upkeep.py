@@ -132,6 +132,23 @@ def test_no_error_ends_upkeep(monkeypatch: pytest.MonkeyPatch, step: str) -> Non
     asyncio.run(scenario())
 
 
+def test_a_lease_that_could_not_be_renewed_is_tried_again_before_its_next_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leases are long here: a second renewal within the test can only be the one after the outage."""
+    monkeypatch.setattr(upkeep, "_OUTAGE_PAUSE", 0.0)
+
+    async def scenario() -> None:
+        queue = RecordingQueue(lambda: 0.0, lease=3600.0)
+        queue.failures = [RedisConnectionError("away")]
+        subject, _, _ = upkeep_of(queue)
+        task = asyncio.create_task(subject.renew())
+        async with asyncio.timeout(20):
+            while len(queue.done) < 2:  # noqa: ASYNC110, it takes turns of the loop and no event tells
+                await asyncio.sleep(0)
+        task.cancel()
+
+    asyncio.run(scenario())
+
+
 def test_claims_that_are_no_longer_ours_are_reported(watch: Watch) -> None:
     subject, _, lost = upkeep_of(RecordingQueue(watch.redis, lease=15))
     asyncio.run(subject._renew())
