@@ -169,6 +169,8 @@ class Executor:
             )
         elif isinstance(ending, Ending):
             self._count(claim, ending)
+        else:
+            self._upkeep.note_due(ending.delay)
 
     def _count(self, claim: Claim, ending: Ending) -> None:
         if ending.state == "succeeded":

@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 
 from gateway.invoke import forwarding
 from gateway.invoke.incoming import Incoming
-from swarmfn.jobs.records import Record
+from swarmfn.jobs.records import Record, moment
 from swarmfn.jobs.submissions import Submissions
 from swarmfn.wire.call_ids import new_call_id
+from swarmfn.wire.durations import format_duration
 from swarmfn.wire.errors import FunctionNotFound, InvalidRequest, InvocationNotFound, QueueUnavailable, TooLarge
 from swarmfn.wire.headers import (
     CALL_ID,
@@ -87,6 +88,13 @@ class Asynchronous:
             position = await _read(self._submissions.position(record))
             if position is not None:
                 document["queuePosition"] = position
+        elif record.state == "retrying":
+            due = await _read(self._submissions.due(record))
+            if due is not None:
+                document["nextAttemptAt"] = moment(due)
+        route = self._table().get(record.function)
+        if route is not None and route.policy.warnings:
+            document["warnings"] = list(route.policy.warnings)
         return document
 
     async def record(self, call_id: str) -> Record:
@@ -119,6 +127,7 @@ class Asynchronous:
             exec_timeout=route.exec_timeout,
             start_time=incoming.start_time,
             callback_url=incoming.header(b"x-callback-url"),
+            retry=route.policy.retry,
         )
 
     def _too_large(self) -> TooLarge:
@@ -177,6 +186,14 @@ def describe(record: Record) -> dict[str, Any]:
     }
     optional = {"startedAt": record.started_at, "endedAt": record.ended_at}
     document.update({key: value for key, value in optional.items() if value})
+    if record.retry is not None:
+        document["retry"] = {
+            "attempts": record.retry.attempts,
+            "codes": list(record.retry.codes),
+            "minWait": format_duration(record.retry.min_wait),
+            "maxWait": format_duration(record.retry.max_wait),
+            "jitter": record.retry.jitter,
+        }
     if record.response is not None:
         document["response"] = {
             "status": record.response.status,

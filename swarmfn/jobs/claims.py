@@ -40,6 +40,14 @@ class Claimed:
     more: list[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Promoted:
+    """`clock` is the time by Redis's clock, `due_in` the seconds until something else is due."""
+
+    clock: float
+    due_in: float | None = None
+
+
 class Claims:
     """The steps of a job's life that one worker takes. All raise the client's errors when Redis is away."""
 
@@ -106,12 +114,12 @@ class Claims:
         longest = max(_LONGEST_LEASE, 4 * self.lease)
         return int(await call(self._client, REAP, layout.rq_time(), limit, longest))
 
-    async def promote(self, limit: int = 500) -> float:
-        """Queues all that has come due, `limit` at a time; returns the time by Redis's clock."""
+    async def promote(self, limit: int = 500) -> Promoted:
+        """Queues all that has come due, `limit` at a time."""
         while True:
-            looked_at, clock = await call(self._client, PROMOTE, layout.rq_time(), limit)
+            looked_at, clock, due_in = await call(self._client, PROMOTE, layout.rq_time(), limit)
             if looked_at < limit:
-                return float(clock)
+                return Promoted(float(clock), float(due_in) if due_in else None)
 
     async def tidy(self) -> None:
         """Cleans up what has expired or belongs to nothing. Enough about once a minute, by any worker."""

@@ -58,8 +58,8 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Postponement:
-    """A claim put off for `delay` seconds after a failure that is not the function's. parent: the call whose
-    callback this is, and what its record should say."""
+    """A claim put off for `delay` seconds; failures: how often in a row the platform has failed it. parent: the call
+    whose callback this is, and what its record should say."""
 
     delay: float
     failures: int

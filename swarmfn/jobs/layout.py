@@ -54,6 +54,11 @@ def queue_key(queue: str) -> str:
     return f"rq:queue:{queue}"
 
 
+def scheduled_key(queue: str) -> str:
+    """RQ's registry of what was put off."""
+    return f"rq:scheduled:{queue}"
+
+
 def request_body_key(call_id: str) -> str:
     """A request (or delivery) body above INLINE_LIMIT."""
     return f"swarmfn:body:{call_id}"

@@ -24,6 +24,8 @@ _OURS_TO_CALLBACK = frozenset(
         names.FUNCTION_STATUS,
         names.DURATION,
         names.PARENT_CALL_ID,
+        names.RETRY,
+        names.RETRY_MAX,
         "user-agent",
         "date",
         "server",
@@ -57,10 +59,13 @@ def function_headers(invocation: Invocation, attempt: int, deadline: float) -> H
     return kept
 
 
-def delivery_headers(invocation: Invocation, response: StoredResponse | None, seconds: float) -> Headers:
+def delivery_headers(
+    invocation: Invocation, response: StoredResponse | None, seconds: float, attempts: int = 1
+) -> Headers:
     """The headers of a callback: the function's own, then what the platform knows of the call.
 
-    `response` is None when the function could never be reached. `seconds` is the last attempt's duration.
+    `response` is None when the function could never be reached. `seconds` is the last attempt's duration,
+    `attempts` how often the function answered.
     """
     own = end_to_end(response.headers) if response else []
     kept = [(n, v) for n, v in own if (low := n.lower()) not in _OURS_TO_CALLBACK and low not in _SET_BY_CLIENT]
@@ -72,6 +77,9 @@ def delivery_headers(invocation: Invocation, response: StoredResponse | None, se
         (names.DURATION, f"{seconds:f}"),
         ("User-Agent", USER_AGENT),
     ]
+    if invocation.retry is not None:
+        kept.append((names.RETRY, str(max(0, attempts - 1))))
+        kept.append((names.RETRY_MAX, str(invocation.retry.attempts - 1)))
     parent = first(invocation.headers, names.PARENT_CALL_ID)
     if parent is not None:
         # In a chain of callbacks each call but the first has an id of its own; this leads back to the one before.

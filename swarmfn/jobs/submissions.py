@@ -90,6 +90,14 @@ class Submissions:
             raise unavailable(exc) from exc
         return None if place is None else int(place)
 
+    async def due(self, record: records.Record) -> float | None:
+        """When a call that was put off is queued again, Unix seconds; None when it is not put off."""
+        try:
+            due = await command(self._client, "ZSCORE", layout.scheduled_key(record.queue), record.call_id)
+        except Unreachable as exc:
+            raise unavailable(exc) from exc
+        return None if due is None else float(due)
+
     async def _store(self, items: Sequence[_Submission]) -> list[bool | str]:
         arguments: list[bytes | str | int] = [layout.JOB_DATA, layout.rq_time()]
         for item in items:

@@ -24,10 +24,11 @@ for _, member in ipairs(members) do
   end
 end
 wake()
-return {#members, tostring(now)}
+local first = redis.call('ZRANGE', 'swarmfn:due', 0, 0, 'WITHSCORES')
+return {#members, tostring(now), first[2] and tostring(first[2] - now) or ''}
 """
 )
-"""Queues what has come due. → how many were looked at, and Redis's clock."""
+"""Queues what has come due. → how many were looked at, Redis's clock, and seconds until the next is due ('': none)."""
 
 RENEW = Script(
     EVEN_WHEN_FULL
