@@ -10,6 +10,7 @@ from swarmfn.jobs.claimed import Claim
 from swarmfn.jobs.claims import CannotRecord, Claimed, Claims
 from swarmfn.jobs.connection import Unreachable
 from swarmfn.jobs.endings import Ending, Postponement
+from worker.limits import Limits
 from worker.replicas import Announcements
 from worker.runs import Runs
 from worker.slots import Slots
@@ -32,6 +33,7 @@ class Executor:
     def __init__(
         self, claims: Claims, runs: Runs, announcements: Announcements, slots: Slots, only_queues: Sequence[str] = ()
     ) -> None:
+        self._limits = Limits(lambda: announcements.table)
         self._claims = claims
         self._runs = runs
         self._announcements = announcements
@@ -99,7 +101,7 @@ class Executor:
 
     async def _claim(self, wants: Sequence[tuple[str, int]]) -> None:
         try:
-            claimed = await self._claims.claim(wants)
+            claimed = await self._claims.claim(wants, self._limits.of)
         except Unreachable as exc:
             logger.warning("cannot claim (%s); trying again", exc, extra={"event": "redis_unreachable"})
             self._upkeep.note_outage()
@@ -144,6 +146,9 @@ class Executor:
             self._recording.discard(claim)
             del self._running[claim]
             self._slots.give_back(claim.queue)
+            if self._limits.of(claim.queue):
+                # It held room that others may have waited for, and nobody announces that.
+                self.note_work(claim.queue)
             self._wake.set()
 
     async def _record(self, claim: Claim, ending: Ending | Postponement) -> None:

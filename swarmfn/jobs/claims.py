@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,14 +61,15 @@ class Claims:
         )
         self._postponing: Batcher[tuple[Claim, Postponement], bool | str] = Batcher(self._postpone, lambda item: 300)
 
-    async def claim(self, wants: Sequence[tuple[str, int]]) -> Claimed:
-        """Up to so many jobs of each queue named in `wants`, in one round trip."""
+    async def claim(self, wants: Sequence[tuple[str, int]], limits: Callable[[str], str] = lambda queue: "") -> Claimed:
+        """Up to so many jobs of each queue named in `wants`, in one round trip. `limits` gives for a queue with limited
+        functions JSON such as {"limits": {"echo": 2}, "others": false}; the claims of all workers count."""
         self._batch_number += 1
         # Unique among all workers and restarts of the same name: it is what fences off a late finisher.
         prefix = f"{self._worker[:12]}-{time.time_ns():x}-{self._batch_number}-"
         arguments: list[Any] = [self._worker, prefix, self.lease, layout.rq_time(), layout.JOB_DATA]
         for queue, count in wants:
-            arguments += (queue, count)
+            arguments += (queue, count, limits(queue))
         rows, more = await call(self._client, CLAIM, *arguments)
         return Claimed([claim_of(row) for row in rows], [name.decode() for name in more])
 

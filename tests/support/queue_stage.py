@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -82,9 +82,11 @@ class QueueStage:
         call = invocation(call) if isinstance(call, str) else call
         return self.run(self.submissions.submit(call, body))
 
-    def claim(self, *queues: str, count: int = 10, by: Claims | None = None) -> list[Claim]:
+    def claim(
+        self, *queues: str, count: int = 10, by: Claims | None = None, limits: Callable[[str], str] = lambda queue: ""
+    ) -> list[Claim]:
         wants = [(queue, count) for queue in queues or ("echo",)]
-        return self.run((by or self.worker).claim(wants)).claims
+        return self.run((by or self.worker).claim(wants, limits)).claims
 
     def claim_one(self, queue: str = "echo", by: Claims | None = None) -> Claim:
         (claim,) = self.claim(queue, count=1, by=by)
