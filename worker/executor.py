@@ -189,7 +189,7 @@ class Executor:
         for claim, task in list(self._running.items()):
             if claim.entry in entries and claim not in self._recording:
                 logger.warning(
-                    "a call was taken from this worker while it ran; stopping its run here",
+                    "a call was cancelled or taken over while it ran; stopping its run here",
                     extra={"event": "lost_claim", "call_id": claim.job_id},
                 )
                 task.cancel()

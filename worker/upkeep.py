@@ -100,6 +100,8 @@ class Upkeep:
     async def _tend(self) -> None:
         promoted = await self._claims.promote()
         self._due_in = promoted.due_in
+        if promoted.cancelled:
+            self._on_lost(promoted.cancelled)
         self._watch_clock(promoted.clock)
         now = time.monotonic()
         if now < self._next_look:

@@ -71,6 +71,10 @@ def invoke_routes(
     def status(call_id: str) -> dict[str, Any]:
         return bridge.run(asynchronous.status(call_id), _is_gone())
 
+    def cancel(call_id: str) -> Response:
+        bridge.run(asynchronous.cancel(call_id), _is_gone())
+        return Response(status=202)
+
     def result(call_id: str) -> Response:
         record = bridge.run(asynchronous.record(call_id), _is_gone())
         if not record.is_final:
@@ -91,6 +95,7 @@ def invoke_routes(
             rule, "accept", accept, methods=["POST"], provide_automatic_options=False, strict_slashes=False
         )
     routes.get("/async-function/<call_id>")(status)
+    routes.delete("/async-function/<call_id>")(cancel)
     routes.get("/async-function/<call_id>/result")(result)
     routes.get("/healthz")(health)
     return routes

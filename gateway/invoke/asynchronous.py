@@ -13,7 +13,14 @@ from swarmfn.jobs.records import Record, moment
 from swarmfn.jobs.submissions import Submissions
 from swarmfn.wire.call_ids import new_call_id
 from swarmfn.wire.durations import format_duration
-from swarmfn.wire.errors import FunctionNotFound, InvalidRequest, InvocationNotFound, QueueUnavailable, TooLarge
+from swarmfn.wire.errors import (
+    AlreadyEnded,
+    FunctionNotFound,
+    InvalidRequest,
+    InvocationNotFound,
+    QueueUnavailable,
+    TooLarge,
+)
 from swarmfn.wire.headers import (
     CALL_ID,
     CALLBACK_URL,
@@ -101,10 +108,17 @@ class Asynchronous:
         """Raises InvocationNotFound or QueueUnavailable."""
         record = await _read(self._submissions.record(call_id)) if len(call_id) <= 64 else None
         if record is None:
-            raise InvocationNotFound(
-                f'no call "{call_id[:100]}" is on record.', "Records are kept for a while after the end (result_ttl)."
-            )
+            raise _not_found(call_id)
         return record
+
+    async def cancel(self, call_id: str) -> None:
+        """Ends a call that has not ended; a run is stopped within a fraction of a second. Raises InvocationNotFound,
+        AlreadyEnded or QueueUnavailable."""
+        was = await _read(self._submissions.cancel(call_id)) if len(call_id) <= 64 else "unknown"
+        if was == "unknown":
+            raise _not_found(call_id)
+        if was == "final":
+            raise AlreadyEnded(f'call "{call_id}" has ended already.', "Its status says how.")
 
     async def answer(self, record: Record) -> bytes:
         """The kept body of a final call's response. Raises QueueUnavailable."""
@@ -135,6 +149,12 @@ class Asynchronous:
             f"the body is over the limit of {self._max_body} bytes (async_max_body).",
             "Store the data elsewhere and send its address, or raise the limit.",
         )
+
+
+def _not_found(call_id: str) -> InvocationNotFound:
+    return InvocationNotFound(
+        f'no call "{call_id[:100]}" is on record.', "Records are kept for a while after the end (result_ttl)."
+    )
 
 
 async def _read(reading: Coroutine[Any, Any, Found]) -> Found:

@@ -20,10 +20,6 @@ from swarmfn.jobs.scripts import CLAIM, FINISH, HAND_BACK, PROMOTE, REAP, RENEW,
 LEASE = 12.0
 """Seconds a claim is this worker's without being renewed, unless set otherwise; then any worker may hand it back."""
 
-_RECORD_MARGIN = 3600
-"""Seconds a record outlives its entry in RQ's registry: one that is queued again at the last moment, by a tool that
-knows nothing of expiry, must not vanish while it waits."""
-
 _LONGEST_LEASE = 600.0
 _BODIES_AT_ONCE = 100
 
@@ -42,10 +38,12 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Promoted:
-    """`clock` is the time by Redis's clock, `due_in` the seconds until something else is due."""
+    """`clock`: the time by Redis's clock; `due_in`: seconds until something else is due; `cancelled`: the entries of
+    this worker's claims that were cancelled in the last half minute."""
 
     clock: float
     due_in: float | None = None
+    cancelled: frozenset[str] = frozenset()
 
 
 class Claims:
@@ -116,11 +114,12 @@ class Claims:
         return int(await call(self._client, REAP, layout.rq_time(), limit, longest))
 
     async def promote(self, limit: int = 500) -> Promoted:
-        """Queues all that has come due, `limit` at a time."""
+        """Queues all that has come due, `limit` at a time, and hears what was cancelled."""
         while True:
-            looked_at, clock, due_in = await call(self._client, PROMOTE, layout.rq_time(), limit)
+            looked_at, clock, due_in, stop = await call(self._client, PROMOTE, layout.rq_time(), limit, self._worker)
             if looked_at < limit:
-                return Promoted(float(clock), float(due_in) if due_in else None)
+                cancelled = frozenset(entry.decode() for entry in stop)
+                return Promoted(float(clock), float(due_in) if due_in else None, cancelled)
 
     async def tidy(self) -> None:
         """Cleans up what has expired or belongs to nothing. Enough about once a minute, by any worker."""
@@ -145,7 +144,7 @@ class Claims:
         await store(self._client, layout.upload_key(job_id, claim.execution), body, layout.UPLOAD_TTL)
 
     async def _finish(self, items: Sequence[tuple[Claim, Ending]]) -> list[bool | str]:
-        arguments: list[Any] = [self._worker, layout.rq_time(), layout.JOB_DATA, _RECORD_MARGIN]
+        arguments: list[Any] = [self._worker, layout.rq_time(), layout.JOB_DATA, layout.RECORD_MARGIN]
         for claim, ending in items:
             arguments += finish_arguments(claim, ending)
         return _replies(await call(self._client, FINISH, *arguments))

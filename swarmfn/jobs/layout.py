@@ -42,6 +42,13 @@ undelivered; and `foreign:QUEUE`, `unreadable:QUEUE`."""
 STOCK_MARGIN = 30
 """Seconds a stock `rq worker` grants beyond exec_timeout, for connecting and reading the answer."""
 
+CANCELLED_TTL = 86400
+"""Seconds the record of a cancelled call is kept."""
+
+RECORD_MARGIN = 3600
+"""Seconds a record outlives its entry in RQ's registry: one that is queued again at the last moment, by a tool that
+knows nothing of expiry, must not vanish while it waits."""
+
 UPLOAD_TTL = 600
 """Seconds after which a large body goes away that no job came to own."""
 

@@ -11,7 +11,7 @@ import redis.asyncio
 from swarmfn.jobs import layout, records
 from swarmfn.jobs.batches import Batcher
 from swarmfn.jobs.connection import Unreachable, call, command, refused, unavailable
-from swarmfn.jobs.scripts import SUBMIT
+from swarmfn.jobs.scripts import CANCEL, SUBMIT
 from swarmfn.wire.invocations import Invocation
 
 
@@ -97,6 +97,17 @@ class Submissions:
         except Unreachable as exc:
             raise unavailable(exc) from exc
         return None if due is None else float(due)
+
+    async def cancel(self, call_id: str) -> str:
+        """Ends a call that has not ended. Returns what it was: `queued`, `scheduled` or `started`; or `final`, and
+        `unknown` when there is no such call. Raises QueueUnavailable."""
+        try:
+            was = await call(
+                self._client, CANCEL, call_id, layout.rq_time(), layout.CANCELLED_TTL, layout.RECORD_MARGIN
+            )
+        except Unreachable as exc:
+            raise unavailable(exc) from exc
+        return str(was.decode())
 
     async def _store(self, items: Sequence[_Submission]) -> list[bool | str]:
         arguments: list[bytes | str | int] = [layout.JOB_DATA, layout.rq_time()]

@@ -13,7 +13,7 @@ from rq import Queue
 from rq.job import Job
 
 from swarmfn.jobs.claimed import Claim
-from swarmfn.jobs.claims import Claims
+from swarmfn.jobs.claims import Claims, hand_back_all
 from swarmfn.jobs.connection import connect
 from swarmfn.jobs.endings import Ending, Postponement
 from swarmfn.jobs.records import Record
@@ -97,6 +97,12 @@ class QueueStage:
 
     def retry_later(self, claim: Claim, later: Postponement | None = None) -> bool:
         return self.run(self.worker.retry_later(claim, later or postponement()))
+
+    def hand_back_all(self, worker: str = "w1") -> int:
+        return hand_back_all(self.redis, worker)
+
+    def cancel(self, call_id: str) -> str:
+        return self.run(self.submissions.cancel(call_id))
 
     def promote(self) -> None:
         self.run(self.worker.promote())

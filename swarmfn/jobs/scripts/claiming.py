@@ -64,8 +64,10 @@ local function take(queue, id)
     redis.call('HSET', key, 'status', 'started') -- queued again by hand while it runs
     return
   end
-  if job[2] == 'succeeded' then
-    redis.call('HSET', key, 'status', 'finished') -- its body is gone, it cannot run again
+  -- Its body is gone, it cannot run again.
+  local final = ({succeeded = 'finished', cancelled = 'canceled'})[job[2]]
+  if final then
+    redis.call('HSET', key, 'status', final)
     return
   end
   if job[2] then begin_anew(key, id, job) end

@@ -8,11 +8,15 @@ TIDY = Script(
     EVEN_WHEN_FULL
     + NOW
     + """
--- Shared: how many large bodies to look at. Items: queue.
+-- Shared: how many large bodies, and cancelled calls of a queue, to look at. Items: queue.
 local registries = {'rq:wip:', 'rq:finished:', 'rq:failed:', 'rq:scheduled:', 'rq:deferred:', 'rq:canceled:'}
 local function tidy(queue)
   redis.call('ZREMRANGEBYSCORE', 'rq:finished:' .. queue, 0, now)
   redis.call('ZREMRANGEBYSCORE', 'rq:failed:' .. queue, 0, now)
+  -- What was cancelled through RQ does not expire, and its score is when that was: only what has no job any more goes.
+  for _, id in ipairs(redis.call('ZRANDMEMBER', 'rq:canceled:' .. queue, ARGV[1])) do
+    if redis.call('EXISTS', 'rq:job:' .. id) == 0 then redis.call('ZREM', 'rq:canceled:' .. queue, id) end
+  end
   if redis.call('EXISTS', 'rq:queue:' .. queue) == 1 then return end
   for _, registry in ipairs(registries) do
     if redis.call('EXISTS', registry .. queue) == 1 then return end

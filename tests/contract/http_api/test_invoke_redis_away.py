@@ -49,11 +49,11 @@ def test_without_redis_calls_are_refused_until_it_is_back(hasty: InvocationStage
     assert [one.call.call_id if one else None for one in taken] == [kept, "found", None]
 
 
-@pytest.mark.parametrize("what", ["", "/result"])
-def test_without_redis_nothing_is_known_of_any_call(hasty: InvocationStage, what: str) -> None:
+@pytest.mark.parametrize(("method", "what"), [("GET", ""), ("GET", "/result"), ("DELETE", "")])
+def test_without_redis_nothing_is_known_of_any_call(hasty: InvocationStage, method: str, what: str) -> None:
     call_id = hasty.call("POST", "/async-function/stage").header("X-Call-Id")
     hasty.redis.stop()
-    answer = hasty.call("GET", f"/async-function/{call_id}{what}")
+    answer = hasty.call(method, f"/async-function/{call_id}{what}")
     assert_unavailable(answer)
     assert "accepted" not in answer.text
 
@@ -118,6 +118,7 @@ def test_workers_hear_of_functions_also_while_redis_is_full(hasty: InvocationSta
         finally:
             client.config_set("maxmemory", "0")
             hasty.gateway.request("DELETE", "/system/functions", json={"functionName": "late"})
+            wait_until(lambda: "of late exited" in hasty.gateway.log(), message="it is gone")
 
 
 def test_an_outage_is_two_lines_in_the_log_and_not_one_for_each_call(hasty: InvocationStage) -> None:

@@ -214,3 +214,35 @@ def test_an_annotation_that_cannot_be_used_is_warned_of_in_log_and_status(stage:
         wait_until(lambda: "function odd: annotation" in stage.gateway.log(), message="the warning is logged")
     finally:
         stage.gateway.request("DELETE", "/system/functions", json={"functionName": "odd"})
+
+
+def cancel(stage: InvocationStage, call_id: str) -> int:
+    return stage.call("DELETE", f"/async-function/{call_id}").status
+
+
+def test_a_call_that_has_not_ended_can_be_cancelled_once(stage: InvocationStage) -> None:
+    queued = submit(stage)
+    answer = stage.call("DELETE", f"/async-function/{queued}")
+    assert (answer.status, answer.body) == (202, b"")
+    document = status(stage, queued)
+    assert document["state"] == "cancelled"
+    assert document["endedAt"]
+    assert cancel(stage, queued) == 409
+    assert stage.call("GET", f"/async-function/{queued}/result").status == 503
+    started = submit(stage)
+    running(stage)
+    assert cancel(stage, started) == 202
+    waiting = submit(stage)
+    put_off(stage.redis, running(stage), 60)
+    assert cancel(stage, waiting) == 202
+
+
+def test_what_has_ended_or_never_was_cannot_be_cancelled(stage: InvocationStage) -> None:
+    call_id = submit(stage)
+    finish(stage.redis, running(stage), StoredResponse(200, [], 0))
+    answer = stage.call("DELETE", f"/async-function/{call_id}")
+    assert (answer.status, answer.header("X-OpenFaaS-Internal")) == (409, "gateway")
+    assert "has ended already" in answer.text
+    assert status(stage, call_id)["state"] == "succeeded"
+    for nobody in (f"call-{uuid.uuid4().hex}", "x" * 65, "cb_1", "stage"):
+        assert cancel(stage, nobody) == 404

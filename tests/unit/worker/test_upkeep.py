@@ -23,12 +23,13 @@ class RecordingQueue:
         self.done: list[str] = []
         self.failures: list[Exception] = []
         self.due_in: float | None = None
+        self.cancelled: frozenset[str] = frozenset()
 
     async def promote(self) -> Promoted:
         self.done.append("promote")
         if self.failures:
             raise self.failures.pop(0)
-        return Promoted(self.clock(), self.due_in)
+        return Promoted(self.clock(), self.due_in, self.cancelled)
 
     async def renew(self, claims: Collection[Claim]) -> frozenset[str]:
         self.done.append("renew")
@@ -169,6 +170,14 @@ def test_what_is_due_soon_does_not_wait_for_the_next_turn(monkeypatch: pytest.Mo
         task.cancel()
 
     asyncio.run(scenario())
+
+
+def test_cancelled_claims_are_reported_at_the_next_turn(watch: Watch) -> None:
+    queue = RecordingQueue(watch.redis, lease=15)
+    queue.cancelled = frozenset({"c:e:q"})
+    subject, _, lost = upkeep_of(queue)
+    tend(subject)
+    assert lost == ["c:e:q"]
 
 
 def test_claims_that_are_no_longer_ours_are_reported(watch: Watch) -> None:
