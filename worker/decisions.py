@@ -10,7 +10,7 @@ from swarmfn.jobs.outgoing import delivery_headers
 from swarmfn.wire.call_ids import new_delivery_id
 from swarmfn.wire.headers import Headers
 from swarmfn.wire.invocations import Attempt, Delivery, Foreign, Invocation, StoredResponse
-from worker.retries import retry_in, wait_for_room
+from worker.retries import retry_after, retry_in, wait_for_room
 
 PLATFORM_TRIES = 10
 """How often an invocation is tried while only the platform fails it; the function's own answers do not count."""
@@ -21,6 +21,7 @@ DELIVERY_TRIES = 8
 KEPT_ATTEMPTS = 20
 """The record of a call holds its last attempts, up to this many."""
 
+_LONGEST_ASKED = 600.0
 _DELIVERY_AGAIN = frozenset({408, 429})
 
 
@@ -133,7 +134,7 @@ def after_delivery(
         return _delivery_ending("succeeded", "delivered", f"delivered, {said}", delivery, attempts, keeping.result_ttl)
     failures = claim.failures + 1
     if _may_change(result) and failures < DELIVERY_TRIES:
-        delay = backoff(failures, 1.0, 60.0)
+        delay = max(backoff(failures, 1.0, 60.0), _asked_by(result, moment))
         return Postponement(delay, failures, attempts, delivery.call_id, f"retrying, {said}")
     return _delivery_ending("failed", "undelivered", f"failed, {said}", delivery, attempts, keeping.failure_ttl)
 
@@ -149,6 +150,12 @@ def after_foreign(claim: Claim, foreign: Foreign, moment: Moment, keeping: Keepi
         answer=b"",
         attempts=(Attempt(moment.now, 0.0, 0, moment.worker, foreign.problem),),
     )
+
+
+def _asked_by(result: Answer | Failure, moment: Moment) -> float:
+    """Seconds a receiver wants to be left alone for, up to ten minutes."""
+    asked = retry_after(result.headers, moment.now) if isinstance(result, Answer) else None
+    return min(asked or 0.0, _LONGEST_ASKED)
 
 
 def _may_change(result: Answer | Failure) -> bool:

@@ -10,6 +10,7 @@ from swarmfn.jobs.claimed import Claim
 from swarmfn.jobs.claims import CannotRecord, Claimed, Claims
 from swarmfn.jobs.connection import Unreachable
 from swarmfn.jobs.endings import Ending, Postponement
+from swarmfn.jobs.layout import CALLBACK_QUEUE, is_callback_queue
 from worker.limits import Limits
 from worker.replicas import Announcements
 from worker.runs import Runs
@@ -54,7 +55,9 @@ class Executor:
 
     def note_work(self, queue: str) -> None:
         """`queue` may hold jobs."""
-        if not self._only_queues or queue in self._only_queues:
+        # Whoever asks for callbacks means those of every receiver.
+        named = CALLBACK_QUEUE if is_callback_queue(queue) else queue
+        if not self._only_queues or {queue, named} & self._only_queues:
             self._slots.note_work(queue)
             self._wake.set()
 

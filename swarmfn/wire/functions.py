@@ -12,7 +12,7 @@ from typing import Any
 
 from swarmfn.wire.durations import parse_duration
 from swarmfn.wire.errors import InvalidFunction, InvalidRequest
-from swarmfn.wire.names import NAMESPACE, check_new_name
+from swarmfn.wire.names import CALLBACKS, NAMESPACE, check_new_name
 from swarmfn.wire.policies import Policy, policy_of
 from swarmfn.wire.quantities import parse_cpu, parse_memory
 
@@ -114,8 +114,10 @@ class FunctionSpec:
 
     @property
     def queue(self) -> str:
-        """The queue its asynchronous calls wait in: its own, unless an annotation names another."""
-        return self.annotations.get(QUEUE_ANNOTATION, "") or self.name
+        """The queue its asynchronous calls wait in: its own, unless an annotation names another that is not kept for
+        callbacks."""
+        named = self.annotations.get(QUEUE_ANNOTATION, "")
+        return self.name if not named or named.partition(":")[0] == CALLBACKS else named
 
     @property
     def policy(self) -> Policy:

@@ -32,6 +32,10 @@ def invocation(call_id: str, function: str = "echo", **changes: Any) -> Invocati
     return dataclasses.replace(plain, **changes)
 
 
+CALLBACKS = "callbacks:receiver:80"
+"""Where the deliveries that `delivery` makes wait."""
+
+
 def delivery(delivery_id: str, call_id: str, url: str = "http://receiver/") -> Delivery:
     return Delivery(delivery_id, call_id, "echo", url, [])
 

@@ -6,7 +6,7 @@ import pytest
 from rq.job import JobStatus
 
 from swarmfn.jobs.layout import JOB_DATA
-from tests.support.queue_stage import QueueStage, delivery, failure, invocation, postponement, success
+from tests.support.queue_stage import CALLBACKS, QueueStage, delivery, failure, invocation, postponement, success
 
 LARGE = b"L" * 100_000
 
@@ -63,7 +63,7 @@ def test_whatever_a_cancelled_run_comes_to_it_stays_cancelled(stage: QueueStage,
     else:
         assert stage.reap() == 0
     assert_cancelled(stage, "a")
-    assert stage.counts("callbacks") == {}
+    assert stage.counts(CALLBACKS) == {}
     assert stage.keys("swarmfn:upload:*") == set()
 
 
@@ -96,7 +96,7 @@ def test_only_calls_can_be_cancelled(stage: QueueStage) -> None:
     stage.redis.set("rq:job:text", "no hash")
     stage.redis.hset("rq:job:bad", mapping={"data": JOB_DATA, "call": b"\xff{", "status": "queued"})
     assert stage.cancel("text") == stage.cancel("bad") == "unknown"
-    assert stage.counts("callbacks") == {"queued": 1}
+    assert stage.counts(CALLBACKS) == {"queued": 1}
 
 
 def test_one_queued_again_by_hand_can_be_cancelled_before_it_runs(stage: QueueStage) -> None:

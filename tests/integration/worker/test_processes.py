@@ -11,6 +11,7 @@ import pytest
 from rq import Worker
 from rq.command import send_kill_horse_command, send_shutdown_command, send_stop_job_command
 
+from swarmfn.jobs.outgoing import delivery_queue
 from tests.support.http import RecordingServer
 from tests.support.processes import ChildProcess, free_port, is_running
 from tests.support.queue_stage import QueueStage, invocation
@@ -261,7 +262,7 @@ def test_a_stock_rq_worker_drains_our_queues_too(bare_stage: QueueStage, tmp_pat
         stage.submit(invocation("failing", path="/fail", callback_url=receiver.url))
         stage.submit(invocation("g", "gone", callback_url=receiver.url))
         rq = Path(sys.executable).with_name("rq")
-        queues = ["echo", "gone", "callbacks"]
+        queues = ["echo", "gone", delivery_queue(receiver.url)]
         command = [rq, "worker", "-u", stage.server.url, "-w", "rq.worker.SimpleWorker", "--burst", *queues]
         with ChildProcess(command, tmp_path / "log") as worker:
             assert worker.wait(60) == 0, worker.log()

@@ -149,6 +149,13 @@ def test_a_receiver_that_may_recover_is_tried_again(result: Answer | Failure) ->
     assert later.parent_note.startswith("retrying, the receiver ")
 
 
+@pytest.mark.parametrize(("asked", "wait"), [("7", 7.0), ("1", 4.0), ("9999", 600.0), ("soon", 4.0)])
+def test_a_receiver_is_left_alone_as_long_as_it_asks_up_to_ten_minutes(asked: str, wait: float) -> None:
+    later = delivered(Answer(503, [("Retry-After", asked)], b"", 0), failures=2)
+    assert isinstance(later, Postponement)
+    assert later.delay == wait
+
+
 @pytest.mark.parametrize(
     "result",
     [
