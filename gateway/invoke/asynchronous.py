@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from gateway.invoke import forwarding
 from gateway.invoke.incoming import Incoming
+from gateway.invoke.waiting import Waiting
 from swarmfn.jobs.records import Record, moment
 from swarmfn.jobs.submissions import Submissions
 from swarmfn.wire.call_ids import new_call_id
@@ -42,12 +43,16 @@ Found = TypeVar("Found")
 
 
 class Asynchronous:
-    """Accepts asynchronous calls. `max_body` is in bytes."""
+    """Accepts asynchronous calls, and says what became of them. `max_body` is in bytes, `longest_wait` in seconds."""
 
-    def __init__(self, table: Callable[[], ReplicaTable], submissions: Submissions, max_body: int) -> None:
+    def __init__(
+        self, table: Callable[[], ReplicaTable], submissions: Submissions, max_body: int, longest_wait: float = 60.0
+    ) -> None:
         self._table = table
         self._submissions = submissions
         self._max_body = max_body
+        self._longest_wait = longest_wait
+        self._waiting = Waiting(submissions)
 
     def check(self, incoming: Incoming) -> Route:
         """What can be refused before the body is read. Raises FunctionNotFound, InvalidRequest or TooLarge."""
@@ -103,6 +108,16 @@ class Asynchronous:
         if route is not None and route.policy.warnings:
             document["warnings"] = list(route.policy.warnings)
         return document
+
+    async def wait(self, call_id: str, seconds: float) -> None:
+        """Returns when the call has ended, or there is no use in waiting any longer; after `longest_wait` at the
+        latest."""
+        if len(call_id) <= 64:
+            await self._waiting.until_ended(call_id, min(seconds, self._longest_wait))
+
+    def stop_waiting(self) -> None:
+        """Whoever waits gets the answer of now. Call it on the event loop."""
+        self._waiting.stop()
 
     async def record(self, call_id: str) -> Record:
         """Raises InvocationNotFound or QueueUnavailable."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import redis.asyncio
 
@@ -13,6 +14,8 @@ from swarmfn.jobs.batches import Batcher
 from swarmfn.jobs.connection import Unreachable, call, command, refused, unavailable
 from swarmfn.jobs.scripts import CANCEL, SUBMIT
 from swarmfn.wire.invocations import Invocation
+
+_LIVE = frozenset({b"queued", b"started", b"scheduled", b"deferred"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,17 @@ class Submissions:
         except Unreachable as exc:
             raise unavailable(exc) from exc
         return records.record_of(call_id, values)
+
+    async def ended(self, call_ids: Collection[str]) -> set[str]:
+        """Those of `call_ids` that have ended or are not on record. Raises QueueUnavailable."""
+        pipeline: Any = self._client.pipeline(transaction=False)
+        for call_id in call_ids:
+            pipeline.hget(layout.job_key(call_id), "status")
+        try:
+            statuses = await pipeline.execute(raise_on_error=False)
+        except Unreachable as exc:
+            raise unavailable(exc) from exc
+        return {call_id for call_id, status in zip(call_ids, statuses, strict=True) if status not in _LIVE}
 
     async def answer(self, record: records.Record) -> bytes:
         """The kept body of a final call's response. Raises QueueUnavailable."""
