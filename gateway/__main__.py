@@ -151,7 +151,9 @@ class Gateway:
                 credentials=credentials,
             ),
             synchronous=Synchronous(self._provider.table, upstream, self._metrics, settings.upstream_timeout),
-            asynchronous=Asynchronous(self._provider.table, submissions, settings.async_max_body),
+            asynchronous=Asynchronous(
+                self._provider.table, submissions, settings.async_max_body, settings.upstream_timeout
+            ),
             bridge=Bridge(asyncio.get_running_loop()),
             is_ready=lambda: not self._stop.is_set(),
         )
@@ -161,7 +163,7 @@ class Gateway:
         server.start()
         self._say_ready()
         await self._stop.wait()
-        self._say_stopping()
+        self._begin_to_stop(parts)
         await asyncio.to_thread(server.close, self._settings.upstream_timeout + _DRAIN_MARGIN)
 
     async def _serve_fast_lane(self, parts: Parts, upstream: Upstream, listener: socket.socket, limits: Limits) -> None:
@@ -175,7 +177,7 @@ class Gateway:
         self._say_ready()
         await asyncio.wait([serving, stop], return_when=asyncio.FIRST_COMPLETED)
         stop.cancel()
-        self._say_stopping()
+        self._begin_to_stop(parts)
         server.should_exit = True
         await serving
         await asyncio.to_thread(flask_server.close, _DRAIN_MARGIN)
@@ -189,7 +191,8 @@ class Gateway:
             extra={"event": "ready"},
         )
 
-    def _say_stopping(self) -> None:
+    def _begin_to_stop(self, parts: Parts) -> None:
+        parts.asynchronous.stop_waiting()
         logger.info(
             "gateway stopping; calls in flight have %g s to end",
             self._settings.upstream_timeout + _DRAIN_MARGIN,

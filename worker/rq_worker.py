@@ -95,7 +95,7 @@ class FunctionWorker(BaseWorker):
             claims=claims,
             runs=runs,
             announcements=announcements,
-            slots=Slots(settings.max_inflight, settings.max_inflight * _QUEUES_TOTAL),
+            slots=Slots(settings.max_inflight, settings.max_inflight * _QUEUES_TOTAL, settings.callback_max_inflight),
             only_queues=self._only_queues,
         )
         return executor

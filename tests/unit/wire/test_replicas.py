@@ -6,13 +6,17 @@ import json
 
 import pytest
 
+from swarmfn.wire.policies import Policy, RetryPolicy
 from swarmfn.wire.replicas import Route, decode_table, encode_table, lost_addresses
 
 ECHO = Route("echo", ("127.0.0.1:1", "[::1]:2"), 2, 60.0, "echo")
-BROKEN = Route("broken", (), 1, 1.5, "slow-lane", "exited with 3: no such file «x»", ("10.0.1.7:8080",))
+BROKEN = Route("broken", (), 1, 1.5, "slow-lane", "exited with 3: no such file «x»", lost=("10.0.1.7:8080",))
 
 
-@pytest.mark.parametrize("table", [{}, {"echo": ECHO}, {"echo": ECHO, "broken": BROKEN}])
+LIMITED = Route("limited", ("h:1",), 1, 60.0, "limited", policy=Policy(RetryPolicy(3), 2, ("annotation x: odd",)))
+
+
+@pytest.mark.parametrize("table", [{}, {"limited": LIMITED}, {"echo": ECHO}, {"echo": ECHO, "broken": BROKEN}])
 def test_a_table_is_read_back_as_it_was_written(table: dict[str, Route]) -> None:
     assert decode_table(encode_table(table)) == table
 
