@@ -14,7 +14,7 @@ from types import TracebackType
 import docker
 
 from tests.support.engine_network import EngineNetwork, Plug, outer_mtu
-from tests.support.machine import Machine, remove_cgroups
+from tests.support.machine import Machine, namespaces_refused, remove_cgroups
 from tests.support.processes import ChildProcess
 from tests.support.requirements import missing
 from tests.support.waiting import wait_until
@@ -30,6 +30,8 @@ def need_engine() -> None:
     absent = [program for program in _PROGRAMS if shutil.which(program) is None]
     if absent:
         missing("swarm", f"no {', '.join(absent)} on PATH. As root on Debian: {_INSTALL}")
+    if said := namespaces_refused():
+        missing("swarm", f"this machine refuses namespaces ({said}). In a container: start it with --privileged")
 
 
 class DockerEngine:

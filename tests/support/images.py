@@ -56,9 +56,10 @@ def has_image(client: docker.DockerClient, name: str) -> bool:
 
 def build(engine: DockerEngine, repository: str, recipe: Recipe, parent: str) -> str:
     """The name of the image that `recipe` makes of `parent`, a name that changes with what is in it."""
-    # The base's name is always the same, whatever is in it.
-    name = f"{repository}:{recipe.content_hash()}-{base.base_archive().stem.removeprefix('base-')}"
     with contextlib.closing(engine.client(_SECONDS)) as client:
+        # What is kept fits only on the very parent that it was made of: made again, that is another.
+        parent_id = client.images.get(parent).id.removeprefix("sha256:")
+        name = f"{repository}:{recipe.content_hash()}-{parent_id[:12]}"
         if has_image(client, name):
             return name
         folder = base.cache_folder()
