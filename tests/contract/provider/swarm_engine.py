@@ -45,7 +45,8 @@ class Swarm:
     def __init__(self, engine: DockerEngine) -> None:
         self.engine = engine
         self.client = engine.client()
-        self._build(images.base_image(engine))
+        self.base = images.base_image(engine)
+        self._build()
         self._network()
         self._gate: NetworkNamespace | None = None
 
@@ -92,7 +93,7 @@ class Swarm:
                 ipam=docker.types.IPAMConfig(pool_configs=[pool]),
             )
 
-    def _build(self, base: str) -> None:
+    def _build(self) -> None:
         context = io.BytesIO()
         with tarfile.open(fileobj=context, mode="w") as archive:
             for folder in ("fwatchdog", "swarmfn/wire"):
@@ -103,7 +104,7 @@ class Swarm:
             add_file(archive, "Dockerfile", _DOCKERFILE)
         context.seek(0)
         self.client.images.build(
-            fileobj=context, custom_context=True, tag=IMAGE, buildargs={"BASE": base}, rm=True, timeout=120
+            fileobj=context, custom_context=True, tag=IMAGE, buildargs={"BASE": self.base}, rm=True, timeout=120
         )
 
 
@@ -114,8 +115,8 @@ class SwarmEngine:
         self.swarm = swarm
         self.provider = self.open()
 
-    def open(self) -> SwarmProvider:
-        return SwarmProvider(self.swarm.engine.url, 60.0, "gateway:8080", TIMING, NETWORK, self.swarm.connect)
+    def open(self, network: str = "") -> SwarmProvider:
+        return SwarmProvider(self.swarm.engine.url, 60.0, "gateway:8080", TIMING, network, self.swarm.connect)
 
     def reopen(self) -> SwarmProvider:
         self.provider.close()
@@ -147,6 +148,9 @@ class SwarmEngine:
 
     def kill_replica(self, name: str) -> None:
         _kill(self.container(name))
+
+    def service(self, name: str) -> docker.models.services.Service:
+        return self.swarm.client.services.get(name)
 
     def container(self, name: str) -> docker.models.containers.Container:
         """Of one replica that runs."""

@@ -1,0 +1,201 @@
+"""What functions are on Swarm, seen by the engine and by people who use it directly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import docker
+import pytest
+
+from swarmfn.provider.swarm import SwarmProvider
+from swarmfn.wire.errors import EngineUnavailable, InvalidFunction, InvalidRequest
+from swarmfn.wire.functions import FunctionSpec, Resources
+from tests.contract.provider.calls import call_function, wait_for_replicas
+from tests.contract.provider.swarm_engine import IMAGE, NETWORK, Swarm, SwarmEngine
+from tests.support.waiting import wait_until
+
+
+@pytest.fixture
+def secrets(swarm: Swarm) -> Iterator[None]:
+    made = [
+        swarm.client.secrets.create(name="api-key", data=b"s3cret\x00", labels={"com.openfaas.owner": "openfaas"}),
+        swarm.client.secrets.create(name="api-key-2", data=b"other", labels={"com.openfaas.owner": "openfaas"}),
+        swarm.client.secrets.create(name="basic-auth-password", data=b"the admin's"),
+    ]
+    yield
+    for secret in made:
+        wait_until(lambda secret=secret: _removed(secret))
+
+
+def _removed(secret: docker.models.secrets.Secret) -> bool:
+    """Not before the last task that has it is gone."""
+    try:
+        secret.remove()
+    except docker.errors.APIError as exc:
+        if exc.status_code == 404:
+            return True
+        raise AssertionError(exc) from exc
+    return True
+
+
+def by_hand(swarm: Swarm, name: str, labels: dict[str, str], command: str = "cat", replicas: int = 1):  # type: ignore[no-untyped-def]
+    return swarm.client.services.create(
+        IMAGE,
+        name=name,
+        labels=labels,
+        env=[f"fprocess={command}", "team=x"],
+        networks=[NETWORK],
+        endpoint_spec=docker.types.EndpointSpec(mode="dnsrr"),
+        mode=docker.types.ServiceMode("replicated", replicas),
+    )
+
+
+def test_secrets_are_files_that_every_user_in_the_container_can_read(
+    engine: SwarmEngine, provider: SwarmProvider, secrets: None
+) -> None:
+    provider.deploy(replace(engine.echo("show"), env_process="cat /var/openfaas/secrets/api-key", secrets=("api-key",)))
+    assert call_function(engine, "show").body == "s3cret\x00"
+    mode = engine.container("show").exec_run(["stat", "-c", "%a", "/var/openfaas/secrets/api-key"])
+    assert mode.output == b"444\n"
+    assert provider.get("show").spec.secrets == ("api-key",)
+
+
+@pytest.mark.parametrize("name", ["api", "basic-auth-password"], ids=["absent", "the platform's"])
+def test_a_function_gets_no_secret_that_is_not_for_functions(
+    engine: SwarmEngine, provider: SwarmProvider, secrets: None, name: str
+) -> None:
+    with pytest.raises(InvalidFunction, match=f"secrets: there is no secret '{name}'"):
+        provider.deploy(replace(engine.echo("curious"), secrets=(name,)))
+    assert provider.functions() == []
+
+
+def test_a_read_only_root_leaves_a_place_for_temporary_files(engine: SwarmEngine, provider: SwarmProvider) -> None:
+    provider.deploy(replace(engine.echo("sealed"), read_only_root=True))
+    assert call_function(engine, "sealed", "works").body == "works"
+    container = engine.container("sealed")
+    assert container.exec_run(["touch", "/tmp/file"]).exit_code == 0
+    assert b"Read-only" in container.exec_run(["touch", "/file"]).output
+
+
+def test_limits_hold_and_too_little_memory_is_raised_to_the_least_there_is(
+    engine: SwarmEngine, provider: SwarmProvider, caplog: pytest.LogCaptureFixture
+) -> None:
+    function = replace(engine.echo("small"), limits=Resources(memory="1Mi", cpu="500m"))
+    provider.deploy(function)
+    assert provider.get("small").spec == function
+    found = engine.service("small").attrs["Spec"]["TaskTemplate"]["Resources"]["Limits"]
+    assert found == {"MemoryBytes": 6 * 2**20, "NanoCPUs": 500_000_000}
+    assert "raised to 6Mi" in caplog.text
+
+
+def test_a_network_can_be_named_and_must_be_there(engine: SwarmEngine, provider: SwarmProvider) -> None:
+    provider.deploy(replace(engine.echo("echo"), network=NETWORK))
+    assert call_function(engine, "echo", "there").body == "there"
+    with pytest.raises(InvalidFunction, match="network"):
+        provider.deploy(replace(engine.echo("other"), network=NETWORK[:-1]))
+
+
+def test_a_swarm_without_a_network_for_functions_says_so(engine: SwarmEngine) -> None:
+    elsewhere = engine.open(network="contract_func")
+    try:
+        with pytest.raises(EngineUnavailable, match="contract_func"):
+            elsewhere.deploy(engine.echo("echo"))
+    finally:
+        elsewhere.close()
+
+
+def test_new_labels_replace_no_replica(engine: SwarmEngine, provider: SwarmProvider) -> None:
+    provider.deploy(engine.identifying("who"))
+    before = call_function(engine, "who")
+    changed = replace(engine.identifying("who"), labels={"team": "y"}, annotations={"topic": "t"})
+    provider.update(changed)
+    assert provider.get("who").spec == changed
+    wait_until(lambda: engine.service("who").attrs["UpdateStatus"]["State"] == "completed")
+    assert call_function(engine, "who") == before
+
+
+def test_the_registrys_password_is_not_kept_where_others_read_it(engine: SwarmEngine, provider: SwarmProvider) -> None:
+    provider.deploy(replace(engine.echo("private"), registry_auth="dXNlcjpwYXNzd29yZA=="))
+    shown = str(engine.service("private").attrs)
+    assert "dXNlcjpwYXNzd29yZA" not in shown
+    assert "password" not in shown
+    with pytest.raises(InvalidFunction, match="registryAuth"):
+        provider.deploy(replace(engine.echo("other"), registry_auth="user:password"))
+
+
+def test_a_service_made_by_hand_is_a_function(engine: SwarmEngine, provider: SwarmProvider, swarm: Swarm) -> None:
+    labels = {"com.openfaas.function": "hand", "function": "true", "own": "1", "com.openfaas.annotations.topic": "t"}
+    by_hand(swarm, "hand", labels)
+    wait_until(lambda: "hand" in provider.table())
+    assert call_function(engine, "hand", "hello").body == "hello"
+    spec = provider.get("hand").spec
+    assert spec == FunctionSpec(
+        "hand", IMAGE, "cat", env_vars={"team": "x"}, labels={"own": "1"}, annotations={"topic": "t"}
+    )
+    provider.scale("hand", 2)
+    wait_for_replicas(provider, "hand", 2)
+    provider.update(replace(spec, env_process="answer changed"))
+    wait_until(lambda: call_function(engine, "hand").body == "changed")
+    assert provider.get("hand").replicas == 2
+    provider.remove("hand")
+    with pytest.raises(docker.errors.NotFound):
+        engine.service("hand")
+
+
+def test_what_is_changed_by_hand_is_seen(engine: SwarmEngine, provider: SwarmProvider, swarm: Swarm) -> None:
+    provider.deploy(engine.echo("echo"))
+    swarm.client.images.get(IMAGE).tag("contract/functions", "2")
+    engine.service("echo").scale(2)
+    wait_for_replicas(provider, "echo", 2)
+    engine.service("echo").update(image="contract/functions:2")
+    wait_until(lambda: provider.get("echo").spec.image == "contract/functions:2")
+    engine.service("echo").remove()
+    wait_until(lambda: "echo" not in provider.table())
+
+
+def test_a_function_of_another_service_name_is_found_by_its_label(
+    engine: SwarmEngine, provider: SwarmProvider, swarm: Swarm
+) -> None:
+    by_hand(swarm, "stack_greet", {"com.openfaas.function": "greet"}, "answer hello", replicas=0)
+    wait_until(lambda: "greet" in provider.table())
+    provider.scale("greet", 1)
+    assert call_function(engine, "greet").body == "hello"
+    assert "stack_greet" not in provider.table()
+
+
+def test_services_that_are_no_functions_are_left_alone(
+    engine: SwarmEngine, provider: SwarmProvider, swarm: Swarm
+) -> None:
+    other = by_hand(swarm, "database", {"com.docker.stack.namespace": "shop"}, replicas=0)
+    try:
+        with pytest.raises(InvalidFunction, match="no function"):
+            provider.deploy(engine.echo("database"))
+        assert dict(provider.table()) == {}
+        other.reload()
+        assert other.attrs["Spec"]["Labels"] == {"com.docker.stack.namespace": "shop"}
+    finally:
+        other.remove()
+
+
+@pytest.mark.parametrize("name", ["gateway", "redis", "worker", "Gateway", "callbacks"])
+def test_the_stacks_own_names_are_refused(engine: SwarmEngine, provider: SwarmProvider, name: str) -> None:
+    with pytest.raises(InvalidFunction, match="part of the platform"):
+        provider.deploy(engine.echo(name))
+
+
+def test_a_function_on_every_node_cannot_be_scaled(engine: SwarmEngine, provider: SwarmProvider, swarm: Swarm) -> None:
+    swarm.client.services.create(
+        IMAGE,
+        name="everywhere",
+        labels={"com.openfaas.function": "everywhere"},
+        env=["fprocess=cat"],
+        networks=[NETWORK],
+        mode=docker.types.ServiceMode("global"),
+        endpoint_spec=docker.types.EndpointSpec(mode="dnsrr"),
+    )
+    wait_until(lambda: "everywhere" in provider.table())
+    assert call_function(engine, "everywhere", "x").body == "x"
+    assert provider.get("everywhere").replicas == 1
+    with pytest.raises(InvalidRequest, match="every node"):
+        provider.scale("everywhere", 3)
