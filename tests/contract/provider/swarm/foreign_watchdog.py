@@ -43,7 +43,9 @@ class Server(ThreadingHTTPServer):
 def main():
     time.sleep(float(os.environ.get("START_DELAY", "0")))
     if os.environ.get("NEVER_LISTEN"):
-        signal.pause()
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+        while True:
+            signal.pause()
     server = Server(("", 8080), Handler)
 
     def stop(*_):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from tests.contract.provider.calls import SteadyCalls, call, call_function, wait
 from tests.contract.provider.swarm_engine import Swarm, SwarmEngine
 from tests.support.docker_engine import DockerEngine
 from tests.support.waiting import wait_until
+
+# docker-py leaves its socket to the garbage collector when it cannot connect.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +77,7 @@ def _scaled(provider: SwarmProvider, replicas: int) -> bool:
 def test_an_engine_that_is_killed_and_started_again_brings_the_table_back(
     engine: SwarmEngine, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
     provider = engine.provider
     provider.deploy(engine.identifying("who"))
     provider.scale("who", 2)
