@@ -27,7 +27,7 @@ HELLO = "import os, time\nprint('hello'); time.sleep(1e6)"
 
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerNodes]:
-    with DockerNodes(tmp_path_factory.mktemp("nodes"), count=2, heartbeat=2) as nodes:
+    with DockerNodes(tmp_path_factory.mktemp("nodes"), count=2, heartbeat=2, pulls=True) as nodes:
         yield nodes
 
 
