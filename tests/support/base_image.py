@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import io
+import json
 import os
 import shutil
 import subprocess
+import tarfile
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,12 +34,17 @@ ln -s /usr/bin/python3 usr/local/bin/python
 ln -s /usr/bin/pip3 usr/local/bin/pip
 """
 
-CHANGES = (
-    "ENV PATH=/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin",
-    # What this machine's pip needs to reach its index is in the image, so that no Dockerfile has to know of it.
-    f"ENV PIP_CERT={_CERTIFICATES}",
-    'CMD ["python3"]',
-)
+_CONFIG = {
+    "Env": [
+        "PATH=/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin",
+        # What this machine's pip needs to reach its index is in the image, so that no Dockerfile has to know of it.
+        f"PIP_CERT={_CERTIFICATES}",
+    ],
+    "Cmd": ["python3"],
+}
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+_KEPT = 3
+_LONG_AGO = "2020-01-01T00:00:00Z"
 
 
 def cache_folder() -> Path:
@@ -47,7 +55,10 @@ def cache_folder() -> Path:
 
 
 def base_archive() -> Path:
-    """The image's files as a tar archive. The first time on a machine, most of a minute; then at once."""
+    """The image as `docker load` takes it. The first time on a machine, most of a minute; then at once.
+
+    Loaded, it is the same image on every engine; an imported one would have an id, and a time, of its own on each.
+    """
     archive = cache_folder() / f"base-{_digest()}.tar"
     with locked(archive):
         if not archive.exists():
@@ -64,7 +75,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def _digest() -> str:
-    digest = hashlib.sha256(f"{_SUITE} {_PACKAGES} {_TIDY}".encode())
+    digest = hashlib.sha256(f"{_SUITE} {_PACKAGES} {_TIDY} {_CONFIG}".encode())
     for file in (_CERTIFICATES, _PIP_SETTINGS):
         digest.update(file.read_bytes() if file.exists() else b"")
     return digest.hexdigest()[:12]
@@ -81,12 +92,35 @@ def _make(archive: Path) -> None:
         for file in (_CERTIFICATES, _PIP_SETTINGS):
             if file.exists():
                 shutil.copy(file, root / file.relative_to("/"))
-        partial = archive.with_suffix(".partial")
-        _run("tar", "--sort=name", "-C", str(root), "-cf", str(partial), ".")
-        partial.rename(archive)
-    for old in archive.parent.glob("base-*.tar"):
-        if old != archive:
-            old.unlink()
+        layer = Path(folder, "layer.tar")
+        _run("tar", "--sort=name", "-C", str(root), "-cf", str(layer), ".")
+        _pack(layer, Path(folder, "image.tar")).rename(archive)
+    # A few are kept: branches may differ in what they want.
+    for old in sorted(archive.parent.glob("base-*.tar"), key=lambda file: file.stat().st_mtime)[:-_KEPT]:
+        old.unlink()
+
+
+def _pack(layer: Path, archive: Path) -> Path:
+    """An image of the one layer."""
+    with layer.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    config = {
+        "architecture": _ARCHITECTURES.get(os.uname().machine, os.uname().machine),
+        "os": "linux",
+        "created": _LONG_AGO,
+        "config": _CONFIG,
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
+        "history": [{"created": _LONG_AGO, "created_by": "debootstrap"}],
+    }
+    manifest = [{"Config": "config.json", "RepoTags": [NAME], "Layers": ["layer.tar"]}]
+    with tarfile.open(archive, "w") as tar:
+        for name, document in (("config.json", config), ("manifest.json", manifest)):
+            content = json.dumps(document).encode()
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+        tar.add(layer, "layer.tar")
+    return archive
 
 
 def _run(*command: str) -> None:

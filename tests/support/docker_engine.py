@@ -14,7 +14,7 @@ from types import TracebackType
 import docker
 
 from tests.support.engine_network import EngineNetwork, Plug, outer_mtu
-from tests.support.machine import Machine, remove_cgroups
+from tests.support.machine import Machine, namespaces_refused, remove_cgroups
 from tests.support.processes import ChildProcess
 from tests.support.requirements import missing
 from tests.support.waiting import wait_until
@@ -30,6 +30,8 @@ def need_engine() -> None:
     absent = [program for program in _PROGRAMS if shutil.which(program) is None]
     if absent:
         missing("swarm", f"no {', '.join(absent)} on PATH. As root on Debian: {_INSTALL}")
+    if said := namespaces_refused():
+        missing("swarm", f"this machine refuses namespaces ({said}). In a container: start it with --privileged")
 
 
 class DockerEngine:
@@ -117,7 +119,10 @@ class DockerEngine:
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
+        assert self._process is not None
         self._signal(signal.SIGCONT)
+        # nsenter, its parent, has stopped together with it, and would not notice its end.
+        os.kill(self._process.pid, signal.SIGCONT)
 
     def lose(self) -> None:
         """The machine is gone in an instant, with the engine and all containers, as on a power cut.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import subprocess
 import sys
@@ -32,15 +33,25 @@ sys.stdin.buffer.read()
 """
 
 
+_FLAGS = ("--net", "--mount", "--uts", "--pid", "--fork", "--kill-child", "--propagation", "private")
+
+
+@functools.cache
+def namespaces_refused() -> str:
+    """What the kernel said when it was asked for the namespaces of a machine; "" if it makes them."""
+    command = ["unshare", *_FLAGS, "mount", "-t", "proc", "proc", "/proc"]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    return "" if done.returncode == 0 else done.stderr.strip() or f"exit status {done.returncode}"
+
+
 class Machine:
     """Network, mount, host name and process namespaces. What runs in them ends with `end()`, and when the test run is
     killed. cgroups are this machine's own."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        flags = ["--net", "--mount", "--uts", "--pid", "--fork", "--kill-child", "--propagation", "private"]
         self._outer = subprocess.Popen(
-            ["unshare", *flags, "sh", "-c", _BOOT, "boot", name, sys.executable, _FIRST_PROCESS],
+            ["unshare", *_FLAGS, "sh", "-c", _BOOT, "boot", name, sys.executable, _FIRST_PROCESS],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import requests
 from docker.types import EndpointSpec, RestartPolicy
 
@@ -78,3 +79,21 @@ def _processes_naming(folder: Path) -> list[str]:
         with contextlib.suppress(OSError):
             commands.append(file.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
     return [command for command in commands if command.startswith("dockerd") and str(folder) in command]
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        (["setpriv", "--reuid", "65534", "--clear-groups"], "needs root"),
+        (["env", "PATH=/nonexistent"], "no dockerd, iptables"),
+        (["setpriv", "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin"], "refuses namespaces"),
+    ],
+)
+def test_where_no_engine_can_be_started_a_test_is_skipped_with_the_reason(command: list[str], reason: str) -> None:
+    program = "from tests.support.docker_engine import need_engine\nneed_engine()"
+    environment = {**os.environ, "REQUIRE": "", "PYTHONDONTWRITEBYTECODE": "1"}
+    run = [*command, sys.executable, "-c", program]
+    done = subprocess.run(run, cwd=REPOSITORY, env=environment, capture_output=True, text=True)
+    assert done.returncode != 0
+    assert reason in done.stderr
+    assert "Skipped" in done.stderr
