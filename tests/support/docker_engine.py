@@ -121,7 +121,10 @@ class DockerEngine:
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
+        assert self._process is not None
         self._signal(signal.SIGCONT)
+        # nsenter, its parent, has stopped together with it, and would not notice its end.
+        os.kill(self._process.pid, signal.SIGCONT)
 
     def lose(self) -> None:
         """The machine is gone in an instant, with the engine and all containers, as on a power cut.

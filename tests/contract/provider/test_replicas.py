@@ -21,6 +21,18 @@ def test_a_replica_answers_at_its_address(engine: Engine, provider: Provider) ->
     assert provider.table()["echo"].problem == ""
 
 
+def test_functions_whose_names_begin_alike_are_told_apart(engine: Engine, provider: Provider) -> None:
+    names = ("greet", "greet-all", "gree")
+    for name in names:
+        provider.deploy(engine.answering(name, name))
+    assert [call_function(engine, name).body for name in names] == list(names)
+    provider.scale("gree", 0)
+    wait_for_replicas(provider, "gree", 0)
+    provider.remove("greet")
+    assert call_function(engine, "greet-all").body == "greet-all"
+    assert [len(provider.table()[name].addresses) for name in ("gree", "greet-all")] == [0, 1]
+
+
 def test_replicas_follow_the_number_that_is_wanted(engine: Engine, provider: Provider) -> None:
     provider.deploy(engine.identifying("who"))
     for count in (3, 0, 1):

@@ -109,10 +109,15 @@ def test_a_swarm_without_a_network_for_functions_says_so(engine: SwarmEngine) ->
 def test_new_labels_replace_no_replica(engine: SwarmEngine, provider: SwarmProvider) -> None:
     provider.deploy(engine.identifying("who"))
     before = call_function(engine, "who")
+    template = engine.service("who").attrs["Spec"]["TaskTemplate"]
     changed = replace(engine.identifying("who"), labels={"team": "y"}, annotations={"topic": "t"})
     provider.update(changed)
     assert provider.get("who").spec == changed
-    wait_until(lambda: engine.service("who").attrs.get("UpdateStatus", {}).get("State") == "completed")
+    service = engine.service("who")
+    assert service.attrs["Spec"]["Labels"]["team"] == "y"
+    # Swarm replaces tasks when this differs, and only then.
+    assert service.attrs["Spec"]["TaskTemplate"] == template
+    assert len(service.tasks()) == 1
     assert call_function(engine, "who") == before
 
 
