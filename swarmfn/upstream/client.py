@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from swarmfn.upstream.addresses import split_address
 from swarmfn.upstream.connection import Connection
 from swarmfn.upstream.failures import DeadlinePassed, NotSent
+from swarmfn.upstream.names import Names
 from swarmfn.upstream.pool import Pool
 from swarmfn.upstream.response import Response
 from swarmfn.upstream.sending import LAST_CHUNK, chunk, framed
@@ -19,7 +20,7 @@ class Upstream:
 
     connect_timeout: seconds for resolving and connecting (and the TLS handshake); idle_timeout: how long an unused
     connection is kept, to be shorter than the replicas' own; max_idle: how many are kept per address; tls_context:
-    for exchanges with `tls=True`, by default one that checks certificates against the system's.
+    for exchanges with `tls=True`, by default one that checks certificates against the system's; names: looks up hosts.
     """
 
     def __init__(
@@ -29,11 +30,13 @@ class Upstream:
         idle_timeout: float = 5.0,
         max_idle: int = 256,
         tls_context: ssl.SSLContext | None = None,
+        names: Names | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._connect_timeout = connect_timeout
         self._pool = Pool(self._loop, idle_timeout, max_idle)
         self._tls_context = tls_context
+        self._names = names or Names()
         self._open: set[Connection] = set()
         self._is_closed = False
         self._all_gone = asyncio.Event()
@@ -116,14 +119,22 @@ class Upstream:
     async def _open_connection(self, address: str, tls: bool) -> Connection:
         host, port = split_address(address)
         key = "tls:" + address if tls else address
-        _, connection = await self._loop.create_connection(
-            lambda: Connection(self._loop, key, address, self._pool.put, self._on_lost),
-            host,
-            port,
-            ssl=self._tls() if tls else None,
-        )
-        self._open.add(connection)
-        return connection
+        failure: OSError | None = None
+        for place in await self._names.addresses(host):
+            try:
+                _, connection = await self._loop.create_connection(
+                    lambda: Connection(self._loop, key, address, self._pool.put, self._on_lost),
+                    place,
+                    port,
+                    ssl=self._tls() if tls else None,
+                    server_hostname=host if tls else None,
+                )
+            except OSError as exc:
+                failure = exc
+                continue
+            self._open.add(connection)
+            return connection
+        raise failure or OSError("it has no address")
 
     def _on_lost(self, connection: Connection) -> None:
         self._pool.forget(connection)
