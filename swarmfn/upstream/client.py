@@ -20,7 +20,7 @@ class Upstream:
 
     connect_timeout: seconds for resolving and connecting (and the TLS handshake); idle_timeout: how long an unused
     connection is kept, to be shorter than the replicas' own; max_idle: how many are kept per address; tls_context:
-    for exchanges with `tls=True`, by default one that checks certificates against the system's; names: looks up hosts.
+    for exchanges with `tls=True`, by default one that checks certificates against the system's.
     """
 
     def __init__(
@@ -30,16 +30,15 @@ class Upstream:
         idle_timeout: float = 5.0,
         max_idle: int = 256,
         tls_context: ssl.SSLContext | None = None,
-        names: Names | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._connect_timeout = connect_timeout
         self._pool = Pool(self._loop, idle_timeout, max_idle)
         self._tls_context = tls_context
-        self._names = names or Names()
         self._open: set[Connection] = set()
         self._is_closed = False
         self._all_gone = asyncio.Event()
+        self._names = Names()
 
     @property
     def open_connections(self) -> int:
@@ -102,7 +101,7 @@ class Upstream:
         is_hurried = deadline is not None and deadline < give_up
         try:
             async with asyncio.timeout_at(deadline if is_hurried else give_up):
-                connection = await self._open_connection(address, tls)
+                connection = await self._reach(address, tls)
         except TimeoutError as exc:
             if is_hurried:
                 raise DeadlinePassed(address, "could not be reached before the deadline.") from exc
@@ -116,25 +115,28 @@ class Upstream:
             raise NotSent(address, "was not asked: the connection was closed at once.")
         return connection
 
-    async def _open_connection(self, address: str, tls: bool) -> Connection:
+    async def _reach(self, address: str, tls: bool) -> Connection:
+        """A connection to the first of the host's addresses that takes one."""
         host, port = split_address(address)
-        key = "tls:" + address if tls else address
         failure: OSError | None = None
         for place in await self._names.addresses(host):
             try:
-                _, connection = await self._loop.create_connection(
-                    lambda: Connection(self._loop, key, address, self._pool.put, self._on_lost),
-                    place,
-                    port,
-                    ssl=self._tls() if tls else None,
-                    server_hostname=host if tls else None,
-                )
+                return await self._open_connection(address, tls, host, place, port)
             except OSError as exc:
                 failure = exc
-                continue
-            self._open.add(connection)
-            return connection
         raise failure or OSError("it has no address")
+
+    async def _open_connection(self, address: str, tls: bool, host: str, place: str, port: int) -> Connection:
+        key = "tls:" + address if tls else address
+        _, connection = await self._loop.create_connection(
+            lambda: Connection(self._loop, key, address, self._pool.put, self._on_lost),
+            place,
+            port,
+            ssl=self._tls() if tls else None,
+            server_hostname=host if tls else None,
+        )
+        self._open.add(connection)
+        return connection
 
     def _on_lost(self, connection: Connection) -> None:
         self._pool.forget(connection)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
@@ -46,6 +46,12 @@ def server() -> Iterator[NameServer]:
     server.close()
 
 
+def asking(lookup: Callable[[str], Sequence[str]]) -> Upstream:
+    upstream = Upstream(connect_timeout=20)
+    upstream._names = Names(lookup)
+    return upstream
+
+
 async def always_ok(peer: Peer) -> None:
     while (await peer.request())[0]:
         await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
@@ -54,7 +60,7 @@ async def always_ok(peer: Peer) -> None:
 def test_names_that_hang_hold_up_no_other(runner: Runner, server: NameServer) -> None:
     async def scenario() -> None:
         async with ScriptedServer(always_ok) as there:
-            upstream = Upstream(connect_timeout=20, names=Names(server.lookup))
+            upstream = asking(server.lookup)
             hanging = [asyncio.create_task(upstream.exchange(f"hangs{number}:80", GET)) for number in range(30)]
             while len(server.asked) < 30:  # noqa: ASYNC110, another thread counts
                 await asyncio.sleep(0.001)
@@ -99,7 +105,7 @@ def test_addresses_need_no_lookup(runner: Runner, server: NameServer) -> None:
 def test_an_address_that_refuses_is_passed_over_for_the_names_next(runner: Runner, server: NameServer) -> None:
     async def scenario() -> None:
         async with ScriptedServer(always_ok) as there:
-            upstream = Upstream(names=Names(server.lookup))
+            upstream = asking(server.lookup)
             response = await upstream.exchange(there.address.replace("127.0.0.1", "second"), GET)
             assert response.status == 200
             await upstream.close()
@@ -110,8 +116,7 @@ def test_an_address_that_refuses_is_passed_over_for_the_names_next(runner: Runne
 @pytest.mark.parametrize("host", ["nobody", "x" * 300 + ".example", "a..b", "\udce4"])
 def test_a_name_that_is_none_is_not_sent(runner: Runner, server: NameServer, host: str) -> None:
     async def scenario() -> None:
-        for names in (Names(server.lookup), None):
-            upstream = Upstream(connect_timeout=20, names=names)
+        for upstream in (asking(server.lookup), Upstream(connect_timeout=20)):
             with pytest.raises(NotSent, match=r"cannot be reached|could not be reached"):
                 await upstream.exchange(f"{host}:80", GET)
             await upstream.close()
