@@ -34,12 +34,14 @@ caller decides whether the request may be repeated.
 from swarmfn.upstream.client import Upstream
 from swarmfn.upstream.failures import BodyTooLarge, Broken, DeadlinePassed, NotSent, UpstreamFailure
 from swarmfn.upstream.heads import request_head
+from swarmfn.upstream.names import Names
 from swarmfn.upstream.response import Response
 
 __all__ = [
     "BodyTooLarge",
     "Broken",
     "DeadlinePassed",
+    "Names",
     "NotSent",
     "Response",
     "Upstream",

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Collection
 from swarmfn.upstream.addresses import split_address
 from swarmfn.upstream.connection import Connection
 from swarmfn.upstream.failures import DeadlinePassed, NotSent
+from swarmfn.upstream.names import Names
 from swarmfn.upstream.pool import Pool
 from swarmfn.upstream.response import Response
 from swarmfn.upstream.sending import LAST_CHUNK, chunk, framed
@@ -42,6 +43,7 @@ class Upstream:
         self._open: set[Connection] = set()
         self._is_closed = False
         self._all_gone = asyncio.Event()
+        self._names = Names()
 
     @property
     def open_connections(self) -> int:
@@ -110,7 +112,7 @@ class Upstream:
         is_hurried = deadline is not None and deadline < give_up
         try:
             async with asyncio.timeout_at(deadline if is_hurried else give_up):
-                connection = await self._open_connection(address, tls)
+                connection = await self._reach(address, tls)
         except TimeoutError as exc:
             if is_hurried:
                 raise DeadlinePassed(address, "could not be reached before the deadline.") from exc
@@ -124,14 +126,25 @@ class Upstream:
             raise NotSent(address, "was not asked: the connection was closed at once.")
         return connection
 
-    async def _open_connection(self, address: str, tls: bool) -> Connection:
+    async def _reach(self, address: str, tls: bool) -> Connection:
+        """A connection to the first of the host's addresses that takes one."""
         host, port = split_address(address)
+        failure: OSError | None = None
+        for place in await self._names.addresses(host):
+            try:
+                return await self._open_connection(address, tls, host, place, port)
+            except OSError as exc:
+                failure = exc
+        raise failure or OSError("it has no address")
+
+    async def _open_connection(self, address: str, tls: bool, host: str, place: str, port: int) -> Connection:
         key = "tls:" + address if tls else address
         _, connection = await self._loop.create_connection(
             lambda: Connection(self._loop, key, address, self._pool.put, self._on_lost),
-            host,
+            place,
             port,
             ssl=self._tls() if tls else None,
+            server_hostname=host if tls else None,
         )
         self._open.add(connection)
         _notice_loss(connection.socket, self._silence_limit)

@@ -1,0 +1,86 @@
+"""Addresses of host names. A name server that does not answer for one name must not keep the others waiting: the event
+loop's own lookups share four threads, and each may hang for half a minute."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+import threading
+from collections.abc import Callable, Sequence
+
+_KEPT = 5.0
+"""Seconds an answer is good for: replicas behind a name come and go."""
+
+_FAILURE_KEPT = 1.0
+
+_AT_ONCE = 64
+"""Names looked up at a time; one name is looked up once, however many ask for it."""
+
+
+class Names:
+    """Looks names up on threads of its own. One per event loop; its threads do not keep the program from ending."""
+
+    def __init__(self, lookup: Callable[[str], Sequence[str]] | None = None, at_once: int = _AT_ONCE) -> None:
+        self._lookup = lookup or _system_lookup
+        self._free = asyncio.Semaphore(at_once)
+        self._asked: dict[str, asyncio.Task[Sequence[str]]] = {}
+
+    async def addresses(self, host: str) -> Sequence[str]:
+        """At least one IP address of `host`, which may be one itself. Raises OSError, UnicodeError (a ValueError)."""
+        if _is_address(host):
+            return (host,)
+        task = self._asked.get(host)
+        if task is None:
+            task = self._asked[host] = asyncio.get_running_loop().create_task(self._ask(host))
+            task.add_done_callback(lambda ended: self._keep_for_a_while(host, ended))
+        # Whoever gives up waiting leaves the lookup to the others.
+        await asyncio.wait([task])
+        return task.result()
+
+    def _keep_for_a_while(self, host: str, ended: asyncio.Task[Sequence[str]]) -> None:
+        # Reading the exception keeps asyncio from complaining when all who asked have given up.
+        has_failed = ended.cancelled() or ended.exception() is not None
+        ended.get_loop().call_later(_FAILURE_KEPT if has_failed else _KEPT, self._asked.pop, host, None)
+
+    async def _ask(self, host: str) -> Sequence[str]:
+        async with self._free:
+            loop = asyncio.get_running_loop()
+            answer: asyncio.Future[Sequence[str]] = loop.create_future()
+            # Not an executor's thread: the program's end would wait for those.
+            threading.Thread(
+                target=self._on_thread, args=(host, loop, answer), name=f"lookup {host}", daemon=True
+            ).start()
+            return await answer
+
+    def _on_thread(self, host: str, loop: asyncio.AbstractEventLoop, answer: asyncio.Future[Sequence[str]]) -> None:
+        try:
+            found = self._lookup(host)
+            failure: Exception | None = None if found else OSError(f"{host} has no address")
+        except (OSError, ValueError) as exc:
+            found, failure = (), exc
+
+        def tell() -> None:
+            if answer.done():
+                return
+            if failure is None:
+                answer.set_result(found)
+            else:
+                answer.set_exception(failure)
+
+        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(tell)
+
+
+def _system_lookup(host: str) -> Sequence[str]:
+    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return tuple(dict.fromkeys(str(place[0]) for *_, place in found))
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
