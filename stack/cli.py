@@ -19,7 +19,6 @@ from stack.engine import Stack
 from stack.engines import Engines
 from stack.errors import StackError
 from stack.state import StateDirectory
-from stack.status import render
 
 ROOT = Path(__file__).resolve().parents[1]
 INTERRUPTED = 130
@@ -72,7 +71,7 @@ def down(stack: Stack, options: argparse.Namespace) -> int:
 def status(stack: Stack, options: argparse.Namespace) -> int:
     """Shows the stack; 0 when it is healthy, else 1."""
     found = stack.status()
-    print(json.dumps(found.to_json(), indent=2) if options.json else render(found))
+    print(json.dumps(found.to_json(), indent=2) if options.json else found.rendered())
     return 0 if found.is_healthy else 1
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from stack.status import StackStatus
+from stack.status import Status
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Stack(Protocol):
     def down(self, purge: bool) -> str:
         """Stops everything; with `purge` removes what is kept otherwise. The last line to print."""
 
-    def status(self) -> StackStatus:
+    def status(self) -> Status:
         """What is there, without changing anything."""
 
     def logs(self, name: str | None, lines: int, is_following: bool, write: Callable[[str], None]) -> None:

@@ -5,9 +5,23 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from swarmfn.wire.durations import format_duration
+
+
+class Status(Protocol):
+    """What an engine knows of a stack."""
+
+    @property
+    def is_healthy(self) -> bool:
+        """Every service is as it should be; functions do not count."""
+
+    def to_json(self) -> dict[str, Any]:
+        """For machines."""
+
+    def rendered(self) -> str:
+        """The tables that `status` prints."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +63,10 @@ class StackStatus:
 
     def to_json(self) -> dict[str, Any]:
         return {"healthy": self.is_healthy, **asdict(self)}
+
+    def rendered(self) -> str:
+        """The tables that `status` prints."""
+        return render(self)
 
 
 def make_line(name: str, state: str, pid: int | None, since: float, restarts: int, problem: str) -> ServiceLine:

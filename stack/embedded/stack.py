@@ -19,7 +19,7 @@ from stack.function_files import load_functions
 from stack.gateway_client import GatewayClient
 from stack.lock import exclusive
 from stack.state import StateDirectory
-from stack.status import StackStatus
+from stack.status import Status
 
 
 class LocalStack:
@@ -56,7 +56,7 @@ class LocalStack:
             "stopped; the state directory is removed" if purge else f"stopped; everything is kept in {self._state.root}"
         )
 
-    def status(self) -> StackStatus:
+    def status(self) -> Status:
         return observe(self._state, self._root)
 
     def logs(self, name: str | None, lines: int, is_following: bool, write: Callable[[str], None]) -> None:

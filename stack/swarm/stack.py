@@ -15,7 +15,7 @@ from stack.engine import Outcome
 from stack.errors import StackError
 from stack.lock import exclusive
 from stack.state import Settings, StateDirectory
-from stack.status import StackStatus
+from stack.status import Status
 from stack.swarm.addresses import candidates, reach_gateway
 from stack.swarm.deployment import Deployment, stages_of
 from stack.swarm.engine_client import SwarmState, engine_errors
@@ -23,7 +23,9 @@ from stack.swarm.failures import FailureReports
 from stack.swarm.function_examples import deploy_swarm_examples
 from stack.swarm.health import HealthWait
 from stack.swarm.images import STACK_IMAGE, images_of, remove_superseded
+from stack.swarm.log_view import logs as show_logs
 from stack.swarm.objects import StackObjects
+from stack.swarm.observe import observe
 from stack.swarm.preparation import Preparation, Prepared, data_node, variables_of
 from stack.swarm.removal import Removal
 from stack.swarm.services import StackServices
@@ -100,11 +102,13 @@ class SwarmStack:
             return f'nothing to do: there is no stack "{self._name}" on this swarm'
         return f"stopped; functions, passwords and queued calls are kept for the next up (stack {self._name})"
 
-    def status(self) -> StackStatus:
-        raise StackError("not yet")
+    def status(self) -> Status:
+        port = self._state.settings().port
+        address = next(iter(self._addresses(port)), f"127.0.0.1:{port}")
+        return observe(self._client, self._name, f"http://{address}")
 
     def logs(self, name: str | None, lines: int, is_following: bool, write: Callable[[str], None]) -> None:
-        raise StackError("not yet")
+        show_logs(self._client, self._name, name, lines, is_following, write)
 
     def close(self) -> None:
         self._client.close()
