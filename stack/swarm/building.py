@@ -24,7 +24,7 @@ _SILENCE = 900
 
 _REPORT_INTERVAL = 5.0
 _SHOWN = 15
-_WIDTH = 100
+_WIDTH = 110
 _NO_BASE = (
     "\nThe base image is neither on this engine nor could it be pulled. SWARMFN_BASE_IMAGE names another one, such as "
     "one that was loaded with `docker load`."
@@ -63,14 +63,14 @@ def build(
 
 
 class Progress:
-    """Follows what the engine says of a build: a line for each step, and from time to time one for a long step."""
+    """Follows what the engine says of a build; from time to time one line shows where it is."""
 
     def __init__(self, name: str, say: Callable[[str], None], clock: Callable[[], float] = time.monotonic) -> None:
         self._name = name
         self._say = say
         self._clock = clock
         self._began = self._reported = clock()
-        self._step = ""
+        self._step = self._shown_step = ""
         self._lines: deque[str] = deque(maxlen=_SHOWN)
 
     def follow(self, entries: Iterable[Mapping[str, Any]]) -> None:
@@ -99,13 +99,15 @@ class Progress:
             return
         self._lines.append(line)
         step = _STEP.match(line)
-        now = self._clock()
         if step:
             self._step = f"{step[1]} ({step[2]})"
-            self._report(f"step {step[1]}: {step[2]}", now)
-        elif now - self._reported >= _REPORT_INTERVAL:
-            self._report(f"still building, {now - self._began:.0f} s: {line.strip()}", now)
+            self._shown_step = f"step {step[1]}: "
+        now = self._clock()
+        if now - self._reported >= _REPORT_INTERVAL:
+            self._reported = now
+            self._report(
+                f"still building, {now - self._began:.0f} s: {self._shown_step}{step[2] if step else line.strip()}"
+            )
 
-    def _report(self, line: str, now: float) -> None:
-        self._reported = now
+    def _report(self, line: str) -> None:
         self._say(f"{self._name}: {line if len(line) <= _WIDTH else line[: _WIDTH - 1] + '…'}")

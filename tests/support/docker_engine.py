@@ -38,14 +38,16 @@ class DockerEngine:
     """A Docker engine with its data in `root`, a folder on a real disk. Use it as a context manager.
 
     On the network given, or on one of its own. Containers get out; from this machine its `address` is reachable, with
-    what is published there in host mode.
+    what is published there in host mode. Its tasks take the images that are there at once; only with `pulls` do they
+    ask a registry, for those that are not.
     """
 
-    def __init__(self, name: str, root: Path, network: EngineNetwork | None = None) -> None:
+    def __init__(self, name: str, root: Path, network: EngineNetwork | None = None, pulls: bool = False) -> None:
         need_engine()
         self.name = name
         self.root = root
         self.log_path = root / "dockerd.log"
+        self._variables = {} if pulls else {"DOCKER_SERVICE_PREFER_OFFLINE_IMAGE": "1"}
         self._own_network = None if network else EngineNetwork()
         self._network = network or self._own_network
         self._cgroup = f"{self._network.bridge}-{name}" if self._network else name
@@ -94,7 +96,7 @@ class DockerEngine:
             self._boot()
         for left_over in ("dockerd.pid", "docker.sock"):
             (self.root / left_over).unlink(missing_ok=True)
-        self._process = ChildProcess(self._command(), self.log_path, {"DOCKER_SERVICE_PREFER_OFFLINE_IMAGE": "1"})
+        self._process = ChildProcess(self._command(), self.log_path, self._variables)
         wait_until(self._answers, 60, f"dockerd answers; its log is {self.log_path}", every=0.1)
 
     def stop(self) -> None:

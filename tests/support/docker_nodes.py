@@ -23,16 +23,16 @@ class DockerNodes:
     """Nodes `node1`, `node2`, … of one swarm, the first of them managers. Use it as a context manager.
 
     What happens to a node is done to its engine: `lose()`, `kill()`, `cut_off()`, … `heartbeat` is in seconds: after
-    about three of them without a sign of life the swarm takes a node for down.
+    about three of them without a sign of life the swarm takes a node for down. `pulls` as with DockerEngine.
     """
 
-    def __init__(self, root: Path, count: int = 3, managers: int = 1, heartbeat: int = 5) -> None:
+    def __init__(self, root: Path, count: int = 3, managers: int = 1, heartbeat: int = 5, pulls: bool = False) -> None:
         need_engine()
         self.network = EngineNetwork()
         self.engines: list[DockerEngine] = []
         try:
             for number in range(1, count + 1):
-                self.engines.append(DockerEngine(f"node{number}", root / f"node{number}", self.network))
+                self.engines.append(DockerEngine(f"node{number}", root / f"node{number}", self.network, pulls))
             self._form(managers, heartbeat)
             self.on_each(images.base_image)
         except BaseException:

@@ -9,9 +9,21 @@ import docker
 import pytest
 
 from tests.support.docker_engine import DockerEngine
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
 def client(docker_engine: DockerEngine) -> Iterator[docker.DockerClient]:
     with contextlib.closing(docker_engine.client()) as client:
         yield client
+
+
+@pytest.fixture
+def no_services(client: docker.DockerClient) -> Iterator[None]:
+    """None is left behind, nor a network for functions."""
+    yield
+    for service in client.services.list():
+        service.remove()
+    wait_until(lambda: not client.containers.list(), message="the services' containers are gone")
+    for network in client.networks.list(filters={"label": "openfaas=true"}):
+        network.remove()
