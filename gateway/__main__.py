@@ -35,7 +35,7 @@ from swarmfn.provider.local import LocalProvider
 from swarmfn.upstream import Upstream
 from swarmfn.wire.errors import FaasError, SettingsError
 from swarmfn.wire.logs import configure_logging
-from swarmfn.wire.replicas import ReplicaTable
+from swarmfn.wire.replicas import ReplicaTable, lost_addresses
 
 logger = logging.getLogger("gateway")
 
@@ -104,7 +104,7 @@ class Gateway:
             stack.push_async_callback(client.aclose)
             upstream = Upstream()
             stack.push_async_callback(upstream.close)
-            await self._publish(stack, client)
+            await self._follow_replicas(stack, client, upstream)
             parts = self._parts(upstream, Submissions(client))
             if settings.metrics_port:
                 stack.enter_context(self._metrics_listener())
@@ -121,12 +121,17 @@ class Gateway:
         except OSError as exc:
             raise PortTaken(f"cannot listen on {address}:{port}: {exc.strerror}.") from exc
 
-    async def _publish(self, stack: AsyncExitStack, client: redis.asyncio.Redis) -> None:
+    async def _follow_replicas(self, stack: AsyncExitStack, client: redis.asyncio.Redis, upstream: Upstream) -> None:
+        """Publishes each new table, and waits no longer for replicas whose node is down."""
         publisher = Publisher(client)
         loop = asyncio.get_running_loop()
 
+        def take(table: ReplicaTable) -> None:
+            publisher.offer(table)
+            upstream.give_up(lost_addresses(table))
+
         def offer(table: ReplicaTable) -> None:
-            loop.call_soon_threadsafe(publisher.offer, table)
+            loop.call_soon_threadsafe(take, table)
 
         stack.callback(self._provider.watch(offer))
         task = asyncio.create_task(publisher.run())
@@ -146,7 +151,9 @@ class Gateway:
                 credentials=credentials,
             ),
             synchronous=Synchronous(self._provider.table, upstream, self._metrics, settings.upstream_timeout),
-            asynchronous=Asynchronous(self._provider.table, submissions, settings.async_max_body),
+            asynchronous=Asynchronous(
+                self._provider.table, submissions, settings.async_max_body, settings.upstream_timeout
+            ),
             bridge=Bridge(asyncio.get_running_loop()),
             is_ready=lambda: not self._stop.is_set(),
         )
@@ -156,7 +163,7 @@ class Gateway:
         server.start()
         self._say_ready()
         await self._stop.wait()
-        self._say_stopping()
+        self._begin_to_stop(parts)
         await asyncio.to_thread(server.close, self._settings.upstream_timeout + _DRAIN_MARGIN)
 
     async def _serve_fast_lane(self, parts: Parts, upstream: Upstream, listener: socket.socket, limits: Limits) -> None:
@@ -170,7 +177,7 @@ class Gateway:
         self._say_ready()
         await asyncio.wait([serving, stop], return_when=asyncio.FIRST_COMPLETED)
         stop.cancel()
-        self._say_stopping()
+        self._begin_to_stop(parts)
         server.should_exit = True
         await serving
         await asyncio.to_thread(flask_server.close, _DRAIN_MARGIN)
@@ -184,7 +191,8 @@ class Gateway:
             extra={"event": "ready"},
         )
 
-    def _say_stopping(self) -> None:
+    def _begin_to_stop(self, parts: Parts) -> None:
+        parts.asynchronous.stop_waiting()
         logger.info(
             "gateway stopping; calls in flight have %g s to end",
             self._settings.upstream_timeout + _DRAIN_MARGIN,

@@ -7,7 +7,7 @@ import logging
 
 import redis.asyncio
 
-from swarmfn.jobs.connection import Unreachable, command
+from swarmfn.jobs.connection import Unreachable, store
 from swarmfn.wire.replicas import REPLICAS_KEY, ReplicaTable, encode_table
 
 logger = logging.getLogger(__name__)
@@ -25,9 +25,11 @@ class Publisher:
         self._changed = asyncio.Event()
         self._published = b""
         self._is_away = False
+        self._warned: set[tuple[str, str]] = set()
 
     def offer(self, table: ReplicaTable) -> None:
         """A new table. Call it on the event loop."""
+        self._warn(table)
         self._table = table
         self._changed.set()
 
@@ -47,10 +49,16 @@ class Publisher:
             except Unreachable as exc:
                 self._note_outage(exc)
 
+    def _warn(self, table: ReplicaTable) -> None:
+        """One line for each annotation that cannot be used, when it is first seen and after it was mended."""
+        present = {(name, warning) for name, route in table.items() for warning in route.policy.warnings}
+        for name, warning in sorted(present - self._warned):
+            logger.warning("function %s: %s", name, warning, extra={"event": "bad_annotation", "function": name})
+        self._warned = present
+
     async def _publish(self, document: bytes) -> None:
-        await command(self._client, "SET", REPLICAS_KEY, document)
-        if document != self._published:
-            await command(self._client, "PUBLISH", REPLICAS_KEY, document)
+        # Also in a Redis whose memory is full: workers must go on finding the functions, or nothing would get done.
+        await store(self._client, REPLICAS_KEY, document, channel="" if document == self._published else REPLICAS_KEY)
         if self._is_away:
             self._is_away = False
             logger.info("Redis answers again; asynchronous calls are accepted", extra={"event": "redis_reachable"})

@@ -11,6 +11,7 @@ from tests.support import images
 from tests.support.docker_engine import DockerEngine
 from tests.support.redis_server import RedisServer
 from tests.support.requirements import required
+from tests.support.swarm_platform import SwarmPlatform
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -78,3 +79,14 @@ def docker_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerEn
         engine.init_swarm()
         images.base_image(engine)
         yield engine
+
+
+@pytest.fixture(scope="session")
+def swarm_platform(docker_engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SwarmPlatform]:
+    """The platform on Swarm with the example functions, as `up` leaves it; what Redis acknowledges is on disk."""
+    platform = SwarmPlatform(docker_engine, tmp_path_factory.mktemp("platform") / "state", redis_appendfsync="always")
+    try:
+        platform.up()
+        yield platform
+    finally:
+        platform.purge()

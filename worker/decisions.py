@@ -8,8 +8,9 @@ from swarmfn.jobs.claimed import Claim
 from swarmfn.jobs.endings import Ending, Postponement
 from swarmfn.jobs.outgoing import delivery_headers
 from swarmfn.wire.call_ids import new_delivery_id
-from swarmfn.wire.headers import INTERNAL, Headers, first
+from swarmfn.wire.headers import Headers
 from swarmfn.wire.invocations import Attempt, Delivery, Foreign, Invocation, StoredResponse
+from worker.retries import retry_after, retry_in, wait_for_room
 
 PLATFORM_TRIES = 10
 """How often an invocation is tried while only the platform fails it; the function's own answers do not count."""
@@ -20,6 +21,7 @@ DELIVERY_TRIES = 8
 KEPT_ATTEMPTS = 20
 """The record of a call holds its last attempts, up to this many."""
 
+_LONGEST_ASKED = 600.0
 _DELIVERY_AGAIN = frozenset({408, 429})
 
 
@@ -41,6 +43,19 @@ class Failure:
     problem: str
     seconds: float
     is_hopeless: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What a decision depends on beside what happened: Unix seconds, this worker, and a number in [0, 1).
+
+    is_limited: the function's asynchronous calls are limited in number, so that its 429 means that it has no room.
+    """
+
+    now: float
+    worker: str
+    chance: float = 0.5
+    is_limited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,49 +83,63 @@ def worn_out(claim: Claim) -> Failure | None:
 
 
 def after_invocation(
-    claim: Claim, invocation: Invocation, result: Answer | Failure, now: float, worker: str, keeping: Keeping
+    claim: Claim, invocation: Invocation, result: Answer | Failure, moment: Moment, keeping: Keeping
 ) -> Ending | Postponement:
-    """What becomes of an invocation after one attempt. `now` is Unix seconds."""
+    """What becomes of an invocation after one attempt."""
     if isinstance(result, Failure):
-        return _after_platform_failure(claim, invocation, result, now, worker, keeping)
-    if result.status == 429 and first(result.headers, INTERNAL) is not None:
-        # The watchdog is full (max_inflight): that means wait, it is neither an answer nor a failure.
-        return Postponement(1.0, claim.failures, claim.attempts)
-    attempts = _with(claim, Attempt(now, result.seconds, result.status, worker))
+        return _after_platform_failure(claim, invocation, result, moment, keeping)
+    wait = wait_for_room(result.status, result.headers, moment.is_limited, moment.now)
+    if wait is not None:
+        return Postponement(wait, claim.failures, claim.attempts)
+    number = claim.next_attempt
+    attempts = _with(claim, Attempt(moment.now, result.seconds, result.status, moment.worker, number=number))
+    delay = retry_in(invocation.retry, result.status, result.headers, number, moment.now, moment.chance)
+    if delay is not None:
+        return Postponement(delay, 0, attempts)
+    return _after_last_attempt(invocation, result, number, attempts, keeping)
+
+
+def _after_last_attempt(
+    invocation: Invocation, result: Answer, number: int, attempts: tuple[Attempt, ...], keeping: Keeping
+) -> Ending:
     stored = StoredResponse(result.status, result.headers, len(result.body), len(result.body) > keeping.max_result)
     state = "succeeded" if result.status < 400 else "failed"
     return Ending(
         state=state,
         counter=f"{state}:{invocation.function}",
         ttl=keeping.result_ttl if state == "succeeded" else keeping.failure_ttl,
-        note=f"{invocation.function} answered {result.status}",
+        note=f"{invocation.function} answered {result.status}" + _of_attempts(invocation, number),
         response=stored,
         answer=result.body[: keeping.max_result],
         attempts=attempts,
-        delivery=_delivery(invocation, stored, result.seconds),
+        delivery=_delivery(invocation, stored, result.seconds, number),
         delivery_body=result.body if invocation.callback_url else b"",
         delivery_timeout=keeping.callback_timeout,
     )
 
 
+def _of_attempts(invocation: Invocation, number: int) -> str:
+    return f" (attempt {number} of {invocation.retry.attempts})" if invocation.retry else ""
+
+
 def after_delivery(
-    claim: Claim, delivery: Delivery, result: Answer | Failure, now: float, worker: str, keeping: Keeping
+    claim: Claim, delivery: Delivery, result: Answer | Failure, moment: Moment, keeping: Keeping
 ) -> Ending | Postponement:
     """What becomes of a callback's delivery after one try. The function itself never runs again for it."""
     status = result.status if isinstance(result, Answer) else 0
     problem = result.problem if isinstance(result, Failure) else ""
     said = problem or f"the receiver answered {status}"
-    attempts = _with(claim, Attempt(now, result.seconds, status, worker, problem))
+    attempts = _with(claim, Attempt(moment.now, result.seconds, status, moment.worker, problem))
     if isinstance(result, Answer) and status < 300:
         return _delivery_ending("succeeded", "delivered", f"delivered, {said}", delivery, attempts, keeping.result_ttl)
     failures = claim.failures + 1
     if _may_change(result) and failures < DELIVERY_TRIES:
-        delay = backoff(failures, 1.0, 60.0)
+        delay = max(backoff(failures, 1.0, 60.0), _asked_by(result, moment))
         return Postponement(delay, failures, attempts, delivery.call_id, f"retrying, {said}")
     return _delivery_ending("failed", "undelivered", f"failed, {said}", delivery, attempts, keeping.failure_ttl)
 
 
-def after_foreign(claim: Claim, foreign: Foreign, now: float, worker: str, keeping: Keeping) -> Ending:
+def after_foreign(claim: Claim, foreign: Foreign, moment: Moment, keeping: Keeping) -> Ending:
     """Bytes that are no invocation end as failed, where an operator sees them, and stop nothing else."""
     return Ending(
         state="failed",
@@ -119,8 +148,14 @@ def after_foreign(claim: Claim, foreign: Foreign, now: float, worker: str, keepi
         note=f"not run: {foreign.problem}",
         response=None,
         answer=b"",
-        attempts=(Attempt(now, 0.0, 0, worker, foreign.problem),),
+        attempts=(Attempt(moment.now, 0.0, 0, moment.worker, foreign.problem),),
     )
+
+
+def _asked_by(result: Answer | Failure, moment: Moment) -> float:
+    """Seconds a receiver wants to be left alone for, up to ten minutes."""
+    asked = retry_after(result.headers, moment.now) if isinstance(result, Answer) else None
+    return min(asked or 0.0, _LONGEST_ASKED)
 
 
 def _may_change(result: Answer | Failure) -> bool:
@@ -131,10 +166,10 @@ def _may_change(result: Answer | Failure) -> bool:
 
 
 def _after_platform_failure(
-    claim: Claim, invocation: Invocation, failure: Failure, now: float, worker: str, keeping: Keeping
+    claim: Claim, invocation: Invocation, failure: Failure, moment: Moment, keeping: Keeping
 ) -> Ending | Postponement:
     failures = claim.failures + 1
-    attempts = _with(claim, Attempt(now, failure.seconds, 0, worker, failure.problem))
+    attempts = _with(claim, Attempt(moment.now, failure.seconds, 0, moment.worker, failure.problem))
     if failures < PLATFORM_TRIES and not failure.is_hopeless:
         return Postponement(backoff(failures, 0.2, 30.0), failures, attempts)
     return Ending(
@@ -145,7 +180,7 @@ def _after_platform_failure(
         response=None,
         answer=b"",
         attempts=attempts,
-        delivery=_delivery(invocation, None, failure.seconds),
+        delivery=_delivery(invocation, None, failure.seconds, claim.next_attempt - 1),
         delivery_timeout=keeping.callback_timeout,
     )
 
@@ -156,7 +191,9 @@ def _reason(invocation: Invocation, failure: Failure, tries: int) -> str:
     return f"{invocation.function} could not be reached in {tries} tries; the last time, {failure.problem}"
 
 
-def _delivery(invocation: Invocation, response: StoredResponse | None, seconds: float) -> Delivery | None:
+def _delivery(
+    invocation: Invocation, response: StoredResponse | None, seconds: float, attempts: int
+) -> Delivery | None:
     if not invocation.callback_url:
         return None
     return Delivery(
@@ -164,7 +201,7 @@ def _delivery(invocation: Invocation, response: StoredResponse | None, seconds: 
         call_id=invocation.call_id,
         function=invocation.function,
         url=invocation.callback_url,
-        headers=delivery_headers(invocation, response, seconds),
+        headers=delivery_headers(invocation, response, seconds, attempts),
     )
 
 

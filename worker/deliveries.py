@@ -49,7 +49,8 @@ class CallbackSender:
         self._timeout = timeout
 
     async def deliver(self, delivery: Delivery, body: bytes) -> Answer | Failure:
-        """Offers a result to its callback URL once. Redirects are not followed. The answer has no body."""
+        """Offers a result to its callback URL once. Redirects are not followed. The answer has no body, and no header
+        but Retry-After."""
         started = time.perf_counter()
         try:
             receiver = receiver_of(delivery.url, self._aliases)
@@ -64,7 +65,12 @@ class CallbackSender:
         except UpstreamFailure:
             return Failure("the receiver could not be reached", time.perf_counter() - started)
         await _drain(response)
-        return Answer(response.status, [], b"", time.perf_counter() - started)
+        asked = [
+            ("Retry-After", value.decode("latin-1"))
+            for name, value in response.headers
+            if name.lower() == b"retry-after"
+        ]
+        return Answer(response.status, asked, b"", time.perf_counter() - started)
 
 
 async def _drain(response: Response) -> None:

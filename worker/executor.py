@@ -10,6 +10,8 @@ from swarmfn.jobs.claimed import Claim
 from swarmfn.jobs.claims import CannotRecord, Claimed, Claims
 from swarmfn.jobs.connection import Unreachable
 from swarmfn.jobs.endings import Ending, Postponement
+from swarmfn.jobs.layout import CALLBACK_QUEUE, is_callback_queue
+from worker.limits import Limits
 from worker.replicas import Announcements
 from worker.runs import Runs
 from worker.slots import Slots
@@ -32,6 +34,7 @@ class Executor:
     def __init__(
         self, claims: Claims, runs: Runs, announcements: Announcements, slots: Slots, only_queues: Sequence[str] = ()
     ) -> None:
+        self._limits = Limits(lambda: announcements.table)
         self._claims = claims
         self._runs = runs
         self._announcements = announcements
@@ -52,7 +55,9 @@ class Executor:
 
     def note_work(self, queue: str) -> None:
         """`queue` may hold jobs."""
-        if not self._only_queues or queue in self._only_queues:
+        # Whoever asks for callbacks means those of every receiver.
+        named = CALLBACK_QUEUE if is_callback_queue(queue) else queue
+        if not self._only_queues or {queue, named} & self._only_queues:
             self._slots.note_work(queue)
             self._wake.set()
 
@@ -99,7 +104,7 @@ class Executor:
 
     async def _claim(self, wants: Sequence[tuple[str, int]]) -> None:
         try:
-            claimed = await self._claims.claim(wants)
+            claimed = await self._claims.claim(wants, self._limits.of)
         except Unreachable as exc:
             logger.warning("cannot claim (%s); trying again", exc, extra={"event": "redis_unreachable"})
             self._upkeep.note_outage()
@@ -144,6 +149,9 @@ class Executor:
             self._recording.discard(claim)
             del self._running[claim]
             self._slots.give_back(claim.queue)
+            if self._limits.of(claim.queue):
+                # It held room that others may have waited for, and nobody announces that.
+                self.note_work(claim.queue)
             self._wake.set()
 
     async def _record(self, claim: Claim, ending: Ending | Postponement) -> None:
@@ -169,6 +177,8 @@ class Executor:
             )
         elif isinstance(ending, Ending):
             self._count(claim, ending)
+        else:
+            self._upkeep.note_due(ending.delay)
 
     def _count(self, claim: Claim, ending: Ending) -> None:
         if ending.state == "succeeded":
@@ -182,7 +192,7 @@ class Executor:
         for claim, task in list(self._running.items()):
             if claim.entry in entries and claim not in self._recording:
                 logger.warning(
-                    "a call was taken from this worker while it ran; stopping its run here",
+                    "a call was cancelled or taken over while it ran; stopping its run here",
                     extra={"event": "lost_claim", "call_id": claim.job_id},
                 )
                 task.cancel()

@@ -11,7 +11,7 @@ import redis.asyncio
 
 from swarmfn.jobs.connection import Unreachable, command
 from swarmfn.jobs.layout import WAKE_CHANNEL
-from swarmfn.wire.replicas import REPLICAS_KEY, ReplicaTable, decode_table
+from swarmfn.wire.replicas import REPLICAS_KEY, ReplicaTable, decode_table, lost_addresses
 
 logger = logging.getLogger(__name__)
 
@@ -23,13 +23,20 @@ class Announcements:
     """Listens on Redis for two things: the replica table's changes, and queues that have got work.
 
     `table` is the last table seen; it goes on serving while Redis or the gateway is away. `on_wake` is called with
-    the name of a queue that has got work. A lost message costs at most the poll interval, a second. `has_table` is
-    set once there is a table, `has_looked` once Redis has been asked for one.
+    the name of a queue that has got work, `on_lost` with the addresses whose node is down. A lost message costs at
+    most the poll interval, a second. `has_table` is set once there is a table, `has_looked` once Redis has been asked
+    for one.
     """
 
-    def __init__(self, client: redis.asyncio.Redis, on_wake: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        client: redis.asyncio.Redis,
+        on_wake: Callable[[str], None],
+        on_lost: Callable[[frozenset[str]], None] = lambda addresses: None,
+    ) -> None:
         self._client = client
         self._on_wake = on_wake
+        self._on_lost = on_lost
         self.table: ReplicaTable = {}
         self.has_table = asyncio.Event()
         self.has_looked = asyncio.Event()
@@ -84,3 +91,5 @@ class Announcements:
             return
         self._document = document
         self.has_table.set()
+        if lost := lost_addresses(self.table):
+            self._on_lost(lost)

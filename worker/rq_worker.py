@@ -81,7 +81,7 @@ class FunctionWorker(BaseWorker):
 
     def _executor(self, settings: Settings, client: redis.asyncio.Redis, upstream: Upstream) -> Executor:
         claims = Claims(client, self.name, settings.lease)
-        announcements = Announcements(client, lambda queue: executor.note_work(queue))
+        announcements = Announcements(client, lambda queue: executor.note_work(queue), upstream.give_up)
         runs = Runs(
             claims=claims,
             functions=FunctionCaller(upstream, settings.max_response),
@@ -95,7 +95,7 @@ class FunctionWorker(BaseWorker):
             claims=claims,
             runs=runs,
             announcements=announcements,
-            slots=Slots(settings.max_inflight, settings.max_inflight * _QUEUES_TOTAL),
+            slots=Slots(settings.max_inflight, settings.max_inflight * _QUEUES_TOTAL, settings.callback_max_inflight),
             only_queues=self._only_queues,
         )
         return executor

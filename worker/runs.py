@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import Callable
 
-from swarmfn.jobs.claimed import Claim
+from swarmfn.jobs.claimed import Claim, Work
 from swarmfn.jobs.claims import Claims
 from swarmfn.jobs.connection import Unreachable
 from swarmfn.jobs.endings import Ending, Postponement
@@ -15,7 +16,7 @@ from swarmfn.wire.invocations import Delivery, Foreign, Invocation
 from swarmfn.wire.replicas import ReplicaTable
 from worker.attempts import FunctionCaller
 from worker.budget import ByteBudget
-from worker.decisions import Answer, Failure, Keeping, after_delivery, after_foreign, after_invocation, worn_out
+from worker.decisions import Answer, Failure, Keeping, Moment, after_delivery, after_foreign, after_invocation, worn_out
 from worker.deliveries import CallbackSender
 
 logger = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ class Runs:
                 claim.work.problem,
                 extra={"event": "foreign_job", "call_id": claim.job_id},
             )
-            return after_foreign(claim, claim.work, time.time(), self._worker, self._keeping)
+            return after_foreign(claim, claim.work, self._moment(claim.work), self._keeping)
         try:
             result = worn_out(claim) or await self._attempt(claim, claim.work)
         except Exception as exc:  # one call's surprise must not stop the others
@@ -64,8 +65,13 @@ class Runs:
             )
             result = Failure(f"the worker failed unexpectedly ({type(exc).__name__})", 0.0)
         if isinstance(claim.work, Delivery):
-            return after_delivery(claim, claim.work, result, time.time(), self._worker, self._keeping)
-        return after_invocation(claim, claim.work, result, time.time(), self._worker, self._keeping)
+            return after_delivery(claim, claim.work, result, self._moment(claim.work), self._keeping)
+        return after_invocation(claim, claim.work, result, self._moment(claim.work), self._keeping)
+
+    def _moment(self, work: Work) -> Moment:
+        route = self._table().get(work.function) if isinstance(work, Invocation) else None
+        is_limited = route is not None and route.policy.concurrency > 0
+        return Moment(time.time(), self._worker, random.random(), is_limited)  # noqa: S311, spreads load only
 
     async def _attempt(self, claim: Claim, work: Invocation | Delivery) -> Answer | Failure:
         if not claim.large_size:

@@ -19,6 +19,7 @@ class Settings:
     lease: float
     drain_timeout: float
     callback_timeout: float
+    callback_max_inflight: int
     result_ttl: float
     failure_ttl: float
     max_result: int
@@ -37,9 +38,10 @@ class Settings:
             redis_password=env.secret(secrets, "redis-password"),
             max_inflight=env.integer("max_inflight", 100, minimum=1),
             worker_processes=env.integer("worker_processes", 1, minimum=1),
-            lease=env.duration("lease", "15s"),
+            lease=env.duration("lease", "12s"),
             drain_timeout=env.duration("drain_timeout", "30s"),
             callback_timeout=env.duration("callback_timeout", "30s"),
+            callback_max_inflight=env.integer("callback_max_inflight", 20, minimum=1),
             result_ttl=env.duration("result_ttl", "1h"),
             failure_ttl=env.duration("failure_ttl", "168h"),
             max_result=env.size("max_result", "16Mi"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+from swarmfn.jobs.layout import is_callback_queue
+
 CLAIM_AT_ONCE = 64
 """Jobs of one queue in one claim: small enough that a long queue does not keep the others waiting."""
 
@@ -14,21 +16,22 @@ CLAIM_IN_ALL = 256
 class Slots:
     """Counts what is in flight by queue, and remembers which queues may have work.
 
-    Every queue has `per_queue` slots of its own, so that a slow function leaves the others theirs. `total` bounds
-    them all together, except that a queue with nothing in flight may always have one: however many functions are
-    busy, the first call of another does not wait for them.
+    Every queue has `per_queue` slots of its own (`per_receiver` if it holds callbacks), so that a slow function leaves
+    the others theirs. `total` bounds them all together, except that a queue with nothing in flight may always have one:
+    however many functions are busy, the first call of another does not wait for them. Callbacks have a total of their
+    own: any number of dead receivers leaves the functions all of theirs.
     """
 
-    def __init__(self, per_queue: int, total: int) -> None:
-        self._per_queue = per_queue
+    def __init__(self, per_queue: int, total: int, per_receiver: int = 20) -> None:
+        self._per_queue = {False: per_queue, True: per_receiver}
         self._total = total
         self._in_flight: Counter[str] = Counter()
-        self._sum = 0
+        self._sums = {False: 0, True: 0}
         self._maybe: dict[str, None] = {}
 
     @property
     def in_flight(self) -> int:
-        return self._sum
+        return sum(self._sums.values())
 
     @property
     def has_work(self) -> bool:
@@ -43,24 +46,29 @@ class Slots:
         """What to ask for now. The queues named are taken off the list of those that may have work: whoever finds
         more there, or is told of more meanwhile, notes it again."""
         wants: list[tuple[str, int]] = []
-        room = min(self._total - self._sum, CLAIM_IN_ALL)
+        rooms = {kind: self._total - used for kind, used in self._sums.items()}
+        left = CLAIM_IN_ALL
         for queue in list(self._maybe):
+            kind = is_callback_queue(queue)
             in_flight = self._in_flight.get(queue, 0)
-            count = min(CLAIM_AT_ONCE, self._per_queue - in_flight, room if in_flight else max(room, 1))
+            room = min(rooms[kind], left)
+            room = room if in_flight else max(room, 1)
+            count = min(CLAIM_AT_ONCE, self._per_queue[kind] - in_flight, room)
             if count <= 0:
                 continue
             wants.append((queue, count))
-            room -= count
+            rooms[kind] -= count
+            left -= count
             # Re-inserted by note_work, it comes last: that is the rotation.
             del self._maybe[queue]
         return wants
 
     def take(self, queue: str) -> None:
         self._in_flight[queue] += 1
-        self._sum += 1
+        self._sums[is_callback_queue(queue)] += 1
 
     def give_back(self, queue: str) -> None:
         self._in_flight[queue] -= 1
-        self._sum -= 1
+        self._sums[is_callback_queue(queue)] -= 1
         if not self._in_flight[queue]:
             del self._in_flight[queue]

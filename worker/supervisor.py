@@ -12,7 +12,6 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import FrameType
 
 from swarmfn.jobs.claims import hand_back_all
 from swarmfn.jobs.connection import Unreachable, connect_blocking
@@ -26,7 +25,10 @@ NAME_VARIABLE = "worker_name"
 
 _LONGEST_PAUSE = 10.0
 _HEALTHY_AFTER = 10.0
+_HAND_BACK_AGAIN = 1.0
 _PR_SET_PDEATHSIG = 1
+_STOP = frozenset({signal.SIGTERM, signal.SIGINT})
+_WATCHED = _STOP | {signal.SIGCHLD}
 
 
 @dataclass
@@ -38,58 +40,86 @@ class _Child:
 
 
 @dataclass
+class _Due:
+    """Something to do at its time: start a child in place of one that failed so often, or hand back the calls of a
+    dead one."""
+
+    at: float
+    failures: int = 0
+    dead: str = ""
+
+
+@dataclass
 class Supervisor:
-    """Runs `settings.worker_processes` children until SIGTERM or SIGINT; then they drain, and it ends."""
+    """Runs `settings.worker_processes` children until SIGTERM or SIGINT; then they drain, and it ends.
+
+    Nothing here waits for one child only: while one is started ever more slowly, the calls of another that dies are
+    handed back at once.
+    """
 
     settings: Settings
     is_stopping: bool = False
     _children: list[_Child] = field(default_factory=list)
+    _due: list[_Due] = field(default_factory=list)
 
     def run(self) -> int:
         """Returns the exit code."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._stop)
+        # Blocked and waited for, none is missed; ignored ones (a shell's background jobs ignore SIGINT) never come.
+        for number in _WATCHED:
+            signal.signal(number, lambda *_: None)
+        signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
         for _ in range(self.settings.worker_processes):
             self._start(0)
-        while self._children:
-            self._wait_for_one()
+        while self._children or (self._due and not self.is_stopping):
+            self._wait()
+            self._bury()
+            self._do_what_is_due()
         return 0
 
-    def _wait_for_one(self) -> None:
-        try:
-            pid, status = os.wait()
-        except ChildProcessError:
-            self._children.clear()
-            return
-        for child in self._children:
-            if child.process.pid == pid:
-                child.process.returncode = os.waitstatus_to_exitcode(status)
-                self._children.remove(child)
-                self._replace(child)
+    def _wait(self) -> None:
+        """Until a signal comes, or something is due."""
+        if not self._due:
+            number = signal.sigwait(_WATCHED)
+        else:
+            pause = max(0.0, min(due.at for due in self._due) - time.monotonic())
+            info = signal.sigtimedwait(_WATCHED, pause)
+            if info is None:
                 return
+            number = signal.Signals(info.si_signo)
+        if number in _STOP:
+            self._stop()
+
+    def _bury(self) -> None:
+        # As process 1 of a container it inherits strangers (what a health check left, say): they are reaped too.
+        ended = _reap()
+        for child in [child for child in self._children if child.process.pid in ended]:
+            child.process.returncode = ended[child.process.pid]
+            self._children.remove(child)
+            if child.process.returncode != 0:
+                self._hand_back(child.name)
+            if not self.is_stopping:
+                self._replace(child)
 
     def _replace(self, child: _Child) -> None:
-        code = child.process.returncode
-        if code != 0:
-            self._hand_back(child.name)
-        if self.is_stopping:
-            return
         failures = 1 if time.monotonic() - child.started > _HEALTHY_AFTER else child.failures + 1
         pause = min(_LONGEST_PAUSE, 0.1 * 2.0 ** (failures - 1))
         logger.error(
             "a worker process ended with %d; starting another in %.1f s",
-            code,
+            child.process.returncode,
             pause,
             extra={"event": "worker_died", "worker": child.name},
         )
-        self._sleep(pause)
-        if not self.is_stopping:
-            self._start(failures)
+        self._due.append(_Due(time.monotonic() + pause, failures))
 
-    def _sleep(self, seconds: float) -> None:
-        until = time.monotonic() + seconds
-        while not self.is_stopping and time.monotonic() < until:
-            time.sleep(0.05)
+    def _do_what_is_due(self) -> None:
+        now = time.monotonic()
+        due = [one for one in self._due if one.at <= now]
+        self._due = [one for one in self._due if one.at > now]
+        for one in due:
+            if one.dead:
+                self._hand_back(one.dead)
+            elif not self.is_stopping:
+                self._start(one.failures)
 
     def _start(self, failures: int) -> None:
         name = uuid.uuid4().hex
@@ -99,9 +129,7 @@ class Supervisor:
             preexec_fn=die_with_parent(os.getpid()),
         )
         self._children.append(_Child(process, name, time.monotonic(), failures))
-        if self.is_stopping:
-            # The signal came after the decision to start it and before it was on the list.
-            process.send_signal(signal.SIGTERM)
+        logger.info("started worker process %d", process.pid, extra={"event": "worker_started", "worker": name})
 
     def _hand_back(self, name: str) -> None:
         client = connect_blocking(self.settings.redis_address, self.settings.redis_password)
@@ -110,10 +138,12 @@ class Supervisor:
             forget(client, name)
         except Unreachable as exc:
             logger.error(
-                "cannot hand back the calls of a dead worker (%s); others take over when its leases end",
+                "cannot hand back the calls of a dead worker (%s); trying again in %g s",
                 exc,
+                _HAND_BACK_AGAIN,
                 extra={"event": "redis_unreachable", "worker": name},
             )
+            self._due.append(_Due(time.monotonic() + _HAND_BACK_AGAIN, dead=name))
             return
         finally:
             client.close()
@@ -124,18 +154,33 @@ class Supervisor:
                 extra={"event": "handed_back", "worker": name},
             )
 
-    def _stop(self, number: int, frame: FrameType | None) -> None:
+    def _stop(self) -> None:
         self.is_stopping = True
-        for child in list(self._children):
-            if child.process.returncode is None:
-                child.process.send_signal(signal.SIGTERM)
+        for child in self._children:
+            # Not yet reaped, so the id is still its own.
+            os.kill(child.process.pid, signal.SIGTERM)
+
+
+def _reap() -> dict[int, int]:
+    """Exit codes of the processes that have ended, by their ids."""
+    ended: dict[int, int] = {}
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return ended
+        if not pid:
+            return ended
+        ended[pid] = os.waitstatus_to_exitcode(status)
 
 
 def die_with_parent(parent: int) -> Callable[[], None]:
-    """For preexec_fn: the child gets SIGTERM when its supervisor is gone, also by SIGKILL (prctl(2))."""
+    """For preexec_fn: the child gets SIGTERM when its supervisor is gone, also by SIGKILL (prctl(2)), and none of the
+    signals that its supervisor waits for is blocked in it."""
     libc = ctypes.CDLL(None)
 
     def prepare() -> None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != parent:
             os._exit(1)

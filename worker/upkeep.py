@@ -40,6 +40,8 @@ class Upkeep:
         self._next_look = 0.0
         self._next_tidy = time.monotonic() + _TIDY_EVERY * random.random()  # noqa: S311, spreads the workers' load
         self._reap_after = 0.0
+        self._due = asyncio.Event()
+        self._due_in: float | None = None
         self.note_outage()
 
     def note_outage(self) -> None:
@@ -47,13 +49,18 @@ class Upkeep:
         full lease to renew before anything is taken from them. It is the same after a start."""
         self._reap_after = time.monotonic() + self._claims.lease
 
+    def note_due(self, seconds: float) -> None:
+        """Something was put off for so long: looking for what is due must not come later."""
+        if seconds < _PROMOTE_EVERY:
+            asyncio.get_running_loop().call_later(max(0.0, seconds), self._due.set)
+
     async def renew(self) -> None:
         """Keeps the leases of what is running."""
-        await self._forever(self._renew, self._claims.lease / 3)
+        await self._forever(self._renew, lambda: asyncio.sleep(self._claims.lease / 3))
 
     async def tend(self) -> None:
         """Queues what has come due, looks for work nobody announced, takes over what others left, tidies."""
-        await self._forever(self._tend, _PROMOTE_EVERY)
+        await self._forever(self._tend, self._until_due)
 
     async def look_for_work(self) -> None:
         """Calls `on_work` for each queue that is not empty."""
@@ -61,18 +68,29 @@ class Upkeep:
             if length:
                 self._on_work(queue)
 
-    async def _forever(self, step: Callable[[], Awaitable[None]], every: float) -> None:
+    async def _until_due(self) -> None:
+        pause = _PROMOTE_EVERY if self._due_in is None else min(_PROMOTE_EVERY, max(0.0, self._due_in))
+        try:
+            async with asyncio.timeout(pause):
+                await self._due.wait()
+        except TimeoutError:
+            pass
+        self._due.clear()
+
+    async def _forever(self, step: Callable[[], Awaitable[None]], rest: Callable[[], Awaitable[None]]) -> None:
         while True:
             try:
                 await step()
             except Unreachable as exc:
                 logger.debug("Redis is away: %s", exc)
                 self.note_outage()
+                # Soon: a lease that was not renewed now must not wait for its next turn.
                 await asyncio.sleep(_OUTAGE_PAUSE)
+                continue
             except Exception:  # without leases and due times the worker would do harm: go on
                 logger.exception("upkeep failed; going on", extra={"event": "upkeep_failed"})
                 await asyncio.sleep(_OUTAGE_PAUSE)
-            await asyncio.sleep(every)
+            await rest()
 
     async def _renew(self) -> None:
         lost = await self._claims.renew(self._running())
@@ -80,7 +98,11 @@ class Upkeep:
             self._on_lost(lost)
 
     async def _tend(self) -> None:
-        self._watch_clock(await self._claims.promote())
+        promoted = await self._claims.promote()
+        self._due_in = promoted.due_in
+        if promoted.cancelled:
+            self._on_lost(promoted.cancelled)
+        self._watch_clock(promoted.clock)
         now = time.monotonic()
         if now < self._next_look:
             return

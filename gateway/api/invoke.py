@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import IO, TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from gateway.invoke.forwarding import call_headers, duration
 from gateway.invoke.incoming import CLIENT_GONE, METHODS, SMALL_BODY, Body, Incoming, RawHeaders
 from gateway.invoke.problems import problem
 from gateway.invoke.synchronous import Outcome, Synchronous
+from gateway.invoke.waiting import seconds_to_wait
 from swarmfn.upstream import UpstreamFailure
 from swarmfn.wire.errors import FaasError
 
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _CHUNK = 64 * 1024
+_HELD_AT_ONCE = 8
+"""Questions that wait for a call's end at a time, on these threads; the fast lane holds its own."""
+
 _ABSOLUTE = re.compile(r"https?://[^/?]*", re.IGNORECASE)
 
 
@@ -42,6 +47,7 @@ def invoke_routes(
 ) -> Blueprint:
     """/function, /async-function and /healthz."""
     routes = Blueprint("invoke", __name__)
+    holding = threading.BoundedSemaphore(_HELD_AT_ONCE)
 
     def call(rest: str = "") -> Response:
         incoming = _incoming()
@@ -68,10 +74,25 @@ def invoke_routes(
         location = ("Location", f"/async-function/{stored_as}")
         return AsItIs(b"", 202, [*_decoded(call_headers(incoming, stored_as)), location, ("Content-Length", "0")])
 
+    def hold(call_id: str) -> None:
+        seconds = seconds_to_wait(request.query_string.decode("latin-1"))
+        # Not more than these wait, or there would be no thread left for others; the rest is answered at once.
+        if seconds and holding.acquire(blocking=False):
+            try:
+                bridge.run(asynchronous.wait(call_id, seconds), _is_gone())
+            finally:
+                holding.release()
+
     def status(call_id: str) -> dict[str, Any]:
+        hold(call_id)
         return bridge.run(asynchronous.status(call_id), _is_gone())
 
+    def cancel(call_id: str) -> Response:
+        bridge.run(asynchronous.cancel(call_id), _is_gone())
+        return Response(status=202)
+
     def result(call_id: str) -> Response:
+        hold(call_id)
         record = bridge.run(asynchronous.record(call_id), _is_gone())
         if not record.is_final:
             return Response("the call has not ended yet.\n", 202, {"Retry-After": "1", "Content-Type": "text/plain"})
@@ -91,6 +112,7 @@ def invoke_routes(
             rule, "accept", accept, methods=["POST"], provide_automatic_options=False, strict_slashes=False
         )
     routes.get("/async-function/<call_id>")(status)
+    routes.delete("/async-function/<call_id>")(cancel)
     routes.get("/async-function/<call_id>/result")(result)
     routes.get("/healthz")(health)
     return routes

@@ -12,8 +12,10 @@ from gateway.invoke.forwarding import call_headers, duration
 from gateway.invoke.incoming import CLIENT_GONE, METHODS, SMALL_BODY, Body, Incoming, RawHeaders, split_route
 from gateway.invoke.problems import render_problem, unexpected
 from gateway.invoke.synchronous import Synchronous
+from gateway.invoke.waiting import seconds_to_wait, without_wait
 from swarmfn.upstream import UpstreamFailure
-from swarmfn.wire.errors import FaasError
+from swarmfn.wire.call_ids import is_client_call_id
+from swarmfn.wire.errors import FaasError, InvalidRequest
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +52,8 @@ class FastLane:
             await self._answer(scope, receive, send, route, self._accept)
         elif path == "/healthz" and scope["method"] in ("GET", "HEAD"):
             await self._health(send)
+        elif scope["method"] in ("GET", "HEAD") and b"wait" in scope["query_string"] and path.startswith(ASYNC_PREFIX):
+            await self._pass_on(await self._hold(scope, path), receive, send)
         else:
             await self._pass_on(scope, receive, send)
 
@@ -101,6 +105,18 @@ class FastLane:
         headers = call_headers(incoming, stored_as)
         headers.append((b"Location", f"{ASYNC_PREFIX}{stored_as}".encode()))
         await send_whole(send, 202, headers, b"")
+
+    async def _hold(self, scope: Scope, path: str) -> Scope:
+        """Waits for a call's end as the query asks; then the question is one that is answered at once."""
+        query = scope["query_string"].decode("latin-1")
+        call_id = path.removeprefix(ASYNC_PREFIX).removesuffix("/result")
+        try:
+            seconds = seconds_to_wait(query)
+        except InvalidRequest:
+            return scope  # it will be refused
+        if seconds and is_client_call_id(call_id):
+            await self._asynchronous.wait(call_id, seconds)
+        return {**scope, "query_string": without_wait(query).encode("latin-1", "replace")}
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:

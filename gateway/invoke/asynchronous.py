@@ -9,10 +9,19 @@ from urllib.parse import urlsplit
 
 from gateway.invoke import forwarding
 from gateway.invoke.incoming import Incoming
-from swarmfn.jobs.records import Record
+from gateway.invoke.waiting import Waiting
+from swarmfn.jobs.records import Record, moment
 from swarmfn.jobs.submissions import Submissions
 from swarmfn.wire.call_ids import new_call_id
-from swarmfn.wire.errors import FunctionNotFound, InvalidRequest, InvocationNotFound, QueueUnavailable, TooLarge
+from swarmfn.wire.durations import format_duration
+from swarmfn.wire.errors import (
+    AlreadyEnded,
+    FunctionNotFound,
+    InvalidRequest,
+    InvocationNotFound,
+    QueueUnavailable,
+    TooLarge,
+)
 from swarmfn.wire.headers import (
     CALL_ID,
     CALLBACK_URL,
@@ -34,12 +43,16 @@ Found = TypeVar("Found")
 
 
 class Asynchronous:
-    """Accepts asynchronous calls. `max_body` is in bytes."""
+    """Accepts asynchronous calls, and says what became of them. `max_body` is in bytes, `longest_wait` in seconds."""
 
-    def __init__(self, table: Callable[[], ReplicaTable], submissions: Submissions, max_body: int) -> None:
+    def __init__(
+        self, table: Callable[[], ReplicaTable], submissions: Submissions, max_body: int, longest_wait: float = 60.0
+    ) -> None:
         self._table = table
         self._submissions = submissions
         self._max_body = max_body
+        self._longest_wait = longest_wait
+        self._waiting = Waiting(submissions)
 
     def check(self, incoming: Incoming) -> Route:
         """What can be refused before the body is read. Raises FunctionNotFound, InvalidRequest or TooLarge."""
@@ -87,16 +100,40 @@ class Asynchronous:
             position = await _read(self._submissions.position(record))
             if position is not None:
                 document["queuePosition"] = position
+        elif record.state == "retrying":
+            due = await _read(self._submissions.due(record))
+            if due is not None:
+                document["nextAttemptAt"] = moment(due)
+        route = self._table().get(record.function)
+        if route is not None and route.policy.warnings:
+            document["warnings"] = list(route.policy.warnings)
         return document
+
+    async def wait(self, call_id: str, seconds: float) -> None:
+        """Returns when the call has ended, or there is no use in waiting any longer; after `longest_wait` at the
+        latest."""
+        if len(call_id) <= 64:
+            await self._waiting.until_ended(call_id, min(seconds, self._longest_wait))
+
+    def stop_waiting(self) -> None:
+        """Whoever waits gets the answer of now. Call it on the event loop."""
+        self._waiting.stop()
 
     async def record(self, call_id: str) -> Record:
         """Raises InvocationNotFound or QueueUnavailable."""
         record = await _read(self._submissions.record(call_id)) if len(call_id) <= 64 else None
         if record is None:
-            raise InvocationNotFound(
-                f'no call "{call_id[:100]}" is on record.', "Records are kept for a while after the end (result_ttl)."
-            )
+            raise _not_found(call_id)
         return record
+
+    async def cancel(self, call_id: str) -> None:
+        """Ends a call that has not ended; a run is stopped within a fraction of a second. Raises InvocationNotFound,
+        AlreadyEnded or QueueUnavailable."""
+        was = await _read(self._submissions.cancel(call_id)) if len(call_id) <= 64 else "unknown"
+        if was == "unknown":
+            raise _not_found(call_id)
+        if was == "final":
+            raise AlreadyEnded(f'call "{call_id}" has ended already.', "Its status says how.")
 
     async def answer(self, record: Record) -> bytes:
         """The kept body of a final call's response. Raises QueueUnavailable."""
@@ -119,6 +156,7 @@ class Asynchronous:
             exec_timeout=route.exec_timeout,
             start_time=incoming.start_time,
             callback_url=incoming.header(b"x-callback-url"),
+            retry=route.policy.retry,
         )
 
     def _too_large(self) -> TooLarge:
@@ -126,6 +164,12 @@ class Asynchronous:
             f"the body is over the limit of {self._max_body} bytes (async_max_body).",
             "Store the data elsewhere and send its address, or raise the limit.",
         )
+
+
+def _not_found(call_id: str) -> InvocationNotFound:
+    return InvocationNotFound(
+        f'no call "{call_id[:100]}" is on record.', "Records are kept for a while after the end (result_ttl)."
+    )
 
 
 async def _read(reading: Coroutine[Any, Any, Found]) -> Found:
@@ -177,6 +221,14 @@ def describe(record: Record) -> dict[str, Any]:
     }
     optional = {"startedAt": record.started_at, "endedAt": record.ended_at}
     document.update({key: value for key, value in optional.items() if value})
+    if record.retry is not None:
+        document["retry"] = {
+            "attempts": record.retry.attempts,
+            "codes": list(record.retry.codes),
+            "minWait": format_duration(record.retry.min_wait),
+            "maxWait": format_duration(record.retry.max_wait),
+            "jitter": record.retry.jitter,
+        }
     if record.response is not None:
         document["response"] = {
             "status": record.response.status,

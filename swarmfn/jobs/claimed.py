@@ -35,7 +35,9 @@ class Claim:
     @property
     def next_attempt(self) -> int:
         """The number of the attempt about to be made: those that only the platform failed do not count."""
-        return 1 + sum(attempt.status != 0 for attempt in self.attempts)
+        # Of many, the record keeps the last ones, which are numbered; other people's workers may not number theirs.
+        numbers = (attempt.number for attempt in self.attempts)
+        return 1 + max(sum(attempt.status != 0 for attempt in self.attempts), *numbers, 0)
 
     @property
     def rq_entry(self) -> str:

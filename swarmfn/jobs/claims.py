@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,16 +13,12 @@ import redis.asyncio
 from swarmfn.jobs import layout
 from swarmfn.jobs.batches import Batcher
 from swarmfn.jobs.claimed import Claim, claim_of
-from swarmfn.jobs.connection import call, call_blocking, command
+from swarmfn.jobs.connection import call, call_blocking, command, store
 from swarmfn.jobs.endings import Ending, Postponement, finish_arguments, postponement_arguments
 from swarmfn.jobs.scripts import CLAIM, FINISH, HAND_BACK, PROMOTE, REAP, RENEW, RETRY_LATER, TIDY
 
-LEASE = 15.0
+LEASE = 12.0
 """Seconds a claim is this worker's without being renewed, unless set otherwise; then any worker may hand it back."""
-
-_RECORD_MARGIN = 3600
-"""Seconds a record outlives its entry in RQ's registry: one that is queued again at the last moment, by a tool that
-knows nothing of expiry, must not vanish while it waits."""
 
 _LONGEST_LEASE = 600.0
 _BODIES_AT_ONCE = 100
@@ -40,6 +36,16 @@ class Claimed:
     more: list[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Promoted:
+    """`clock`: the time by Redis's clock; `due_in`: seconds until something else is due; `cancelled`: the entries of
+    this worker's claims that were cancelled in the last half minute."""
+
+    clock: float
+    due_in: float | None = None
+    cancelled: frozenset[str] = frozenset()
+
+
 class Claims:
     """The steps of a job's life that one worker takes. All raise the client's errors when Redis is away."""
 
@@ -53,14 +59,15 @@ class Claims:
         )
         self._postponing: Batcher[tuple[Claim, Postponement], bool | str] = Batcher(self._postpone, lambda item: 300)
 
-    async def claim(self, wants: Sequence[tuple[str, int]]) -> Claimed:
-        """Up to so many jobs of each queue named in `wants`, in one round trip."""
+    async def claim(self, wants: Sequence[tuple[str, int]], limits: Callable[[str], str] = lambda queue: "") -> Claimed:
+        """Up to so many jobs of each queue named in `wants`, in one round trip. `limits` gives for a queue with limited
+        functions JSON such as {"limits": {"echo": 2}, "others": false}; the claims of all workers count."""
         self._batch_number += 1
         # Unique among all workers and restarts of the same name: it is what fences off a late finisher.
         prefix = f"{self._worker[:12]}-{time.time_ns():x}-{self._batch_number}-"
         arguments: list[Any] = [self._worker, prefix, self.lease, layout.rq_time(), layout.JOB_DATA]
         for queue, count in wants:
-            arguments += (queue, count)
+            arguments += (queue, count, limits(queue))
         rows, more = await call(self._client, CLAIM, *arguments)
         return Claimed([claim_of(row) for row in rows], [name.decode() for name in more])
 
@@ -106,12 +113,13 @@ class Claims:
         longest = max(_LONGEST_LEASE, 4 * self.lease)
         return int(await call(self._client, REAP, layout.rq_time(), limit, longest))
 
-    async def promote(self, limit: int = 500) -> float:
-        """Queues all that has come due, `limit` at a time; returns the time by Redis's clock."""
+    async def promote(self, limit: int = 500) -> Promoted:
+        """Queues all that has come due, `limit` at a time, and hears what was cancelled."""
         while True:
-            looked_at, clock = await call(self._client, PROMOTE, layout.rq_time(), limit)
+            looked_at, clock, due_in, stop = await call(self._client, PROMOTE, layout.rq_time(), limit, self._worker)
             if looked_at < limit:
-                return float(clock)
+                cancelled = frozenset(entry.decode() for entry in stop)
+                return Promoted(float(clock), float(due_in) if due_in else None, cancelled)
 
     async def tidy(self) -> None:
         """Cleans up what has expired or belongs to nothing. Enough about once a minute, by any worker."""
@@ -133,10 +141,10 @@ class Claims:
         return [name.decode("utf-8", "replace") for name in names]
 
     async def _upload(self, job_id: str, claim: Claim, body: bytes) -> None:
-        await self._client.set(layout.upload_key(job_id, claim.execution), body, ex=layout.UPLOAD_TTL)
+        await store(self._client, layout.upload_key(job_id, claim.execution), body, layout.UPLOAD_TTL)
 
     async def _finish(self, items: Sequence[tuple[Claim, Ending]]) -> list[bool | str]:
-        arguments: list[Any] = [self._worker, layout.rq_time(), layout.JOB_DATA, _RECORD_MARGIN]
+        arguments: list[Any] = [self._worker, layout.rq_time(), layout.JOB_DATA, layout.RECORD_MARGIN]
         for claim, ending in items:
             arguments += finish_arguments(claim, ending)
         return _replies(await call(self._client, FINISH, *arguments))

@@ -13,7 +13,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, OutOfMemoryError, RedisError, ResponseError
 from redis.retry import Retry
 
-from swarmfn.jobs.scripts import Script
+from swarmfn.jobs.scripts import STORE, Script
 from swarmfn.wire.errors import QueueUnavailable
 
 Unreachable = (RedisError, OSError, TimeoutError)
@@ -112,6 +112,19 @@ async def call(client: redis.asyncio.Redis, script: Script, *arguments: Any) -> 
     except NoScriptError:
         # A restarted Redis has forgotten its scripts.
         return await command(client, "EVAL", script.text, 0, *arguments)
+
+
+async def store(client: redis.asyncio.Redis, key: str, value: bytes, expires: int = 0, channel: str = "") -> None:
+    """Sets `key`, also when Redis's memory is full, and publishes the value on `channel` if one is given. Only for
+    what calls need to come to their end. Raises the client's errors."""
+    words = ("SET", key, value, *(("EX", expires) if expires else ()))
+    try:
+        await command(client, *words)
+        if channel:
+            await command(client, "PUBLISH", channel, value)
+    except OutOfMemoryError:
+        # Not always by the script: that copies the value once more.
+        await call(client, STORE, key, value, expires, channel)
 
 
 def call_blocking(client: redis.Redis, script: Script, *arguments: Any) -> Any:

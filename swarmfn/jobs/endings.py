@@ -10,6 +10,7 @@ from typing import Any
 
 from swarmfn.jobs import layout
 from swarmfn.jobs.claimed import Claim
+from swarmfn.jobs.outgoing import delivery_queue
 from swarmfn.wire.invocations import Attempt, Delivery, StoredResponse
 
 _RQ_SUCCESSFUL, _RQ_FAILED = 1, 2
@@ -58,8 +59,8 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Postponement:
-    """A claim put off for `delay` seconds after a failure that is not the function's. parent: the call whose
-    callback this is, and what its record should say."""
+    """A claim put off for `delay` seconds; failures: how often in a row the platform has failed it. parent: the call
+    whose callback this is, and what its record should say."""
 
     delay: float
     failures: int
@@ -89,6 +90,7 @@ def finish_arguments(claim: Claim, ending: Ending) -> tuple[Any, ...]:
         *_delivery_arguments(ending),
         ending.parent,
         ending.parent_note,
+        delivery_queue(ending.delivery.url) if ending.delivery else b"",
     )
 
 

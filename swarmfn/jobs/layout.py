@@ -12,6 +12,8 @@ import time
 import zlib
 from functools import lru_cache
 
+from swarmfn.wire.names import CALLBACKS
+
 STOCK_FUNCTION = "swarmfn.jobs.stock.run"
 """What a stock `rq worker` imports and calls for a job of ours."""
 
@@ -19,8 +21,8 @@ JOB_DATA = pickle.dumps((STOCK_FUNCTION, None, (), {}), protocol=4)
 """The `data` field of every job of ours, the same bytes each time: primitives only, and nothing a worker of ours ever
 unpickles, since it compares instead."""
 
-CALLBACK_QUEUE = "callbacks"
-"""The lane of callback deliveries; no function may have this name."""
+CALLBACK_QUEUE = CALLBACKS
+"""What the queues of callback deliveries begin with, one for each receiver; no function may have this name."""
 
 INLINE_LIMIT = 64 * 1024
 """Bodies up to this many bytes are fields of the job's hash; larger ones are keys of their own, so that whoever reads
@@ -42,8 +44,20 @@ undelivered; and `foreign:QUEUE`, `unreadable:QUEUE`."""
 STOCK_MARGIN = 30
 """Seconds a stock `rq worker` grants beyond exec_timeout, for connecting and reading the answer."""
 
+CANCELLED_TTL = 86400
+"""Seconds the record of a cancelled call is kept."""
+
+RECORD_MARGIN = 3600
+"""Seconds a record outlives its entry in RQ's registry: one that is queued again at the last moment, by a tool that
+knows nothing of expiry, must not vanish while it waits."""
+
 UPLOAD_TTL = 600
 """Seconds after which a large body goes away that no job came to own."""
+
+
+def is_callback_queue(queue: str) -> bool:
+    """Whether `queue` holds deliveries, not calls."""
+    return queue == CALLBACK_QUEUE or queue.startswith(f"{CALLBACK_QUEUE}:")
 
 
 def job_key(call_id: str) -> str:
@@ -52,6 +66,11 @@ def job_key(call_id: str) -> str:
 
 def queue_key(queue: str) -> str:
     return f"rq:queue:{queue}"
+
+
+def scheduled_key(queue: str) -> str:
+    """RQ's registry of what was put off."""
+    return f"rq:scheduled:{queue}"
 
 
 def request_body_key(call_id: str) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
+import re
+from urllib.parse import quote, urlsplit
 
 from swarmfn import __version__
+from swarmfn.jobs.layout import CALLBACK_QUEUE
 from swarmfn.wire import headers as names
 from swarmfn.wire.headers import Headers, end_to_end, first
 from swarmfn.wire.invocations import Invocation, StoredResponse
+from swarmfn.wire.names import NAMESPACE
 
 USER_AGENT = f"swarmfn/{__version__}"
 UNREACHABLE = 503
@@ -24,11 +27,16 @@ _OURS_TO_CALLBACK = frozenset(
         names.FUNCTION_STATUS,
         names.DURATION,
         names.PARENT_CALL_ID,
+        names.RETRY,
+        names.RETRY_MAX,
         "user-agent",
         "date",
         "server",
     )
 )
+_FUNCTION_PATH = re.compile(r"/(function|async-function)/([A-Za-z0-9_.-]{1,80})(?:/|$)")
+_NOT_IN_QUEUE = re.compile(r"[^A-Za-z0-9_.:-]")
+_LONGEST_PLACE = 200
 _TARGET_SAFE = "/!$&'()*+,;=:@~-._%?"
 
 
@@ -57,10 +65,13 @@ def function_headers(invocation: Invocation, attempt: int, deadline: float) -> H
     return kept
 
 
-def delivery_headers(invocation: Invocation, response: StoredResponse | None, seconds: float) -> Headers:
+def delivery_headers(
+    invocation: Invocation, response: StoredResponse | None, seconds: float, attempts: int = 1
+) -> Headers:
     """The headers of a callback: the function's own, then what the platform knows of the call.
 
-    `response` is None when the function could never be reached. `seconds` is the last attempt's duration.
+    `response` is None when the function could never be reached. `seconds` is the last attempt's duration,
+    `attempts` how often the function answered.
     """
     own = end_to_end(response.headers) if response else []
     kept = [(n, v) for n, v in own if (low := n.lower()) not in _OURS_TO_CALLBACK and low not in _SET_BY_CLIENT]
@@ -72,11 +83,29 @@ def delivery_headers(invocation: Invocation, response: StoredResponse | None, se
         (names.DURATION, f"{seconds:f}"),
         ("User-Agent", USER_AGENT),
     ]
+    if invocation.retry is not None:
+        kept.append((names.RETRY, str(max(0, attempts - 1))))
+        kept.append((names.RETRY_MAX, str(invocation.retry.attempts - 1)))
     parent = first(invocation.headers, names.PARENT_CALL_ID)
     if parent is not None:
         # In a chain of callbacks each call but the first has an id of its own; this leads back to the one before.
         kept.append((names.PARENT_CALL_ID, parent))
     return kept
+
+
+def delivery_queue(url: str) -> str:
+    """Where deliveries to `url` wait: with others to the same receiver, so that a dead or slow one holds up no others.
+    Functions behind a gateway are receivers of their own. Does not raise."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        return CALLBACK_QUEUE
+    place = f"{parts.hostname or ''}:{port}"
+    function = _FUNCTION_PATH.match(parts.path)
+    if function is not None:
+        place += f":{function[1]}:{function[2].removesuffix('.' + NAMESPACE)}"
+    return f"{CALLBACK_QUEUE}:{_NOT_IN_QUEUE.sub('_', place)[:_LONGEST_PLACE]}"
 
 
 def callback_target(path: str, query: str) -> str:

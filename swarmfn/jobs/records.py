@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from swarmfn.wire.invocations import Attempt, StoredResponse
+from swarmfn.wire.policies import RetryPolicy
 
 FIELDS = (
     "status",
@@ -61,6 +62,7 @@ class Record:
     delivery_id: str
     response: StoredResponse | None
     has_large_answer: bool
+    retry: RetryPolicy | None = None
 
     @property
     def is_final(self) -> bool:
@@ -95,6 +97,7 @@ def record_of(call_id: str, values: list[bytes | None]) -> Record | None:
         delivery_id=fields["delivery"],
         response=_response(fields["response"]),
         has_large_answer=bool(fields["large_answer"]),
+        retry=_retry(call.get("r")),
     )
 
 
@@ -113,13 +116,21 @@ def _response(text: str) -> StoredResponse | None:
         return None
 
 
+def _retry(document: Any) -> RetryPolicy | None:
+    try:
+        return RetryPolicy.from_json(document) if document else None
+    except _UNREADABLE:
+        return None
+
+
 def _attempts(text: str) -> list[dict[str, Any]]:
     try:
         attempts = [Attempt.from_json(document) for document in json.loads(text)] if text else []
-        return [{**attempt.to_json(), "at": _moment(attempt.at)} for attempt in attempts]
+        return [{**attempt.to_json(), "at": moment(attempt.at)} for attempt in attempts]
     except _UNREADABLE:
         return []
 
 
-def _moment(seconds: float) -> str:
+def moment(seconds: float) -> str:
+    """Unix `seconds` as RFC 3339 text in UTC."""
     return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")

@@ -7,7 +7,7 @@ from typing import Any
 import redis
 
 from swarmfn.jobs import layout
-from swarmfn.jobs.outgoing import delivery_headers
+from swarmfn.jobs.outgoing import delivery_headers, delivery_queue
 from swarmfn.wire.call_ids import new_delivery_id
 from swarmfn.wire.invocations import Delivery, Invocation, StoredResponse
 
@@ -74,11 +74,12 @@ def _drop_body(pipeline: Any, call_id: str, state: str) -> None:
 
 def _queue_delivery(pipeline: Any, delivery: Delivery, body: bytes) -> None:
     now = layout.rq_time()
+    queue = delivery_queue(delivery.url)
     fields = {
         "data": layout.JOB_DATA,
         "created_at": now,
         "enqueued_at": now,
-        "origin": layout.CALLBACK_QUEUE,
+        "origin": queue,
         "description": f"callback of {delivery.call_id}",
         "status": "queued",
         "timeout": _DELIVERY_JOB_TIMEOUT,
@@ -91,7 +92,7 @@ def _queue_delivery(pipeline: Any, delivery: Delivery, body: bytes) -> None:
     else:
         fields["body"] = body
     pipeline.hset(layout.job_key(delivery.delivery_id), mapping=fields)
-    pipeline.rpush(layout.queue_key(layout.CALLBACK_QUEUE), delivery.delivery_id)
-    pipeline.sadd("rq:queues", layout.queue_key(layout.CALLBACK_QUEUE))
-    pipeline.sadd(layout.QUEUES_KEY, layout.CALLBACK_QUEUE)
-    pipeline.publish(layout.WAKE_CHANNEL, layout.CALLBACK_QUEUE)
+    pipeline.rpush(layout.queue_key(queue), delivery.delivery_id)
+    pipeline.sadd("rq:queues", layout.queue_key(queue))
+    pipeline.sadd(layout.QUEUES_KEY, queue)
+    pipeline.publish(layout.WAKE_CHANNEL, queue)

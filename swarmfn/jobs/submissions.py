@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import redis.asyncio
 
 from swarmfn.jobs import layout, records
 from swarmfn.jobs.batches import Batcher
 from swarmfn.jobs.connection import Unreachable, call, command, refused, unavailable
-from swarmfn.jobs.scripts import SUBMIT
+from swarmfn.jobs.scripts import CANCEL, SUBMIT
 from swarmfn.wire.invocations import Invocation
+
+_LIVE = frozenset({b"queued", b"started", b"scheduled", b"deferred"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,17 @@ class Submissions:
             raise unavailable(exc) from exc
         return records.record_of(call_id, values)
 
+    async def ended(self, call_ids: Collection[str]) -> set[str]:
+        """Those of `call_ids` that have ended or are not on record. Raises QueueUnavailable."""
+        pipeline: Any = self._client.pipeline(transaction=False)
+        for call_id in call_ids:
+            pipeline.hget(layout.job_key(call_id), "status")
+        try:
+            statuses = await pipeline.execute(raise_on_error=False)
+        except Unreachable as exc:
+            raise unavailable(exc) from exc
+        return {call_id for call_id, status in zip(call_ids, statuses, strict=True) if status not in _LIVE}
+
     async def answer(self, record: records.Record) -> bytes:
         """The kept body of a final call's response. Raises QueueUnavailable."""
         try:
@@ -89,6 +103,25 @@ class Submissions:
         except Unreachable as exc:
             raise unavailable(exc) from exc
         return None if place is None else int(place)
+
+    async def due(self, record: records.Record) -> float | None:
+        """When a call that was put off is queued again, Unix seconds; None when it is not put off."""
+        try:
+            due = await command(self._client, "ZSCORE", layout.scheduled_key(record.queue), record.call_id)
+        except Unreachable as exc:
+            raise unavailable(exc) from exc
+        return None if due is None else float(due)
+
+    async def cancel(self, call_id: str) -> str:
+        """Ends a call that has not ended. Returns what it was: `queued`, `scheduled` or `started`; or `final`, and
+        `unknown` when there is no such call. Raises QueueUnavailable."""
+        try:
+            was = await call(
+                self._client, CANCEL, call_id, layout.rq_time(), layout.CANCELLED_TTL, layout.RECORD_MARGIN
+            )
+        except Unreachable as exc:
+            raise unavailable(exc) from exc
+        return str(was.decode())
 
     async def _store(self, items: Sequence[_Submission]) -> list[bool | str]:
         arguments: list[bytes | str | int] = [layout.JOB_DATA, layout.rq_time()]

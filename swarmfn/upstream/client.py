@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 
 from swarmfn.upstream.addresses import split_address
 from swarmfn.upstream.connection import Connection
@@ -18,8 +19,10 @@ class Upstream:
     """Exchanges with any number of addresses, over connections it keeps. One per event loop, on which it is made.
 
     connect_timeout: seconds for resolving and connecting (and the TLS handshake); idle_timeout: how long an unused
-    connection is kept, to be shorter than the replicas' own; max_idle: how many are kept per address; tls_context:
-    for exchanges with `tls=True`, by default one that checks certificates against the system's.
+    connection is kept, to be shorter than the replicas' own; max_idle: how many are kept per address; silence_limit:
+    whole seconds (at least 4) after which an exchange with a machine that is no longer there ends as Broken, however
+    long the function may run; tls_context: for exchanges with `tls=True`, by default one that checks certificates
+    against the system's.
     """
 
     def __init__(
@@ -28,10 +31,12 @@ class Upstream:
         connect_timeout: float = 3.0,
         idle_timeout: float = 5.0,
         max_idle: int = 256,
+        silence_limit: int = 24,
         tls_context: ssl.SSLContext | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._connect_timeout = connect_timeout
+        self._silence_limit = silence_limit
         self._pool = Pool(self._loop, idle_timeout, max_idle)
         self._tls_context = tls_context
         self._open: set[Connection] = set()
@@ -82,6 +87,12 @@ class Upstream:
             raise response.failure
         return response
 
+    def give_up(self, addresses: Collection[str]) -> None:
+        """Ends every exchange with these addresses as Broken, and forgets connections to them: their machine is
+        gone. What is asked of them later is tried all the same."""
+        for connection in [one for one in self._open if one.address in addresses]:
+            connection.abort("is on a machine that is gone.")
+
     async def close(self) -> None:
         """Closes every connection and returns when all are gone. Exchanges that are on end as Broken."""
         self._is_closed = True
@@ -123,6 +134,7 @@ class Upstream:
             ssl=self._tls() if tls else None,
         )
         self._open.add(connection)
+        _notice_loss(connection.socket, self._silence_limit)
         return connection
 
     def _on_lost(self, connection: Connection) -> None:
@@ -134,6 +146,19 @@ class Upstream:
         if self._tls_context is None:
             self._tls_context = ssl.create_default_context()
         return self._tls_context
+
+
+def _notice_loss(connection: socket.socket, limit: int) -> None:
+    """Has the kernel ask the other side now and then whether it is still there (RFC 9293, 3.8.4: keep-alives).
+
+    A node that loses its power says nothing, and a run that may take hours would be waited for in vain. It is not
+    TCP_USER_TIMEOUT, which would also end a connection whose function is slow to read what it was sent.
+    """
+    pause = limit // 4
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, pause)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, pause)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
 
 
 def _framed(head: bytes, body: bytes | AsyncIterator[bytes], chunked: bool) -> bytes | AsyncIterator[bytes]:

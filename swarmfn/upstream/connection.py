@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from typing import cast
 
@@ -74,6 +75,11 @@ class Connection(asyncio.Protocol):
     def is_usable(self) -> bool:
         """It is open and no exchange is on it."""
         return self._response is None and not self._transport.is_closing()
+
+    @property
+    def socket(self) -> socket.socket:
+        """The one below, for its options only."""
+        return cast(socket.socket, self._transport.get_extra_info("socket"))
 
     def start(
         self,

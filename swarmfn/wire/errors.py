@@ -59,6 +59,12 @@ class FunctionExists(FaasError):
     status = 409
 
 
+class AlreadyEnded(FaasError):
+    """The call has ended and cannot be cancelled."""
+
+    status = 409
+
+
 class TooLarge(FaasError):
     """A body is over the configured limit; the message names it."""
 

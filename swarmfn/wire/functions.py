@@ -12,7 +12,8 @@ from typing import Any
 
 from swarmfn.wire.durations import parse_duration
 from swarmfn.wire.errors import InvalidFunction, InvalidRequest
-from swarmfn.wire.names import NAMESPACE, check_new_name
+from swarmfn.wire.names import CALLBACKS, NAMESPACE, check_new_name
+from swarmfn.wire.policies import Policy, policy_of
 from swarmfn.wire.quantities import parse_cpu, parse_memory
 
 SCALE_MIN_LABEL = "com.openfaas.scale.min"
@@ -113,8 +114,15 @@ class FunctionSpec:
 
     @property
     def queue(self) -> str:
-        """The queue its asynchronous calls wait in: its own, unless an annotation names another."""
-        return self.annotations.get(QUEUE_ANNOTATION, "") or self.name
+        """The queue its asynchronous calls wait in: its own, unless an annotation names another that is not kept for
+        callbacks."""
+        named = self.annotations.get(QUEUE_ANNOTATION, "")
+        return self.name if not named or named.partition(":")[0] == CALLBACKS else named
+
+    @property
+    def policy(self) -> Policy:
+        """What it asks of its asynchronous calls."""
+        return policy_of(self.annotations)
 
     def exec_timeout(self, image_env: Mapping[str, str], default: float) -> float:
         """Seconds one attempt may run: envVars, else label, else the image's ENV, else `default`.

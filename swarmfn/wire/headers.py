@@ -13,6 +13,8 @@ FUNCTION_NAME = "X-Function-Name"
 FUNCTION_STATUS = "X-Function-Status"
 ATTEMPT = "X-Attempt"
 DEADLINE = "X-Deadline"
+RETRY = "X-Retry"
+RETRY_MAX = "X-Retry-Max"
 INTERNAL = "X-OpenFaaS-Internal"
 """Set on answers that the platform, not the function, gave; clients of OpenFaaS look for it."""
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from swarmfn.wire.headers import Headers
+from swarmfn.wire.policies import RetryPolicy
 
 VERSION = 1
 
@@ -20,7 +21,8 @@ class Invocation:
     """One accepted asynchronous call.
 
     path: what followed the function's name, "" or beginning with "/"; query: without "?"; headers: end-to-end ones
-    as received; exec_timeout: seconds one attempt may run; start_time: Unix nanoseconds when it was accepted.
+    as received; exec_timeout: seconds one attempt may run; start_time: Unix nanoseconds when it was accepted; retry:
+    the function's policy of that moment, if it has one.
     """
 
     call_id: str
@@ -34,6 +36,7 @@ class Invocation:
     exec_timeout: float
     start_time: int
     callback_url: str = ""
+    retry: RetryPolicy | None = None
 
     def to_json(self) -> bytes:
         document: dict[str, Any] = {
@@ -52,6 +55,8 @@ class Invocation:
             document["cb"] = self.callback_url
         if self.invoked_as != self.function:
             document["as"] = self.invoked_as
+        if self.retry is not None:
+            document["r"] = self.retry.to_json()
         return _dump(document)
 
     @classmethod
@@ -69,6 +74,7 @@ class Invocation:
             exec_timeout=float(document["t"]),
             start_time=int(document["st"]),
             callback_url=_text(document.get("cb", "")),
+            retry=RetryPolicy.from_json(document["r"]) if "r" in document else None,
         )
 
 
@@ -121,13 +127,15 @@ class StoredResponse:
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One finished try. `status` is the function's, or 0 when the platform could not get an answer (`problem` says
-    why; such a try does not count against the function). `at` is Unix seconds, `seconds` how long it took."""
+    why; such a try does not count against the function, and its `number` is 0; the function's own are numbered from 1).
+    `at` is Unix seconds, `seconds` how long it took."""
 
     at: float
     seconds: float
     status: int
     worker: str
     problem: str = ""
+    number: int = 0
 
     def to_json(self) -> dict[str, Any]:
         document: dict[str, Any] = {
@@ -138,6 +146,8 @@ class Attempt:
         }
         if self.problem:
             document["problem"] = self.problem
+        if self.number:
+            document["number"] = self.number
         return document
 
     @classmethod
@@ -149,6 +159,7 @@ class Attempt:
             status=int(document["status"]),
             worker=_text(document["worker"]),
             problem=_text(document.get("problem", "")),
+            number=int(document.get("number", 0)),
         )
 
 

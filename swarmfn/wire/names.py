@@ -9,8 +9,11 @@ from swarmfn.wire.errors import FunctionNotFound, InvalidFunction
 NAMESPACE = "openfaas-fn"
 """The only namespace; current clients append it to every name (`echo.openfaas-fn`)."""
 
-RESERVED = frozenset({"gateway", "redis", "worker", "callbacks"})
-"""Names of the stack's own services and of the callback queue; no function may have one."""
+CALLBACKS = "callbacks"
+"""What the queues of callbacks begin with: `callbacks:HOST:PORT`."""
+
+RESERVED = frozenset({"gateway", "redis", "worker", CALLBACKS})
+"""Names of the stack's own services and of the callback queues; no function may have one."""
 
 MAX_LENGTH = 63
 _NAME = re.compile(r"[a-zA-Z0-9]([-a-zA-Z0-9_]*[a-zA-Z0-9])?")

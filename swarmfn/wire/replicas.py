@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from typing import Any
+
+from swarmfn.wire.policies import NO_POLICY, Policy
 
 REPLICAS_KEY = "swarmfn:replicas"
 
@@ -19,7 +22,8 @@ class Route:
 
     addresses: `host:port` of each healthy replica; replicas: how many are wanted; exec_timeout: seconds one attempt
     may run; queue: where its asynchronous calls wait; problem: why no replica is healthy, in a sentence ("" if known
-    of none).
+    of none); policy: what it asks of its asynchronous calls; lost: addresses that were there until their node went
+    down. What runs on them will never answer.
     """
 
     name: str
@@ -28,6 +32,8 @@ class Route:
     exec_timeout: float
     queue: str
     problem: str = ""
+    policy: Policy = NO_POLICY
+    lost: tuple[str, ...] = ()
 
 
 ReplicaTable = Mapping[str, Route]
@@ -36,8 +42,25 @@ ReplicaTable = Mapping[str, Route]
 
 def encode_table(table: ReplicaTable) -> bytes:
     """The JSON document stored in Redis: `{"echo": {"addresses": [...], ...}, ...}`."""
-    rows = {name: {**asdict(route), "addresses": list(route.addresses)} for name, route in table.items()}
-    return json.dumps(rows, separators=(",", ":"), sort_keys=True).encode()
+    return json.dumps(
+        {name: _row(route) for name, route in table.items()}, separators=(",", ":"), sort_keys=True
+    ).encode()
+
+
+def _row(route: Route) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "name": route.name,
+        "addresses": list(route.addresses),
+        "replicas": route.replicas,
+        "exec_timeout": route.exec_timeout,
+        "queue": route.queue,
+        "problem": route.problem,
+    }
+    if route.policy != NO_POLICY:
+        row["policy"] = route.policy.to_json()
+    if route.lost:
+        row["lost"] = list(route.lost)
+    return row
 
 
 def decode_table(document: bytes) -> dict[str, Route]:
@@ -51,5 +74,13 @@ def decode_table(document: bytes) -> dict[str, Route]:
             exec_timeout=row["exec_timeout"],
             queue=row["queue"],
             problem=row.get("problem", ""),
+            policy=Policy.from_json(row["policy"]) if "policy" in row else NO_POLICY,
+            lost=tuple(row.get("lost", ())),
         )
     return table
+
+
+def lost_addresses(table: ReplicaTable) -> frozenset[str]:
+    """Every address that nobody needs to wait for any more; not one that another replica has got since."""
+    lost = frozenset(address for route in table.values() for address in route.lost)
+    return lost.difference(*(route.addresses for route in table.values())) if lost else lost

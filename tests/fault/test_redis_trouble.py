@@ -7,9 +7,13 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
+from swarmfn.wire.errors import QueueUnavailable
 from tests.support.load import Load
 from tests.support.queue_stage import QueueStage, invocation
 from tests.support.slow_function import SlowFunction, answer
+from tests.support.waiting import wait_until
 from tests.support.worker_process import WorkerProcess, publish
 
 
@@ -52,16 +56,36 @@ def test_two_workers_live_through_a_redis_that_hangs_longer_than_every_lease(
         assert two.terminate() == 0
 
 
+@pytest.mark.parametrize("seconds", [3, pytest.param(30, marks=pytest.mark.long)])
 def test_workers_come_back_after_redis_was_gone_for_a_while(
-    stage: QueueStage, tmp_path: Path, seed: int, count: int
+    stage: QueueStage, tmp_path: Path, seed: int, count: int, seconds: int
 ) -> None:
     chance = random.Random(seed)
     with worker(stage, tmp_path / "w") as running, Load(stage, count, seed) as load:
         load.wait_for_starts(chance.uniform(0.1, 0.8))
         stage.server.stop()
         running.wait_for_log("event=redis_unreachable")
-        time.sleep(3)  # the fault itself
+        time.sleep(seconds)  # the fault itself
         stage.server.start()
+        load.assert_all_succeed()
+        assert load.repeated() == {}
+        assert running.terminate() == 0
+
+
+def test_a_full_redis_takes_no_more_and_what_it_has_comes_to_its_end(
+    stage: QueueStage, tmp_path: Path, seed: int, count: int
+) -> None:
+    """Nothing is evicted: the memory's limit is below what is used already, until all that was accepted has ended."""
+    chance = random.Random(seed)
+    stage.redis.config_set("maxmemory-policy", "noeviction")
+    with worker(stage, tmp_path / "w") as running, Load(stage, count, seed) as load:
+        load.wait_for_starts(chance.uniform(0.1, 0.8))
+        stage.redis.config_set("maxmemory", "1mb")
+        with pytest.raises(QueueUnavailable, match="no memory left"):
+            stage.submit("refused", b"x" * 1000)
+        wait_until(lambda: stage.ledger.pending() == 0, 120, "all that was accepted has ended")
+        assert stage.ledger.final() == stage.ledger.total("accepted")
+        stage.redis.config_set("maxmemory", "0")
         load.assert_all_succeed()
         assert load.repeated() == {}
         assert running.terminate() == 0

@@ -100,3 +100,33 @@ def test_a_run_that_outlives_the_drain_runs_again_and_no_other(
         interrupted = {call_id for call_id in load.accepted if stage.record(call_id).interruptions}
         assert set(load.repeated()) <= interrupted
         assert len(interrupted) <= IN_FLIGHT
+
+
+def test_a_worker_that_freezes_beyond_its_lease_is_fenced_off_when_it_wakes(
+    stage: QueueStage, tmp_path: Path, seed: int, count: int
+) -> None:
+    chance = random.Random(seed)
+    with worker(stage, tmp_path / "stays", lease="1s") as stays, Load(stage, count, seed, longest=0.1) as load:
+        with worker(stage, tmp_path / "freezes", lease="1s") as freezes:
+            freezes.wait_until_ready()
+            pid = freezes.child()
+            held: set[str] = set()
+            while not held:
+                load.wait_for_starts(chance.uniform(0.1, 0.3))
+                os.kill(pid, signal.SIGSTOP)
+                held = _held_by(stage, pid)
+                if not held:
+                    os.kill(pid, signal.SIGCONT)
+            wait_until(lambda: not _held_by(stage, pid), 60, "the other worker has taken its calls over")
+            os.kill(pid, signal.SIGCONT)
+            load.assert_all_succeed()
+            assert set(load.repeated()) <= held
+            assert freezes.terminate() == 0
+        assert stays.terminate() == 0
+
+
+def _held_by(stage: QueueStage, pid: int) -> set[str]:
+    """The ids of the calls that a worker process has claimed."""
+    (key,) = [key for key in stage.keys("rq:worker:*") if stage.redis.hget(key, "pid") == str(pid).encode()]
+    claims = stage.redis.smembers(f"swarmfn:claims:{key.removeprefix('rq:worker:')}")
+    return {claim.decode().partition(":")[0] for claim in claims}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from swarmfn.jobs.claimed import Claim
 from swarmfn.jobs.claims import Claims
 from swarmfn.jobs.connection import connect
-from swarmfn.jobs.endings import Ending
+from swarmfn.jobs.endings import Ending, Postponement
 from swarmfn.wire.invocations import Attempt, Delivery, Invocation, StoredResponse
 from tests.support.redis_server import RedisServer
 
@@ -69,5 +69,16 @@ def finish(redis: RedisServer, taken: Taken, response: StoredResponse | None, an
     async def record() -> None:
         async with connect(redis.address, redis.password) as client:
             assert await Claims(client, "by-hand").finish(taken.claim, ending)
+
+    asyncio.run(record())
+
+
+def put_off(redis: RedisServer, taken: Taken, delay: float) -> None:
+    """Records that the function answered 503 and is to be called again after `delay` seconds."""
+    attempt = Attempt(taken.claim.claimed_at, 0.25, 503, "by-hand", number=taken.claim.next_attempt)
+
+    async def record() -> None:
+        async with connect(redis.address, redis.password) as client:
+            assert await Claims(client, "by-hand").retry_later(taken.claim, Postponement(delay, 0, (attempt,)))
 
     asyncio.run(record())

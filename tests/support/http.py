@@ -37,9 +37,9 @@ class RecordingServer:
     Use it as a context manager. It understands requests with Content-Length and chunked ones.
     """
 
-    def __init__(self, answer: Callable[[Received], Answer] = ok) -> None:
+    def __init__(self, answer: Callable[[Received], Answer] = ok, port: int = 0) -> None:
         self.received: list[Received] = []
-        self._server = _Server(("127.0.0.1", 0), _handler(self.received, answer))
+        self._server = _Server(("127.0.0.1", port), _handler(self.received, answer))
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import redis
 
-from swarmfn.jobs.layout import CALLBACK_QUEUE, QUEUES_KEY, TOTALS_KEY
+from swarmfn.jobs.layout import QUEUES_KEY, TOTALS_KEY, is_callback_queue
 
 
 class Ledger:
@@ -20,8 +20,8 @@ class Ledger:
 
     def pending(self) -> int:
         """Calls that wait, are put off or run now."""
-        queues = {name.decode() for name in self._client.smembers(QUEUES_KEY)} - {CALLBACK_QUEUE}
-        return sum(self._in_queue(queue) for queue in queues)
+        queues = {name.decode() for name in self._client.smembers(QUEUES_KEY)}
+        return sum(self._in_queue(queue) for queue in queues if not is_callback_queue(queue))
 
     def _in_queue(self, queue: str) -> int:
         started = self._client.zcard(f"rq:wip:{queue}")

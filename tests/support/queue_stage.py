@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -13,7 +13,7 @@ from rq import Queue
 from rq.job import Job
 
 from swarmfn.jobs.claimed import Claim
-from swarmfn.jobs.claims import Claims
+from swarmfn.jobs.claims import Claims, hand_back_all
 from swarmfn.jobs.connection import connect
 from swarmfn.jobs.endings import Ending, Postponement
 from swarmfn.jobs.records import Record
@@ -30,6 +30,10 @@ def invocation(call_id: str, function: str = "echo", **changes: Any) -> Invocati
     """A plain POST to `function`, on a queue of the same name."""
     plain = Invocation(call_id, function, function, function, "POST", "", "", [], 5.0, time.time_ns())
     return dataclasses.replace(plain, **changes)
+
+
+CALLBACKS = "callbacks:receiver:80"
+"""Where the deliveries that `delivery` makes wait."""
 
 
 def delivery(delivery_id: str, call_id: str, url: str = "http://receiver/") -> Delivery:
@@ -82,9 +86,11 @@ class QueueStage:
         call = invocation(call) if isinstance(call, str) else call
         return self.run(self.submissions.submit(call, body))
 
-    def claim(self, *queues: str, count: int = 10, by: Claims | None = None) -> list[Claim]:
+    def claim(
+        self, *queues: str, count: int = 10, by: Claims | None = None, limits: Callable[[str], str] = lambda queue: ""
+    ) -> list[Claim]:
         wants = [(queue, count) for queue in queues or ("echo",)]
-        return self.run((by or self.worker).claim(wants)).claims
+        return self.run((by or self.worker).claim(wants, limits)).claims
 
     def claim_one(self, queue: str = "echo", by: Claims | None = None) -> Claim:
         (claim,) = self.claim(queue, count=1, by=by)
@@ -95,6 +101,12 @@ class QueueStage:
 
     def retry_later(self, claim: Claim, later: Postponement | None = None) -> bool:
         return self.run(self.worker.retry_later(claim, later or postponement()))
+
+    def hand_back_all(self, worker: str = "w1") -> int:
+        return hand_back_all(self.redis, worker)
+
+    def cancel(self, call_id: str) -> str:
+        return self.run(self.submissions.cancel(call_id))
 
     def promote(self) -> None:
         self.run(self.worker.promote())

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import redis
 
+from swarmfn.wire.policies import Policy
 from swarmfn.wire.replicas import REPLICAS_KEY, Route, encode_table
 from tests.support.processes import ChildProcess
 from tests.support.redis_server import RedisServer
@@ -55,12 +56,23 @@ def environment(server: RedisServer, directory: Path, **settings: str) -> dict[s
     return {"faas_redis_address": server.address, "secret_mount_path": str(secrets), **settings}
 
 
-def publish(client: redis.Redis, functions: Mapping[str, str | Sequence[str]], exec_timeout: float = 5.0) -> None:
-    """Tells workers where functions are: an address each, or several."""
+def publish(
+    client: redis.Redis,
+    functions: Mapping[str, str | Sequence[str]],
+    exec_timeout: float = 5.0,
+    concurrency: int = 0,
+    queue: str = "",
+    lost: Sequence[str] = (),
+) -> None:
+    """Tells workers where functions are: an address each, or several. `concurrency` limits each one's calls; `queue`
+    is one that they share; `lost` addresses are on a node that is down."""
     table = {}
     for name, places in functions.items():
         addresses = (places,) if isinstance(places, str) else tuple(places)
-        table[name] = Route(name, addresses, len(addresses), exec_timeout, name)
+        policy = Policy(concurrency=concurrency)
+        table[name] = Route(
+            name, addresses, len(addresses), exec_timeout, queue or name, policy=policy, lost=tuple(lost)
+        )
     document = encode_table(table)
     client.set(REPLICAS_KEY, document)
     client.publish(REPLICAS_KEY, document)

@@ -9,7 +9,8 @@ CLAIM = Script(
     + NOW
     + TALLY
     + """
--- Shared: worker, execution prefix, lease seconds, now, data. Items: queue, how many.
+-- Shared: worker, execution prefix, lease seconds, now, data. Items: queue, how many, limits ('' or JSON: for each
+-- limited function how many of its calls may run, and whether the queue has others too).
 local claims, more = {}, {}
 if redis.call('EXISTS', 'rq:suspended') == 1 then return {claims, more} end
 
@@ -63,8 +64,10 @@ local function take(queue, id)
     redis.call('HSET', key, 'status', 'started') -- queued again by hand while it runs
     return
   end
-  if job[2] == 'succeeded' then
-    redis.call('HSET', key, 'status', 'finished') -- its body is gone, it cannot run again
+  -- Its body is gone, it cannot run again.
+  local final = ({succeeded = 'finished', cancelled = 'canceled'})[job[2]]
+  if final then
+    redis.call('HSET', key, 'status', final)
     return
   end
   if job[2] then begin_anew(key, id, job) end
@@ -77,32 +80,88 @@ local function take(queue, id)
   return execution
 end
 
-local function claim(i)
-  local queue, wanted = ARGV[i], tonumber(ARGV[i+1])
+-- How many more calls of each limited function may run. Whoever ends a claim need not know of limits: what has no lease
+-- any more is taken out here.
+local function rooms_of(limits, wanted)
+  local rooms, sum = {}, 0
+  for fn, limit in pairs(limits) do
+    local key = 'swarmfn:running:' .. fn
+    if limit - redis.call('SCARD', key) < wanted then
+      for _, entry in ipairs(redis.call('SMEMBERS', key)) do
+        if not redis.call('ZSCORE', 'swarmfn:leases', entry) then redis.call('SREM', key, entry) end
+      end
+    end
+    rooms[fn] = math.max(0, limit - redis.call('SCARD', key))
+    sum = sum + rooms[fn]
+  end
+  return rooms, sum
+end
+
+local started, leased, entries -- of one queue
+local function note_claim(queue, id, execution, fn)
+  local entry = id .. ':' .. execution
+  -- RQ's own cleanup would FAIL entries whose score has passed; the true lease is in swarmfn:leases.
+  started[#started + 1], started[#started + 2] = '+inf', entry
+  entry = entry .. ':' .. queue
+  leased[#leased + 1], leased[#leased + 2] = now + ARGV[3], entry
+  entries[#entries + 1] = entry
+  if fn then
+    redis.call('SADD', 'swarmfn:running:' .. fn, entry)
+    redis.call('EXPIRE', 'swarmfn:running:' .. fn, 86400)
+  end
+end
+
+local function claim_any(queue, wanted)
   local ids = redis.call('LPOP', 'rq:queue:' .. queue, wanted) or {}
-  -- A claim at a time is at most a few dozen jobs, so these may be unpacked.
-  local started, leased, entries = {}, {}, {}
   for _, id in ipairs(ids) do
     local fine, execution = pcall(take, queue, id)
-    if fine and execution then
-      local entry = id .. ':' .. execution
-      -- RQ's own cleanup would FAIL entries whose score has passed; the true lease is in swarmfn:leases.
-      started[#started + 1], started[#started + 2] = '+inf', entry
-      entry = entry .. ':' .. queue
-      leased[#leased + 1], leased[#leased + 2] = now + ARGV[3], entry
-      entries[#entries + 1] = entry
-    end
-  end
-  if #entries > 0 then
-    redis.call('ZADD', 'rq:wip:' .. queue, unpack(started))
-    redis.call('ZADD', 'swarmfn:leases', unpack(leased))
-    redis.call('SADD', 'swarmfn:claims:' .. ARGV[1], unpack(entries))
+    if fine and execution then note_claim(queue, id, execution) end
   end
   if #ids == wanted then more[#more + 1] = queue end
 end
 
+-- On a queue with limited functions: those without room keep their places, and others may overtake them.
+local function claim_within(queue, wanted, limits)
+  local rooms, sum = rooms_of(limits.limits, wanted)
+  if not limits.others then wanted = math.min(wanted, sum) end
+  local held, taken, looked_at = {}, 0, 0
+  while taken < wanted and looked_at < wanted + 500 do
+    local id = redis.call('LPOP', 'rq:queue:' .. queue)
+    if not id then break end
+    looked_at = looked_at + 1
+    local readable, call = pcall(redis.call, 'HGET', 'rq:job:' .. id, 'call')
+    local fn = readable and function_of(call)
+    if not rooms[fn or ''] then fn = nil end
+    if fn and rooms[fn] == 0 then
+      held[#held + 1] = id
+    else
+      local fine, execution = pcall(take, queue, id)
+      if fine and execution then
+        note_claim(queue, id, execution, fn)
+        taken = taken + 1
+        if fn then rooms[fn] = rooms[fn] - 1 end
+      end
+    end
+  end
+  for n = #held, 1, -1 do redis.call('LPUSH', 'rq:queue:' .. queue, held[n]) end
+  if wanted > 0 and taken == wanted then more[#more + 1] = queue end
+end
+
+local function claim(i)
+  local queue, wanted = ARGV[i], tonumber(ARGV[i+1])
+  started, leased, entries = {}, {}, {}
+  local readable, limits = pcall(cjson.decode, ARGV[i+2])
+  if readable then pcall(claim_within, queue, wanted, limits) else pcall(claim_any, queue, wanted) end
+  if #entries > 0 then
+    -- A claim at a time is at most a few dozen jobs, so these may be unpacked.
+    redis.call('ZADD', 'rq:wip:' .. queue, unpack(started))
+    redis.call('ZADD', 'swarmfn:leases', unpack(leased))
+    redis.call('SADD', 'swarmfn:claims:' .. ARGV[1], unpack(entries))
+  end
+end
+
 -- A queue whose key is no list is passed over.
-for i = 6, #ARGV, 2 do pcall(claim, i) end
+for i = 6, #ARGV, 3 do pcall(claim, i) end
 if #claims > 0 then redis.call('EXPIRE', 'swarmfn:claims:' .. ARGV[1], 86400) end
 write_tally()
 return {claims, more}

@@ -22,10 +22,11 @@ FINISH = Script(
     + RELEASE
     + _NOTE_TO_PARENT
     + """
--- Shared: worker, now, data, seconds a record outlives its registry entry. Items (21): id, execution, queue, counter,
+-- Shared: worker, now, data, seconds a record outlives its registry entry. Items (22): id, execution, queue, counter,
 -- state, ttl, response, answer, size of a large answer, result type, return value, exc string, attempts, started at; a
 -- delivery to queue: id, call, body, size of a large body, timeout; the call whose callback this was, and what to note
--- there. `counter` is a field of swarmfn:totals (succeeded:echo). Large bodies wait at swarmfn:upload:ID:EXECUTION.
+-- there; the queue of the delivery.
+-- `counter` is a field of swarmfn:totals (succeeded:echo). Large bodies wait at swarmfn:upload:ID:EXECUTION.
 local function upload(id, execution) return 'swarmfn:upload:' .. id .. ':' .. execution end
 
 local function queue_delivery(i, id, key)
@@ -33,7 +34,7 @@ local function queue_delivery(i, id, key)
   local delivery_key = 'rq:job:' .. delivery
   redis.call('HSET', key, 'delivery', delivery, 'callback', 'queued')
   redis.call('HSET', delivery_key, 'data', ARGV[3], 'created_at', ARGV[2], 'enqueued_at', ARGV[2], 'origin',
-    'callbacks', 'description', 'callback of ' .. id, 'status', 'queued', 'timeout', ARGV[i+18], 'call', ARGV[i+15])
+    ARGV[i+21], 'description', 'callback of ' .. id, 'status', 'queued', 'timeout', ARGV[i+18], 'call', ARGV[i+15])
   if ARGV[i+17] ~= '' then
     local body = 'swarmfn:body:' .. delivery
     redis.call('RENAME', upload(delivery, ARGV[i+1]), body)
@@ -43,7 +44,7 @@ local function queue_delivery(i, id, key)
   elseif ARGV[i+16] ~= '' then
     redis.call('HSET', delivery_key, 'body', ARGV[i+16])
   end
-  enqueue('callbacks', delivery)
+  enqueue(ARGV[i+21], delivery)
 end
 
 local function keep_large_answer(i, id, key, ttl)
@@ -105,7 +106,7 @@ local function finish(i)
   tell_parent(ARGV[i+19], id, ARGV[i+20])
   return 1
 end
-each(5, 21, finish)
+each(5, 22, finish)
 for registry, entries in pairs(registered) do
   for first = 1, #entries, 1000 do
     redis.pcall('ZADD', registry, unpack(entries, first, math.min(first + 999, #entries)))

@@ -9,7 +9,7 @@ PROMOTE = Script(
     + NOW
     + QUEUEING
     + """
--- Shared: now, limit.
+-- Shared: now, limit, worker.
 local members = redis.call('ZRANGEBYSCORE', 'swarmfn:due', '-inf', now, 'LIMIT', 0, ARGV[2])
 for _, member in ipairs(members) do
   redis.call('ZREM', 'swarmfn:due', member)
@@ -24,10 +24,13 @@ for _, member in ipairs(members) do
   end
 end
 wake()
-return {#members, tostring(now)}
+local first = redis.call('ZRANGE', 'swarmfn:due', 0, 0, 'WITHSCORES')
+return {#members, tostring(now), first[2] and tostring(first[2] - now) or '',
+  redis.call('SMEMBERS', 'swarmfn:stop:' .. ARGV[3])}
 """
 )
-"""Queues what has come due. → how many were looked at, and Redis's clock."""
+"""Queues what has come due. → how many were looked at, Redis's clock, seconds until the next is due ('': none), and the
+entries of the worker's claims that were cancelled lately."""
 
 RENEW = Script(
     EVEN_WHEN_FULL

@@ -1,4 +1,4 @@
-"""What RQ's own workers clean up now and then, for systems where only ours run."""
+"""What keeps the place in order: cleaning up as RQ's own workers do, and writing what must be written."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ TIDY = Script(
     EVEN_WHEN_FULL
     + NOW
     + """
--- Shared: how many large bodies to look at. Items: queue.
+-- Shared: how many large bodies, and cancelled calls of a queue, to look at. Items: queue.
 local registries = {'rq:wip:', 'rq:finished:', 'rq:failed:', 'rq:scheduled:', 'rq:deferred:', 'rq:canceled:'}
 local function tidy(queue)
   redis.call('ZREMRANGEBYSCORE', 'rq:finished:' .. queue, 0, now)
   redis.call('ZREMRANGEBYSCORE', 'rq:failed:' .. queue, 0, now)
+  -- What was cancelled through RQ does not expire, and its score is when that was: only what has no job any more goes.
+  for _, id in ipairs(redis.call('ZRANDMEMBER', 'rq:canceled:' .. queue, ARGV[1])) do
+    if redis.call('EXISTS', 'rq:job:' .. id) == 0 then redis.call('ZREM', 'rq:canceled:' .. queue, id) end
+  end
   if redis.call('EXISTS', 'rq:queue:' .. queue) == 1 then return end
   for _, registry in ipairs(registries) do
     if redis.call('EXISTS', registry .. queue) == 1 then return end
@@ -32,3 +36,18 @@ return 0
 """
 )
 """Takes expired entries out of the registries, forgets queues that hold nothing, and drops bodies without a job."""
+
+STORE = Script(
+    EVEN_WHEN_FULL
+    + """
+-- Shared: key, value, seconds until it expires (0: never), channel to publish the value on ('': none).
+if ARGV[3] == '0' then
+  redis.call('SET', ARGV[1], ARGV[2])
+else
+  redis.call('SET', ARGV[1], ARGV[2], 'EX', ARGV[3])
+end
+if ARGV[4] ~= '' then redis.call('PUBLISH', ARGV[4], ARGV[2]) end
+return 1
+"""
+)
+"""A plain SET, also in a Redis whose memory is full: for what calls need to come to their end."""

@@ -265,6 +265,7 @@ class Engine:
             exec_timeout=function.exec_timeout(definition.program.image_env, self._default_exec_timeout),
             queue=function.queue,
             problem=problem,
+            policy=function.policy,
         )
 
     def _clean_up(self, now: float) -> None:

@@ -63,7 +63,7 @@ def describe(failure: Failure) -> str:
 
 def _ending(task: Task) -> str:
     if task.state == "complete":
-        return "ended by itself with status 0"
+        return "ended with status 0, by itself or because its health check failed"
     match = _EXIT.fullmatch(task.error)
     if match is None:
         return task.error or f"its task ended as {task.state!r}"

@@ -20,7 +20,7 @@ from swarmfn.provider.swarm.log_frames import in_order, last_bytes, unframed
 from swarmfn.provider.swarm.observer import Observer
 from swarmfn.provider.swarm.references import check_image
 from swarmfn.provider.swarm.rows import status
-from swarmfn.provider.swarm.service_spec import service_spec, warnings
+from swarmfn.provider.swarm.service_spec import check_constraints, service_spec, warnings
 from swarmfn.provider.swarm.surroundings import Finder
 from swarmfn.provider.swarm.timing import Timing
 from swarmfn.wire.errors import EngineUnavailable, FunctionExists, FunctionNotFound, InvalidFunction, InvalidRequest
@@ -235,6 +235,7 @@ def _refusals() -> Iterator[None]:
 
 def _check(function: FunctionSpec) -> None:
     check_image(function.image)
+    check_constraints(function)
     if function.initial_replicas > MAX_REPLICAS:
         raise InvalidFunction("labels", f"{SCALE_MIN_LABEL} is over {MAX_REPLICAS}, the most of one function.")
     _credentials(function)

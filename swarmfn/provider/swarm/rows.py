@@ -50,6 +50,7 @@ def replica_table(
             replicas=wanted(deployed, cluster),
             exec_timeout=deployed.exec_timeout,
             queue=deployed.function.queue,
+            policy=deployed.function.policy,
             problem=problem(deployed, cluster.tasks_of(deployed.service_id), serving, silent, failures.get(name)),
         )
     return table

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from swarmfn.provider.timeouts import drain_time, timeout_variables
+from swarmfn.wire.errors import InvalidFunction
 from swarmfn.wire.functions import FunctionSpec, Resources
 from swarmfn.wire.quantities import parse_cpu, parse_memory
 from swarmfn.wire.swarm_labels import (
@@ -29,6 +31,8 @@ MIN_MEMORY = 6 * 2**20
 # Long enough for the workers and gateways that still hold the last table: SIGTERM comes about 2 s after a task has
 # left it, and until this has passed the watchdog goes on to accept calls.
 _HEALTHCHECK_INTERVAL = "2s"
+# As swarmkit reads them: what is compared, == or !=, and a value.
+_CONSTRAINT = re.compile(r"\s*[a-z_][a-z0-9_./-]+\s*[=!]=\s*[a-z0-9:_\s.*()?+\[\]\\^$|/-]+", re.IGNORECASE | re.ASCII)
 _LINUX = "node.platform.os == linux"
 _SECOND = 10**9
 _MONITOR = 5.0
@@ -68,6 +72,15 @@ def service_spec(function: FunctionSpec, around: Surroundings, replicas: int, cr
         "RollbackConfig": {"Parallelism": 1, "Order": "start-first", "FailureAction": "continue"},
         "EndpointSpec": {"Mode": "dnsrr"},
     }
+
+
+def check_constraints(function: FunctionSpec) -> None:
+    """Raises InvalidFunction for what is no constraint: the engine reports that as an error of its own."""
+    for constraint in function.constraints:
+        if _CONSTRAINT.fullmatch(constraint) is None:
+            raise InvalidFunction(
+                "constraints", f"{constraint!r:.200} is none.", 'Write them like "node.labels.disk == fast".'
+            )
 
 
 def warnings(function: FunctionSpec) -> list[str]:

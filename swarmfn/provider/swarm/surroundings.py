@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from swarmfn.provider.swarm.engine_api import EngineApi
+from swarmfn.provider.swarm.engine_api import EngineApi, EngineRefused
 from swarmfn.provider.swarm.service_spec import Surroundings
 from swarmfn.wire.errors import EngineUnavailable, InvalidFunction
 from swarmfn.wire.functions import FunctionSpec
@@ -28,9 +28,15 @@ class Finder:
             gateway_url=self._gateway_url,
             default_exec_timeout=self._default_exec_timeout,
             restart_delay=self._restart_delay,
-            image_env=self._api.image_env(function.image),
+            image_env=self._image_env(function.image),
             secrets=self._secret_ids(function),
         )
+
+    def _image_env(self, image: str) -> dict[str, str]:
+        try:
+            return self._api.image_env(image)
+        except EngineRefused as exc:
+            raise InvalidFunction("image", f"{exc.text}.") from exc
 
     def _network_id(self, function: FunctionSpec) -> str:
         if function.network:

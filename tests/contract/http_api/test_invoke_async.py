@@ -252,7 +252,8 @@ def test_a_parent_that_the_client_names_travels_on(stage: InvocationStage) -> No
         ("GET", "/async-function/" + "x" * 300, 404),
         ("PUT", "/async-function/stage", 405),
         ("PATCH", "/async-function/stage/sub", 405),
-        ("DELETE", "/async-function/stage", 405),
+        ("DELETE", "/async-function/stage", 404),
+        ("DELETE", "/async-function/stage/sub", 405),
     ],
 )
 def test_what_else_can_be_asked_of_the_route_has_an_answer_that_says_so(

@@ -187,3 +187,16 @@ def gateway(directory: Path, redis: RedisServer, **settings: str) -> ChildProces
         **settings,
     }
     return ChildProcess([sys.executable, "-m", "gateway"], directory / "gateway.log", environment)
+
+
+def test_sigterm_answers_those_who_wait_for_a_calls_end(open_stage: Open) -> None:
+    stage = open_stage()
+    call_id = stage.call("POST", "/async-function/asleep", body=b"x").header("X-Call-Id")
+    with stage.client() as client:
+        client.request("GET", f"/async-function/{call_id}?wait=50s")
+        assert stage.call("GET", f"/async-function/{call_id}").status == 200
+        stage.gateway.process.send(signal.SIGTERM)
+        # The gateway ends long before the time is up, and not before it has answered.
+        answer = client.answer()
+        assert (answer.status, '"state":"queued"' in answer.text.replace(" ", "")) == (200, True)
+        assert stage.gateway.process.wait(30) == 0

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from swarmfn.wire.replicas import REPLICAS_KEY
 from tests.support.hand_worker import take
 from tests.support.invocation_stage import InvocationStage
 from tests.support.raw_http import Answer
@@ -48,11 +49,11 @@ def test_without_redis_calls_are_refused_until_it_is_back(hasty: InvocationStage
     assert [one.call.call_id if one else None for one in taken] == [kept, "found", None]
 
 
-@pytest.mark.parametrize("what", ["", "/result"])
-def test_without_redis_nothing_is_known_of_any_call(hasty: InvocationStage, what: str) -> None:
+@pytest.mark.parametrize(("method", "what"), [("GET", ""), ("GET", "/result"), ("DELETE", "")])
+def test_without_redis_nothing_is_known_of_any_call(hasty: InvocationStage, method: str, what: str) -> None:
     call_id = hasty.call("POST", "/async-function/stage").header("X-Call-Id")
     hasty.redis.stop()
-    answer = hasty.call("GET", f"/async-function/{call_id}{what}")
+    answer = hasty.call(method, f"/async-function/{call_id}{what}")
     assert_unavailable(answer)
     assert "accepted" not in answer.text
 
@@ -106,6 +107,18 @@ def test_a_redis_that_is_full_refuses_and_says_why(hasty: InvocationStage) -> No
             client.config_set("maxmemory", "0")
     assert_unavailable(answer)
     assert "memory" in answer.text
+
+
+def test_workers_hear_of_functions_also_while_redis_is_full(hasty: InvocationStage) -> None:
+    with hasty.redis.client() as client:
+        client.config_set("maxmemory", "1")
+        try:
+            hasty.gateway.deploy("late")
+            wait_until(lambda: b'"late"' in (client.get(REPLICAS_KEY) or b""), message="the table names it")
+        finally:
+            client.config_set("maxmemory", "0")
+            hasty.gateway.request("DELETE", "/system/functions", json={"functionName": "late"})
+            wait_until(lambda: "of late exited" in hasty.gateway.log(), message="it is gone")
 
 
 def test_an_outage_is_two_lines_in_the_log_and_not_one_for_each_call(hasty: InvocationStage) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from swarmfn.wire.invocations import StoredResponse
-from tests.support.hand_worker import Taken, finish, take
+from tests.support.hand_worker import Taken, finish, put_off, take
 from tests.support.invocation_stage import InvocationStage
 from tests.support.raw_http import Pairs
+from tests.support.waiting import wait_until
 
 CALLBACK = "http://receiver.example/hook?token=callback-token"
 
@@ -173,3 +174,75 @@ def test_head_answers_without_a_body(stage: InvocationStage) -> None:
     finish(stage.redis, running(stage), StoredResponse(200, [], 2), b"ok")
     assert stage.call("HEAD", f"/async-function/{call_id}/result").status == 200
     assert stage.call("HEAD", f"/async-function/{call_id}").status == 200
+
+
+def test_a_call_keeps_the_policy_its_function_had_and_tells_it(stage: InvocationStage) -> None:
+    stage.redis.flush()
+    retry = "com.openfaas.retry."
+    annotations = {f"{retry}attempts": "3", f"{retry}min_wait": "1.5s", f"{retry}codes": "503"}
+    stage.gateway.deploy("retried", annotations=annotations)
+    try:
+        answer = stage.call("POST", "/async-function/retried", body=b"x")
+        call_id = answer.header("X-Call-Id") or ""
+        document = status(stage, call_id)
+        expected = {"attempts": 3, "codes": [503], "minWait": "1.5s", "maxWait": "2m", "jitter": "exponential"}
+        assert document["retry"] == expected
+        assert "warnings" not in document
+        taken = take(stage.redis, "retried")
+        assert taken is not None
+        assert taken.call.retry is not None
+        assert (taken.call.retry.attempts, taken.call.retry.min_wait) == (3, 1.5)
+        put_off(stage.redis, taken, 60)
+        document = status(stage, call_id)
+        assert document["state"] == "retrying"
+        assert document["nextAttemptAt"] > document["createdAt"]
+        assert document["attempts"][0]["number"] == 1
+    finally:
+        stage.gateway.request("DELETE", "/system/functions", json={"functionName": "retried"})
+
+
+def test_an_annotation_that_cannot_be_used_is_warned_of_in_log_and_status(stage: InvocationStage) -> None:
+    stage.redis.flush()
+    name = "com.openfaas.retry.min_wait"
+    stage.gateway.deploy("odd", annotations={name: "soon"})
+    try:
+        call_id = stage.call("POST", "/async-function/odd").header("X-Call-Id") or ""
+        document = status(stage, call_id)
+        (warning,) = document["warnings"]
+        assert warning.startswith(f"annotation {name}: ")
+        assert document["retry"]["minWait"] == "10s"
+        wait_until(lambda: "function odd: annotation" in stage.gateway.log(), message="the warning is logged")
+    finally:
+        stage.gateway.request("DELETE", "/system/functions", json={"functionName": "odd"})
+
+
+def cancel(stage: InvocationStage, call_id: str) -> int:
+    return stage.call("DELETE", f"/async-function/{call_id}").status
+
+
+def test_a_call_that_has_not_ended_can_be_cancelled_once(stage: InvocationStage) -> None:
+    queued = submit(stage)
+    answer = stage.call("DELETE", f"/async-function/{queued}")
+    assert (answer.status, answer.body) == (202, b"")
+    document = status(stage, queued)
+    assert document["state"] == "cancelled"
+    assert document["endedAt"]
+    assert cancel(stage, queued) == 409
+    assert stage.call("GET", f"/async-function/{queued}/result").status == 503
+    started = submit(stage)
+    running(stage)
+    assert cancel(stage, started) == 202
+    waiting = submit(stage)
+    put_off(stage.redis, running(stage), 60)
+    assert cancel(stage, waiting) == 202
+
+
+def test_what_has_ended_or_never_was_cannot_be_cancelled(stage: InvocationStage) -> None:
+    call_id = submit(stage)
+    finish(stage.redis, running(stage), StoredResponse(200, [], 0))
+    answer = stage.call("DELETE", f"/async-function/{call_id}")
+    assert (answer.status, answer.header("X-OpenFaaS-Internal")) == (409, "gateway")
+    assert "has ended already" in answer.text
+    assert status(stage, call_id)["state"] == "succeeded"
+    for nobody in (f"call-{uuid.uuid4().hex}", "x" * 65, "cb_1", "stage"):
+        assert cancel(stage, nobody) == 404

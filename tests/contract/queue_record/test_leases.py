@@ -8,7 +8,7 @@ from rq.job import JobStatus
 
 from swarmfn.jobs.claimed import Claim
 from swarmfn.jobs.claims import hand_back_all
-from tests.support.queue_stage import QueueStage, delivery, failure, postponement, success
+from tests.support.queue_stage import CALLBACKS, QueueStage, delivery, failure, postponement, success
 
 
 def test_a_claim_whose_lease_has_lapsed_is_queued_again_at_the_head(stage: QueueStage) -> None:
@@ -57,7 +57,7 @@ def test_a_late_finisher_is_refused_and_the_takers_result_stays(stage: QueueStag
     assert stage.finish(taker, success(b"in time" * 50_000), by=other)
     assert not stage.finish(late, success(b"late" * 50_000))
     assert stage.answer("a") == b"in time" * 50_000
-    assert stage.counts("callbacks") == {}
+    assert stage.counts(CALLBACKS) == {}
     assert stage.keys("swarmfn:upload:*") == set()
     assert stage.ledger.total("succeeded") == 1
     assert stage.nothing_claimed()
@@ -80,7 +80,7 @@ def test_a_finish_repeated_after_a_lost_reply_counts_once(stage: QueueStage) -> 
     assert stage.finish(claim, ending)
     assert not stage.finish(claim, ending)
     assert stage.ledger.total("succeeded") == 1
-    assert stage.counts("callbacks") == {"queued": 1}
+    assert stage.counts(CALLBACKS) == {"queued": 1}
     assert stage.redis.ttl("swarmfn:body:cb_1") == -1
     assert stage.keys("swarmfn:upload:*") == set()
 

@@ -13,7 +13,7 @@ from rq.job import JobStatus
 from rq.results import Result
 
 from swarmfn.jobs.layout import JOB_DATA
-from tests.support.queue_stage import QueueStage, delivery, failure, invocation, postponement, success
+from tests.support.queue_stage import CALLBACKS, QueueStage, delivery, failure, invocation, postponement, success
 
 
 def test_a_submitted_call_is_queued_for_rq_and_for_us(stage: QueueStage) -> None:
@@ -167,9 +167,9 @@ def test_the_callback_is_a_job_of_its_own(stage: QueueStage) -> None:
     ending = success(b"out", delivery=delivery("cb_1", "a"), delivery_body=b"out", delivery_timeout=0.5)
     stage.finish(stage.claim_one(), ending)
     assert stage.record("a").callback_state == "queued"
-    assert stage.counts("callbacks") == {"queued": 1}
+    assert stage.counts(CALLBACKS) == {"queued": 1}
     assert stage.job("cb_1").description == "callback of a"
-    claim = stage.claim_one("callbacks")
+    claim = stage.claim_one(CALLBACKS)
     assert claim.work == delivery("cb_1", "a")
     assert claim.inline_body == b"out"
     done = success(counter="delivered:echo", response=None, parent="a", parent_note="delivered, the receiver said 200")
@@ -192,7 +192,7 @@ def test_a_large_body_is_stored_beside_the_job_and_goes_with_it(stage: QueueStag
     assert stage.answer("a") == body
     assert stage.keys("swarmfn:body:*") == {"swarmfn:body:cb_1"}
     assert stage.redis.ttl("swarmfn:body:cb_1") == -1
-    told = stage.claim_one("callbacks")
+    told = stage.claim_one(CALLBACKS)
     assert stage.run(stage.worker.body(told)) == body
     stage.finish(told, success(counter="delivered:echo"))
     assert stage.keys("swarmfn:body:*") == set()
@@ -245,4 +245,4 @@ def test_the_first_job_of_an_empty_queue_is_announced_and_the_next_are_not(stage
         stage.run(stage.worker.hand_back(claims))
         assert heard() == [b"echo"]
         stage.finish(stage.claim_one(), success(delivery=delivery("cb_1", "a")))
-        assert heard() == [b"callbacks"]
+        assert heard() == [CALLBACKS.encode()]

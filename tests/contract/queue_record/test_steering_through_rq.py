@@ -7,7 +7,7 @@ from rq.job import JobStatus
 from rq.scheduler import RQScheduler
 from rq.suspension import resume, suspend
 
-from tests.support.queue_stage import QueueStage, delivery, failure, invocation, postponement, success
+from tests.support.queue_stage import CALLBACKS, QueueStage, delivery, failure, invocation, postponement, success
 
 
 def test_nothing_is_claimed_while_rq_is_suspended(stage: QueueStage) -> None:
@@ -53,10 +53,10 @@ def test_a_failed_delivery_queued_again_is_no_call_in_the_books(stage: QueueStag
     stage.submit("a")
     stage.finish(stage.claim_one(), success(delivery=delivery("cb_1", "a"), delivery_body=b"out"))
     undelivered = failure(counter="undelivered:echo", parent="a", parent_note="failed")
-    stage.finish(stage.claim_one("callbacks"), undelivered)
+    stage.finish(stage.claim_one(CALLBACKS), undelivered)
     assert stage.record("a").callback_state == "failed"
     stage.job("cb_1").requeue()
-    claim = stage.claim_one("callbacks")
+    claim = stage.claim_one(CALLBACKS)
     assert claim.inline_body == b"out"
     stage.finish(claim, success(counter="delivered:echo", parent="a", parent_note="delivered"))
     assert stage.record("a").callback_state == "delivered"
@@ -66,7 +66,7 @@ def test_a_failed_delivery_queued_again_is_no_call_in_the_books(stage: QueueStag
 def test_the_callback_of_an_earlier_run_does_not_speak_for_a_later_one(stage: QueueStage) -> None:
     stage.submit("a")
     stage.finish(stage.claim_one(), failure(delivery=delivery("cb_1", "a")))
-    old = stage.claim_one("callbacks")
+    old = stage.claim_one(CALLBACKS)
     stage.job("a").requeue()
     stage.finish(stage.claim_one(), success(delivery=delivery("cb_2", "a")))
     stage.finish(old, success(counter="delivered:echo", parent="a", parent_note="the old one"))

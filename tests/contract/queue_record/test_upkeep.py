@@ -6,7 +6,7 @@ import pytest
 from rq import Queue
 
 from swarmfn.wire.errors import QueueUnavailable
-from tests.support.queue_stage import QueueStage, failure, success
+from tests.support.queue_stage import CALLBACKS, QueueStage, delivery, failure, success
 
 
 def test_expired_entries_leave_the_registries(stage: QueueStage) -> None:
@@ -70,7 +70,10 @@ def test_a_full_redis_refuses_calls_and_still_lets_those_it_has_come_to_their_en
             stage.submit("refused", b"x" * 100_000)
         assert stage.run(stage.worker.renew([running])) == frozenset()
         assert stage.reap() == 0
-        assert stage.finish(running, success(b"done"))
+        large = b"L" * 100_000
+        assert stage.finish(running, success(large, delivery=delivery("cb_1", "c0"), delivery_body=large))
+        assert stage.answer("c0") == large
+        assert stage.run(stage.worker.body(stage.claim_one(CALLBACKS))) == large
         put_off, handed_back = stage.claim(count=2)
         assert stage.retry_later(put_off)
         assert stage.run(stage.worker.hand_back([handed_back])) == 1
@@ -81,3 +84,4 @@ def test_a_full_redis_refuses_calls_and_still_lets_those_it_has_come_to_their_en
     finally:
         stage.redis.config_set("maxmemory", "0")
     assert stage.counts() == {"finished": 4}
+    assert stage.counts(CALLBACKS) == {"started": 1}

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 
-from tests.support.docker_engine import DockerEngine
-
 from stack.swarm.engine_client import connect, init_swarm, require_manager, swarm_state
+from tests.support.docker_engine import DockerEngine
 
 
 def test_an_engine_that_answers_is_used_in_its_own_version(docker_engine: DockerEngine) -> None:

@@ -6,11 +6,13 @@ import itertools
 import socket
 import ssl
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from swarmfn import __version__
+from swarmfn.jobs.outgoing import delivery_queue
 from tests.support.http import Answer, Received, RecordingServer, ok
 from tests.support.processes import free_port
 from tests.support.queue_stage import QueueStage, invocation
@@ -94,7 +96,7 @@ def test_redirects_and_refusals_are_final(stage: QueueStage, status: int) -> Non
         assert elsewhere.received == []
     assert len(receiver.received) == 1
     assert record.callback_state == f"failed, the receiver answered {status}"
-    assert stage.counts("callbacks") == {"failed": 1}
+    assert stage.counts(delivery_queue(receiver.url)) == {"failed": 1}
     assert stage.ledger.total("undelivered") == 1
 
 
@@ -138,6 +140,36 @@ def test_a_receiver_that_never_answers_holds_up_nobody_else(stage: QueueStage) -
         record = stage.told("m0", "retrying, the receiver did not answer in time")
         assert record.state == "succeeded"
     assert len(function.received) == 40
+
+
+def test_a_receiver_that_never_answers_has_but_a_few_callbacks_in_flight(stage: QueueStage) -> None:
+    """More of them wait here than one process has calls of a queue in flight."""
+    with RecordingServer() as function, RecordingServer() as receiver, socket.create_server(("127.0.0.1", 0)) as mute:
+        publish(stage.redis, {"echo": function.address})
+        url = f"http://127.0.0.1:{mute.getsockname()[1]}/"
+        for number in range(150):
+            stage.submit(invocation(f"m{number}", callback_url=url))
+        wait_until(lambda: stage.ledger.total("succeeded") == 150)
+        wait_until(lambda: stage.counts(delivery_queue(url)).get("started"), message="some wait for an answer")
+        for number in range(50):
+            stage.submit(invocation(f"c{number}", callback_url=receiver.url))
+        wait_until(lambda: len(receiver.received) == 50)
+        assert stage.counts(delivery_queue(url))["started"] <= 20
+
+
+def test_a_receiver_is_left_alone_as_long_as_it_asks(stage: QueueStage) -> None:
+    count = itertools.count()
+    times = []
+
+    def busy_once(request: Received) -> Answer:
+        times.append(time.monotonic())
+        return (503, [("Retry-After", "3")], b"") if next(count) < 1 else (200, [], b"")
+
+    with RecordingServer() as function, RecordingServer(busy_once) as receiver:
+        publish(stage.redis, {"echo": function.address})
+        stage.submit(invocation("a", callback_url=receiver.url))
+        stage.told("a", "delivered")
+    assert times[1] - times[0] >= 2.9
 
 
 def test_a_receiver_whose_answer_breaks_off_has_been_told(stage: QueueStage) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 import threading
@@ -13,7 +14,7 @@ from tests.support.http import Answer, Received, RecordingServer
 from tests.support.processes import REPOSITORY, ChildProcess, is_running, listening_socket
 from tests.support.queue_stage import QueueStage, invocation
 from tests.support.waiting import wait_until
-from tests.support.worker_process import publish
+from tests.support.worker_process import WorkerProcess, publish
 
 
 def echo(request: Received) -> Answer:
@@ -167,3 +168,34 @@ def test_replicas_share_the_calls(stage: QueueStage) -> None:
         wait_until(lambda: stage.ledger.total("succeeded") == 40)
     assert min(len(one.received), len(two.received)) >= 10
     assert len(one.received) + len(two.received) == 40
+
+
+def test_a_functions_limit_holds_over_all_workers_and_all_its_calls_are_run(stage: QueueStage, tmp_path: Path) -> None:
+    gate = Gate()
+    with RecordingServer(gate) as function, WorkerProcess(stage.server, tmp_path) as second:
+        second.wait_until_ready()
+        publish(stage.redis, {"echo": function.address}, concurrency=3)
+        for number in range(30):
+            stage.submit(invocation(f"c{number}", exec_timeout=60))
+        try:
+            wait_until(lambda: gate.inside == 3, message="three calls are in the function")
+            assert stage.counts() == {"queued": 27, "started": 3}
+        finally:
+            gate.open.set()
+        wait_until(lambda: stage.ledger.total("succeeded") == 30, timeout=60)
+        assert second.terminate() == 0
+    assert gate.most == 3
+
+
+def test_a_limited_functions_429_makes_a_call_wait_and_is_no_attempt(stage: QueueStage) -> None:
+    count = itertools.count()
+
+    def full_once(request: Received) -> Answer:
+        return (429, [], b"") if next(count) < 1 else (200, [], b"")
+
+    with RecordingServer(full_once) as function:
+        publish(stage.redis, {"echo": function.address}, concurrency=5)
+        stage.submit("a")
+        record = stage.final("a")
+    assert (record.state, len(record.attempts)) == ("succeeded", 1)
+    assert [request.header("X-Attempt") for request in function.received] == ["1", "1"]

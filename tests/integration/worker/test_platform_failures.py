@@ -67,6 +67,20 @@ def test_a_connection_lost_in_mid_run_is_tried_again(stage: QueueStage) -> None:
     assert record.platform_failures == 1
 
 
+def test_a_run_on_a_lost_node_is_tried_again_elsewhere_at_once(stage: QueueStage) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as vanished, RecordingServer() as function:
+        address = f"127.0.0.1:{vanished.getsockname()[1]}"
+        publish(stage.redis, {"echo": address}, exec_timeout=3600)
+        stage.submit("a")
+        connection, _ = vanished.accept()
+        with connection:
+            assert connection.recv(65536).startswith(b"POST / HTTP/1.1\r\n")
+            publish(stage.redis, {"echo": function.address}, exec_timeout=3600, lost=[address])
+            record = stage.final("a")
+    assert (record.state, record.platform_failures) == ("succeeded", 1)
+    assert [request.header("X-Attempt") for request in function.received] == ["1"]
+
+
 def test_a_full_watchdog_makes_a_call_wait_without_counting_it(stage: QueueStage) -> None:
     count = itertools.count()
 

@@ -11,6 +11,7 @@ import pytest
 from rq import Worker
 from rq.command import send_kill_horse_command, send_shutdown_command, send_stop_job_command
 
+from swarmfn.jobs.outgoing import delivery_queue
 from tests.support.http import RecordingServer
 from tests.support.processes import ChildProcess, free_port, is_running
 from tests.support.queue_stage import QueueStage, invocation
@@ -122,6 +123,54 @@ def test_a_child_that_cannot_live_is_started_ever_more_slowly(bare_stage: QueueS
         assert worker.terminate() == 0
 
 
+def test_a_dead_childs_calls_run_again_at_once_while_another_child_cannot_live(
+    bare_stage: QueueStage, tmp_path: Path
+) -> None:
+    stage = bare_stage
+    settings = {"worker_processes": "2", "lease": "600s"}
+    with SlowFunction() as function, WorkerProcess(stage.server, tmp_path, **settings) as worker:
+        publish(stage.redis, {"echo": function.address})
+        worker.wait_until_ready(times=2)
+        stage.submit(invocation("a", exec_timeout=60))
+        with function.accept():
+            busy = _worker_of(stage, "a")
+            for pause in ("0.1", "0.2", "0.4", "0.8", "1.6", "3.2"):
+                (idle,) = wait_until(lambda: [pid for pid in worker.children() if pid != busy])
+                os.kill(idle, signal.SIGKILL)
+                worker.wait_for_log(f"a worker process ended with -9; starting another in {pause} s")
+            os.kill(busy, signal.SIGKILL)
+            worker.wait_for_log("handed back 1 calls of a dead worker")
+            meanwhile = worker.log().partition("starting another in 3.2 s")[2].partition("handed back")[0]
+            assert "started worker process" not in meanwhile
+        with function.accept() as connection:
+            answer(connection)
+            assert stage.final("a").state == "succeeded"
+        assert worker.terminate() == 0
+
+
+def test_a_dead_childs_calls_are_handed_back_when_redis_is_back(bare_stage: QueueStage, tmp_path: Path) -> None:
+    stage = bare_stage
+    with SlowFunction() as function, WorkerProcess(stage.server, tmp_path, lease="600s") as worker:
+        publish(stage.redis, {"echo": function.address})
+        stage.submit(invocation("a", exec_timeout=60))
+        with function.accept():
+            stage.server.suspend()
+            os.kill(worker.child(), signal.SIGKILL)
+            worker.wait_for_log("cannot hand back the calls of a dead worker")
+            stage.server.resume()
+        with function.accept() as connection:
+            answer(connection)
+            assert stage.final("a").state == "succeeded"
+        assert worker.terminate() == 0
+
+
+def _worker_of(stage: QueueStage, call_id: str) -> int:
+    """The process that runs a call."""
+    name = (stage.redis.hget(f"rq:job:{call_id}", "worker_name") or b"").decode()
+    pid = wait_until(lambda: stage.redis.hget(f"rq:worker:{name}", "pid"))
+    return int(pid)
+
+
 def test_children_end_with_their_supervisor(bare_stage: QueueStage, tmp_path: Path) -> None:
     with WorkerProcess(bare_stage.server, tmp_path, worker_processes="2") as worker:
         worker.wait_until_ready(times=2)
@@ -213,7 +262,7 @@ def test_a_stock_rq_worker_drains_our_queues_too(bare_stage: QueueStage, tmp_pat
         stage.submit(invocation("failing", path="/fail", callback_url=receiver.url))
         stage.submit(invocation("g", "gone", callback_url=receiver.url))
         rq = Path(sys.executable).with_name("rq")
-        queues = ["echo", "gone", "callbacks"]
+        queues = ["echo", "gone", delivery_queue(receiver.url)]
         command = [rq, "worker", "-u", stage.server.url, "-w", "rq.worker.SimpleWorker", "--burst", *queues]
         with ChildProcess(command, tmp_path / "log") as worker:
             assert worker.wait(60) == 0, worker.log()

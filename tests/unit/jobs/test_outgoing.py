@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from swarmfn import __version__
-from swarmfn.jobs.outgoing import callback_target, delivery_headers, function_headers, request_target
+from swarmfn.jobs.outgoing import callback_target, delivery_headers, delivery_queue, function_headers, request_target
 from swarmfn.wire.invocations import StoredResponse
 from tests.support.queue_stage import invocation
 
@@ -81,3 +81,26 @@ def test_a_callback_says_503_when_the_function_was_never_reached() -> None:
 )
 def test_a_callbacks_target_holds_only_what_may_stand_there(path: str, query: str, target: str) -> None:
     assert callback_target(path, query) == target
+
+
+@pytest.mark.parametrize(
+    ("url", "queue"),
+    [
+        ("http://Receiver.example/hook?a=b", "callbacks:receiver.example:80"),
+        ("https://receiver.example", "callbacks:receiver.example:443"),
+        ("http://[::1]:8080/x", "callbacks:::1:8080"),
+        ("http://gateway:8080/function/notify", "callbacks:gateway:8080:function:notify"),
+        ("http://gateway:8080/function/notify.openfaas-fn/x?y", "callbacks:gateway:8080:function:notify"),
+        ("http://gateway:8080/async-function/echo/", "callbacks:gateway:8080:async-function:echo"),
+        ("http://gateway:8080/function/%20", "callbacks:gateway:8080"),
+        ("http://a_b'c|d:1/", "callbacks:a_b_c_d:1"),
+        ("http://receiver:99999/", "callbacks"),
+        ("http://[::1", "callbacks"),
+    ],
+)
+def test_each_receiver_has_a_queue_of_its_own(url: str, queue: str) -> None:
+    assert delivery_queue(url) == queue
+
+
+def test_a_queues_name_stays_short() -> None:
+    assert len(delivery_queue(f"http://{'x' * 5000}/")) < 250

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import socket
 import ssl
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from swarmfn.upstream import NotSent, Upstream, request_head
+from swarmfn.upstream import Broken, NotSent, Upstream, request_head
 from tests.support.scripted_server import Peer, ScriptedServer
 from tests.support.upstream_stage import Play, Runner
 
@@ -50,6 +51,40 @@ def test_connections_do_not_wait_to_fill_packets(play: Play) -> None:
         (connection,) = upstream._open
         sock = connection._transport.get_extra_info("socket")
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+    play(scenario, always_ok)
+
+
+def test_nobody_waits_for_an_address_that_is_given_up(play: Play) -> None:
+    is_asked: list[asyncio.Event] = []
+
+    async def mute(peer: Peer) -> None:
+        await peer.request()
+        is_asked[0].set()
+        await asyncio.Event().wait()
+
+    async def scenario(upstream: Upstream, server: ScriptedServer) -> None:
+        is_asked[:] = [asyncio.Event()]
+        exchange = asyncio.create_task(upstream.exchange(server.address, GET))
+        await is_asked[0].wait()
+        upstream.give_up({"another:8080"})
+        await asyncio.sleep(0)
+        assert not exchange.done()
+        upstream.give_up({server.address, "another:8080"})
+        with pytest.raises(Broken, match="gone"):
+            await exchange
+        upstream.give_up({server.address})
+
+    play(scenario, mute)
+
+
+def test_idle_connections_to_an_address_that_is_given_up_are_not_used_again(play: Play) -> None:
+    async def scenario(upstream: Upstream, server: ScriptedServer) -> None:
+        await upstream.exchange(server.address, GET)
+        (first,) = upstream._open
+        upstream.give_up({server.address})
+        assert (await upstream.exchange(server.address, GET)).status == 200
+        assert first not in upstream._open
 
     play(scenario, always_ok)
 

@@ -6,13 +6,17 @@ import json
 
 import pytest
 
-from swarmfn.wire.replicas import Route, decode_table, encode_table
+from swarmfn.wire.policies import Policy, RetryPolicy
+from swarmfn.wire.replicas import Route, decode_table, encode_table, lost_addresses
 
 ECHO = Route("echo", ("127.0.0.1:1", "[::1]:2"), 2, 60.0, "echo")
-BROKEN = Route("broken", (), 1, 1.5, "slow-lane", "exited with 3: no such file «x»")
+BROKEN = Route("broken", (), 1, 1.5, "slow-lane", "exited with 3: no such file «x»", lost=("10.0.1.7:8080",))
 
 
-@pytest.mark.parametrize("table", [{}, {"echo": ECHO}, {"echo": ECHO, "broken": BROKEN}])
+LIMITED = Route("limited", ("h:1",), 1, 60.0, "limited", policy=Policy(RetryPolicy(3), 2, ("annotation x: odd",)))
+
+
+@pytest.mark.parametrize("table", [{}, {"limited": LIMITED}, {"echo": ECHO}, {"echo": ECHO, "broken": BROKEN}])
 def test_a_table_is_read_back_as_it_was_written(table: dict[str, Route]) -> None:
     assert decode_table(encode_table(table)) == table
 
@@ -32,3 +36,14 @@ def test_the_document_is_json_that_other_programs_can_read() -> None:
 def test_fields_of_a_newer_gateway_are_ignored_and_a_missing_problem_is_none_known() -> None:
     row = {"addresses": ["h:1"], "replicas": 1, "exec_timeout": 5, "queue": "q", "colour": "blue"}
     assert decode_table(json.dumps({"f": row}).encode()) == {"f": Route("f", ("h:1",), 1, 5, "q")}
+
+
+def test_lost_addresses_are_those_of_every_function() -> None:
+    other = Route("other", (), 1, 1.5, "q", lost=("10.0.1.8:8080", "10.0.1.9:8080"))
+    table = {"echo": ECHO, "broken": BROKEN, "other": other}
+    assert lost_addresses(table) == {"10.0.1.7:8080", "10.0.1.8:8080", "10.0.1.9:8080"}
+
+
+def test_a_lost_address_that_another_replica_has_now_is_not_lost() -> None:
+    again = Route("again", ("10.0.1.7:8080",), 1, 1.5, "q")
+    assert lost_addresses({"broken": BROKEN, "again": again}) == frozenset()

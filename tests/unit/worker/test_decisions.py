@@ -10,6 +10,7 @@ import pytest
 from swarmfn.jobs.claimed import Claim
 from swarmfn.jobs.endings import Ending, Postponement
 from swarmfn.wire.invocations import Attempt, Delivery, Foreign
+from swarmfn.wire.policies import RetryPolicy
 from tests.support.queue_stage import delivery, invocation
 from worker.decisions import (
     DELIVERY_TRIES,
@@ -18,6 +19,7 @@ from worker.decisions import (
     Answer,
     Failure,
     Keeping,
+    Moment,
     after_delivery,
     after_foreign,
     after_invocation,
@@ -27,6 +29,7 @@ from worker.decisions import (
 
 KEEPING = Keeping(result_ttl=60, failure_ttl=600, max_result=10, callback_timeout=30)
 CALL = invocation("a", callback_url="http://receiver/")
+MOMENT = Moment(1000.0, "w1")
 TOLD = delivery("cb_1", "a")
 
 
@@ -36,11 +39,11 @@ def claim(work: Any = CALL, **changes: Any) -> Claim:
 
 
 def called(result: Answer | Failure, **changes: Any) -> Ending | Postponement:
-    return after_invocation(claim(**changes), CALL, result, 1000.0, "w1", KEEPING)
+    return after_invocation(claim(**changes), CALL, result, MOMENT, KEEPING)
 
 
 def delivered(result: Answer | Failure, **changes: Any) -> Ending | Postponement:
-    return after_delivery(claim(TOLD, **changes), TOLD, result, 1000.0, "w1", KEEPING)
+    return after_delivery(claim(TOLD, **changes), TOLD, result, MOMENT, KEEPING)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +56,7 @@ def test_a_functions_own_answer_is_final_whatever_its_status(status: int, state:
     assert (ending.state, ending.ttl, ending.counter) == (state, ttl, f"{state}:echo")
     assert ending.note == f"echo answered {status}"
     assert ending.answer == b"out"
-    assert ending.attempts == (Attempt(1000.0, 0.5, status, "w1"),)
+    assert ending.attempts == (Attempt(1000.0, 0.5, status, "w1", number=1),)
 
 
 def test_the_callback_gets_all_of_an_answer_that_is_too_long_to_keep() -> None:
@@ -67,7 +70,7 @@ def test_the_callback_gets_all_of_an_answer_that_is_too_long_to_keep() -> None:
 
 def test_without_a_callback_url_nothing_is_delivered() -> None:
     plain = invocation("a")
-    ending = after_invocation(claim(plain), plain, Answer(200, [], b"out", 0.5), 1000.0, "w1", KEEPING)
+    ending = after_invocation(claim(plain), plain, Answer(200, [], b"out", 0.5), MOMENT, KEEPING)
     assert isinstance(ending, Ending)
     assert (ending.delivery, ending.delivery_body) == (None, b"")
 
@@ -146,6 +149,13 @@ def test_a_receiver_that_may_recover_is_tried_again(result: Answer | Failure) ->
     assert later.parent_note.startswith("retrying, the receiver ")
 
 
+@pytest.mark.parametrize(("asked", "wait"), [("7", 7.0), ("1", 4.0), ("9999", 600.0), ("soon", 4.0)])
+def test_a_receiver_is_left_alone_as_long_as_it_asks_up_to_ten_minutes(asked: str, wait: float) -> None:
+    later = delivered(Answer(503, [("Retry-After", asked)], b"", 0), failures=2)
+    assert isinstance(later, Postponement)
+    assert later.delay == wait
+
+
 @pytest.mark.parametrize(
     "result",
     [
@@ -168,7 +178,7 @@ def test_a_delivery_is_given_up_after_its_tries() -> None:
 
 
 def test_a_foreign_job_fails_with_the_reason() -> None:
-    ending = after_foreign(claim(), Foreign("its data is strange"), 1000.0, "w1", KEEPING)
+    ending = after_foreign(claim(), Foreign("its data is strange"), MOMENT, KEEPING)
     assert (ending.state, ending.counter) == ("failed", "foreign:echo")
     assert ending.note == "not run: its data is strange"
 
@@ -185,3 +195,51 @@ def test_a_claim_that_took_its_workers_along_too_often_is_not_tried_again() -> N
 @pytest.mark.parametrize(("failures", "wait"), [(1, 0.2), (2, 0.4), (5, 3.2), (9, 30.0), (2000, 30.0)])
 def test_backoff_doubles_up_to_the_longest(failures: int, wait: float) -> None:
     assert backoff(failures, 0.2, 30.0) == wait
+
+
+RETRYING = dataclasses.replace(CALL, retry=RetryPolicy(attempts=3, min_wait=0.25, max_wait=1.0))
+
+
+def answered(status: int, attempts: tuple[Attempt, ...] = (), **changes: Any) -> Ending | Postponement:
+    moment = dataclasses.replace(MOMENT, **changes)
+    answer = Answer(status, [], b"out", 0.5)
+    return after_invocation(claim(RETRYING, attempts=attempts, failures=7), RETRYING, answer, moment, KEEPING)
+
+
+def test_with_a_policy_an_error_is_an_attempt_and_another_follows() -> None:
+    first = answered(500)
+    assert isinstance(first, Postponement)
+    # The platform has not failed it: what was counted against it is forgotten.
+    assert (first.delay, first.failures) == (0.25, 0)
+    assert first.attempts == (Attempt(1000.0, 0.5, 500, "w1", number=1),)
+    second = answered(502, first.attempts)
+    assert isinstance(second, Postponement)
+    assert (second.delay, [attempt.number for attempt in second.attempts]) == (0.5, [1, 2])
+
+
+def test_after_the_last_attempt_comes_one_callback_that_says_how_many_there_were() -> None:
+    before = tuple(Attempt(number, 0.1, 500, "w1", number=number) for number in (1, 2))
+    ending = answered(500, before)
+    assert isinstance(ending, Ending)
+    assert (ending.state, ending.note) == ("failed", "echo answered 500 (attempt 3 of 3)")
+    assert ending.delivery is not None
+    headers = dict(ending.delivery.headers)
+    assert (headers["X-Retry"], headers["X-Retry-Max"], headers["X-Function-Status"]) == ("2", "2", "500")
+
+
+def test_a_success_ends_it_whatever_came_before() -> None:
+    ending = answered(200, (Attempt(1, 0.1, 500, "w1", number=1),))
+    assert isinstance(ending, Ending)
+    assert ending.state == "succeeded"
+
+
+def test_attempts_that_the_record_no_longer_holds_count_all_the_same() -> None:
+    kept = (Attempt(1, 0.1, 500, "w1", number=2), *(Attempt(2, 0.1, 0, "w1", "x") for _ in range(KEPT_ATTEMPTS - 1)))
+    assert isinstance(answered(500, kept), Ending)
+
+
+def test_a_limited_functions_429_means_wait_and_is_no_attempt() -> None:
+    assert answered(429, is_limited=True) == Postponement(1.0, 7, ())
+    other = answered(429)
+    assert isinstance(other, Postponement)
+    assert [attempt.status for attempt in other.attempts] == [429]

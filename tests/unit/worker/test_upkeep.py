@@ -9,6 +9,7 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from swarmfn.jobs.claimed import Claim
+from swarmfn.jobs.claims import Promoted
 from worker import upkeep
 from worker.upkeep import Upkeep
 
@@ -21,12 +22,14 @@ class RecordingQueue:
         self.clock = clock
         self.done: list[str] = []
         self.failures: list[Exception] = []
+        self.due_in: float | None = None
+        self.cancelled: frozenset[str] = frozenset()
 
-    async def promote(self) -> float:
+    async def promote(self) -> Promoted:
         self.done.append("promote")
         if self.failures:
             raise self.failures.pop(0)
-        return self.clock()
+        return Promoted(self.clock(), self.due_in, self.cancelled)
 
     async def renew(self, claims: Collection[Claim]) -> frozenset[str]:
         self.done.append("renew")
@@ -130,6 +133,51 @@ def test_no_error_ends_upkeep(monkeypatch: pytest.MonkeyPatch, step: str) -> Non
         task.cancel()
 
     asyncio.run(scenario())
+
+
+def test_a_lease_that_could_not_be_renewed_is_tried_again_before_its_next_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leases are long here: a second renewal within the test can only be the one after the outage."""
+    monkeypatch.setattr(upkeep, "_OUTAGE_PAUSE", 0.0)
+
+    async def scenario() -> None:
+        queue = RecordingQueue(lambda: 0.0, lease=3600.0)
+        queue.failures = [RedisConnectionError("away")]
+        subject, _, _ = upkeep_of(queue)
+        task = asyncio.create_task(subject.renew())
+        async with asyncio.timeout(20):
+            while len(queue.done) < 2:  # noqa: ASYNC110, it takes turns of the loop and no event tells
+                await asyncio.sleep(0)
+        task.cancel()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("told_by", ["redis", "this worker"])
+def test_what_is_due_soon_does_not_wait_for_the_next_turn(monkeypatch: pytest.MonkeyPatch, told_by: str) -> None:
+    monkeypatch.setattr(upkeep, "_PROMOTE_EVERY", 3600.0)
+
+    async def scenario() -> None:
+        queue = RecordingQueue(lambda: 0.0, lease=15)
+        queue.due_in = 0.001 if told_by == "redis" else None
+        subject, _, _ = upkeep_of(queue)
+        task = asyncio.create_task(subject.tend())
+        await asyncio.sleep(0)
+        if told_by == "this worker":
+            subject.note_due(0.001)
+        async with asyncio.timeout(20):
+            while queue.done.count("promote") < 2:  # noqa: ASYNC110, no event tells
+                await asyncio.sleep(0.001)
+        task.cancel()
+
+    asyncio.run(scenario())
+
+
+def test_cancelled_claims_are_reported_at_the_next_turn(watch: Watch) -> None:
+    queue = RecordingQueue(watch.redis, lease=15)
+    queue.cancelled = frozenset({"c:e:q"})
+    subject, _, lost = upkeep_of(queue)
+    tend(subject)
+    assert lost == ["c:e:q"]
 
 
 def test_claims_that_are_no_longer_ours_are_reported(watch: Watch) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from swarmfn.provider.swarm import SwarmProvider
-from swarmfn.wire.errors import InvalidFunction, InvalidRequest
+from swarmfn.wire.errors import InvalidFunction
 from tests.contract.provider.calls import call_function, wait_for_replicas
 from tests.contract.provider.swarm_engine import SwarmEngine
 from tests.support.waiting import wait_until
@@ -31,7 +31,7 @@ def test_a_constraint_that_no_node_meets_is_the_problem(engine: SwarmEngine, pro
 
 
 def test_a_constraint_that_is_none_is_refused(engine: SwarmEngine, provider: SwarmProvider) -> None:
-    with pytest.raises(InvalidRequest, match="refuses"):
+    with pytest.raises(InvalidFunction, match="constraints"):
         provider.deploy(replace(engine.echo("echo"), constraints=("somewhere nice",)))
     assert provider.functions() == []
 

@@ -1,0 +1,52 @@
+"""Ending a call because somebody asked for it."""
+
+from __future__ import annotations
+
+from swarmfn.jobs.scripts.script import EVEN_WHEN_FULL, NOW, RELEASE, TALLY, Script
+
+CANCEL = Script(
+    EVEN_WHEN_FULL
+    + NOW
+    + TALLY
+    + RELEASE
+    + """
+-- Shared: id, now, seconds the record is kept, seconds it outlives its registry entry.
+local id = ARGV[1]
+local key = 'rq:job:' .. id
+local job = redis.pcall('HMGET', key, 'status', 'call', 'origin', 'execution', 'worker_name', 'state')
+local fn = not job.err and function_of(job[2])
+if not fn then return 'unknown' end
+local status, queue, execution, worker = job[1], job[3] or '', job[4], job[5] or ''
+
+local leave = {
+  queued = function() redis.call('LREM', 'rq:queue:' .. queue, 0, id) end,
+  scheduled = function()
+    redis.call('ZREM', 'rq:scheduled:' .. queue, id)
+    redis.call('ZREM', 'swarmfn:due', id .. ':' .. queue)
+  end,
+  started = function()
+    if not execution then return end
+    release(id, execution, queue, worker)
+    -- Its worker looks here ten times a second.
+    local stop = 'swarmfn:stop:' .. worker
+    redis.call('SADD', stop, id .. ':' .. execution .. ':' .. queue)
+    redis.call('EXPIRE', stop, 30)
+  end,
+}
+if not leave[status] then return 'final' end
+leave[status]()
+-- Final before, queued again by hand, and not yet claimed: that is counted here instead.
+if job[6] then count('redriven:' .. fn) end
+redis.call('HSET', key, 'status', 'canceled', 'state', 'cancelled', 'ended_at', ARGV[2])
+redis.call('HDEL', key, 'execution', 'body', 'large')
+redis.call('DEL', 'swarmfn:body:' .. id)
+redis.call('SREM', 'swarmfn:bodies', id)
+redis.call('EXPIRE', key, ARGV[3] + ARGV[4])
+redis.call('ZADD', 'rq:canceled:' .. queue, math.floor(now), id)
+count('cancelled:' .. fn)
+write_releases()
+write_tally()
+return status
+"""
+)
+"""→ `queued`, `scheduled` or `started`: what it was until now; `final`: it has ended; `unknown`: no such call."""

@@ -1,0 +1,37 @@
+"""How many calls of a function may run at a time, by queue, as the replica table says."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable
+
+from swarmfn.wire.replicas import ReplicaTable
+
+
+class Limits:
+    """Reads the present table, and works it out anew only when there is another one."""
+
+    def __init__(self, table: Callable[[], ReplicaTable]) -> None:
+        self._table = table
+        self._of: ReplicaTable | None = None
+        self._limits: dict[str, str] = {}
+
+    def of(self, queue: str) -> str:
+        """CLAIM's value for `queue`: "" when no function on it is limited."""
+        table = self._table()
+        if table is not self._of:
+            self._of, self._limits = table, limits_by_queue(table)
+        return self._limits.get(queue, "")
+
+
+def limits_by_queue(table: ReplicaTable) -> dict[str, str]:
+    """For each queue with limited functions, JSON: their limits, and whether others share the queue with them."""
+    limited: dict[str, dict[str, int]] = defaultdict(dict)
+    shared = set()
+    for name, route in table.items():
+        if route.policy.concurrency:
+            limited[route.queue][name] = route.policy.concurrency
+        else:
+            shared.add(route.queue)
+    return {queue: json.dumps({"limits": limits, "others": queue in shared}) for queue, limits in limited.items()}
