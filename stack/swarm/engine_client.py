@@ -144,9 +144,14 @@ def init_swarm(client: docker.DockerClient, advertise_address: str = "") -> Swar
         try:
             _init(client, advertise_address)
         except docker_errors.APIError as exc:
-            address = _own_address() if _is_ambiguous(exc) and _is_local(client) and not advertise_address else ""
-            if not address:
+            if not _is_ambiguous(exc) or advertise_address:
                 raise
+            address = _own_address() if _is_local(client) else ""
+            if not address:
+                raise StackError(
+                    f"cannot make this engine a swarm: {explanation(exc)}. "
+                    "`docker swarm init --advertise-addr ADDRESS` on its machine says which one other nodes may use."
+                ) from exc
             _init(client, address)
     return require_manager(client)
 
@@ -156,7 +161,7 @@ def _init(client: docker.DockerClient, advertise_address: str) -> None:
 
 
 def _is_ambiguous(error: docker_errors.APIError) -> bool:
-    return "--advertise-addr" in explanation(error)
+    return "could not choose an IP address" in explanation(error)
 
 
 def _is_local(client: docker.DockerClient) -> bool:

@@ -65,10 +65,9 @@ def test_an_update_that_fails_is_told_after_it_was_taken_back(client: docker.Doc
     wait_until(lambda: status(client).is_healthy)
     service = client.services.get(made)
     service.update(command=["python3", "-c", "import sys; sys.exit(3)"], fetch_current_spec=True)
-    wait_until(lambda: "was taken back" in row(client, "worker").problem, timeout=60)
-    found = row(client, "worker")
-    assert found.problem == "the last update failed and was taken back: exited with status 3"
-    assert found.available == 1
+    said = "the last update failed and was taken back: exited with status 3"
+    wait_until(lambda: row(client, "worker").problem == said, timeout=60)
+    assert row(client, "worker").available == 1
 
 
 def test_nothing_there(client: docker.DockerClient) -> None:
