@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -55,7 +56,8 @@ class Command:
 
     def start_up(self, **variables: str) -> ChildProcess:
         """`up` as a process that can be interrupted."""
-        return ChildProcess(self.words(*self.up_words()), self.folder / "up.log", self.environment(**variables))
+        log = self.folder / f"up-{time.monotonic_ns()}.log"
+        return ChildProcess(self.words(*self.up_words()), log, self.environment(**variables))
 
     def system(self, method: str, path: str, **options: object) -> requests.Response:
         user, _, password = (self.state / "credentials").read_text().splitlines()[0].partition(":")
