@@ -17,8 +17,9 @@ from stack.errors import StackError
 from stack.state import Settings, StateDirectory
 from stack.swarm.engine_client import engine_errors, engine_host
 from stack.swarm.images import STACK_IMAGE, ensure_stack_image
+from stack.swarm.placement import Placement
 from stack.swarm.references import pinned
-from stack.swarm.registry import choose_redis_image, push
+from stack.swarm.registry import choose_redis_image
 from stack.swarm.secrets import ensure_secrets
 from stack.swarm.spec import Reference
 
@@ -43,9 +44,16 @@ class Preparation:
     """Makes images and secrets for one stack. Raises StackError."""
 
     def __init__(
-        self, client: docker.DockerClient, root: Path, state: StateDirectory, environ: Mapping[str, str], say: Say
+        self,
+        client: docker.DockerClient,
+        root: Path,
+        state: StateDirectory,
+        environ: Mapping[str, str],
+        placement: Placement,
+        say: Say,
     ) -> None:
         self._client = client
+        self._placement = placement
         self._root = root
         self._state = state
         self._environ = environ
@@ -65,6 +73,8 @@ class Preparation:
             if name != REDIS
         }
         images = {**others, REDIS: redis_reference}
+        for name in others:
+            self._placement.check(self._client, compose.services[name].image, images[name])
         return Prepared(compose, credentials, secrets, images, stack_image, redis_image)
 
     def compose(self, settings: Settings) -> ComposeFile:
@@ -81,9 +91,7 @@ class Preparation:
         if name != STACK_IMAGE:
             return name, pinned(self._client, name, self._say)
         built = ensure_stack_image(self._client, self._root, STACK_IMAGE, settings.base_image, self._say)
-        if settings.registry:
-            return name, push(self._client, built.name, settings.registry, self._say)
-        return name, built.id
+        return name, self._placement.publish(self._client, built.name, built.id, self._say)
 
 
 def variables_of(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:

@@ -26,6 +26,7 @@ from stack.swarm.images import STACK_IMAGE, images_of, remove_superseded
 from stack.swarm.log_view import logs as show_logs
 from stack.swarm.objects import StackObjects
 from stack.swarm.observe import observe
+from stack.swarm.placement import Placement
 from stack.swarm.preparation import Preparation, Prepared, data_node, variables_of
 from stack.swarm.removal import Removal
 from stack.swarm.services import StackServices
@@ -70,7 +71,7 @@ class SwarmStack:
         self._state.make()
         with exclusive(self._state.run / "command.lock", "up", self._say):
             settings = self._settle(options)
-            prepared = self._preparation(options).prepare(settings, self._present_redis(settings))
+            prepared = self._preparation(options, settings).prepare(settings, self._present_redis(settings))
             has_changed = self._deploy(prepared, settings)
             self._state.remember(replace(settings, redis_image=prepared.redis_image))
             restored = restore(self._client, self._name, self._say)
@@ -85,7 +86,8 @@ class SwarmStack:
         self._state.make()
         with exclusive(self._state.run / "command.lock", "prepare", self._say):
             settings = self._settle(options)
-            prepared = self._preparation(options).prepare(settings, self._present_redis(settings))
+            prepared = self._preparation(options, settings).prepare(settings, self._present_redis(settings))
+            self._state.remember(settings)
         return _how_to_deploy(settings, prepared, self._environ)
 
     def down(self, purge: bool) -> str:
@@ -114,7 +116,8 @@ class SwarmStack:
         self._client.close()
 
     def _settle(self, options: argparse.Namespace) -> Settings:
-        """The settings of this run, remembered for the next."""
+        """The settings of this run. Once it has succeeded they are remembered for the next; only the stack's name is at
+        once, for the `down` after an interruption."""
         if getattr(options, "listen", None):
             raise StackError(
                 "--listen is for local processes: on a Swarm a port is published on every address of a node."
@@ -129,13 +132,17 @@ class SwarmStack:
             is_pinned=before.is_pinned if options.pin is None else options.pin,
             base_image=self._environ.get("SWARMFN_BASE_IMAGE", before.base_image),
         )
-        if settings != before:
-            self._state.remember(settings)
+        if before.stack != self._name:
+            self._state.remember(replace(before, stack=self._name))
         return settings
 
-    def _preparation(self, options: argparse.Namespace) -> Preparation:
+    def _placement(self, settings: Settings) -> Placement:
+        return Placement(self._swarm.node_id, settings.registry, settings.is_pinned)
+
+    def _preparation(self, options: argparse.Namespace, settings: Settings) -> Preparation:
         image = {"SWARMFN_IMAGE": options.image} if options.image else {}
-        return Preparation(self._client, self._root, self._state, {**self._environ, **image}, self._say)
+        environ = {**self._environ, **image}
+        return Preparation(self._client, self._root, self._state, environ, self._placement(settings), self._say)
 
     def _present_redis(self, settings: Settings) -> str:
         """Another program might not read the data that this one wrote; a volume outlives its service."""
@@ -156,6 +163,7 @@ class SwarmStack:
                 configs=objects.ensure_configs(compose.configs.values()),
                 secrets=prepared.secrets,
                 data_node=settings.data_node,
+                constraints=self._placement(settings).constraints,
             )
             specs = {name: service_spec(service, around) for name, service in compose.services.items()}
             plan = deployment.apply(stages_of(compose.services, specs))
@@ -166,7 +174,9 @@ class SwarmStack:
         return not plan.is_empty
 
     def _deploy_examples(self, address: str, credentials: Credentials, settings: Settings) -> bool:
-        return deploy_swarm_examples(self._client, self._root, settings.base_image, address, credentials, self._say)
+        return deploy_swarm_examples(
+            self._client, self._root, settings.base_image, address, credentials, self._placement(settings), self._say
+        )
 
     def _remove_old_images(self) -> None:
         """What no service may return to; the disk would fill with every change of the code."""
