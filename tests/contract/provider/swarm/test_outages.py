@@ -74,6 +74,7 @@ def _scaled(provider: SwarmProvider, replicas: int) -> bool:
     return True
 
 
+@pytest.mark.long
 def test_an_engine_that_is_killed_and_started_again_brings_the_table_back(
     engine: SwarmEngine, caplog: pytest.LogCaptureFixture
 ) -> None:
