@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -82,8 +83,17 @@ class Machine:
         assert self._outer.stdin is not None
         assert self._outer.stdout is not None
         self._outer.stdin.close()
-        self._outer.wait()
+        try:
+            self._outer.wait(10)
+        except subprocess.TimeoutExpired:
+            self._kill_all()
         self._outer.stdout.close()
+
+    def _kill_all(self) -> None:
+        """With the first process all others die; a run that hangs for ever here would tell nothing."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        self._outer.wait(60)
 
     def _first_process(self) -> int:
         outer = self._outer.pid
