@@ -99,7 +99,7 @@ def test_functions_get_an_image_each_with_the_watchdog(client: docker.DockerClie
 
 
 def test_a_step_that_fails_is_shown_with_its_last_lines(client: docker.DockerClient, said: list[str]) -> None:
-    dockerfile = f"FROM {BASE}\nRUN echo about to fail; echo no such package >&2; exit 7\n"
+    dockerfile = f"FROM {BASE}\nRUN echo about to fail >&2; echo no such package >&2; exit 7\n"
     with pytest.raises(BuildFailed) as caught:
         ensure(client, "swarmfn/broken:latest", said, dockerfile=dockerfile)
     assert "cannot build the image swarmfn/broken:" in str(caught.value)
