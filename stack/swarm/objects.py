@@ -107,17 +107,20 @@ class StackObjects:
                 raise
 
     def _remove_network(self, network: str, name: str, deadline: float) -> None:
+        """Returns when the engine no longer lists it: it goes on doing so for a moment after it has said yes, and who
+        then looked for the network would find one that is going."""
         while True:
             with engine_errors(f"remove the network {name}"):
                 try:
                     self._api.remove_network(network)
-                    return
                 except docker_errors.NotFound:
                     return
                 except docker_errors.APIError as exc:
                     # Containers leave a network a moment after they have ended.
                     if time.monotonic() > deadline or not _is_in_use(exc):
                         raise
+            if time.monotonic() > deadline:
+                return
             time.sleep(_POLL)
 
 
