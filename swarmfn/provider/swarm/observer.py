@@ -12,6 +12,7 @@ from swarmfn.provider.swarm.admission import Admission
 from swarmfn.provider.swarm.deployed import deployed_functions
 from swarmfn.provider.swarm.engine_api import EngineApi, EngineRefused
 from swarmfn.provider.swarm.investigator import Investigator
+from swarmfn.provider.swarm.lost import LostReplicas
 from swarmfn.provider.swarm.problems import is_in_trouble
 from swarmfn.provider.swarm.rows import Cluster, replica_table
 from swarmfn.provider.swarm.tasks import read_tasks, unreachable_nodes
@@ -51,6 +52,7 @@ class Observer:
         self._admission = admission
         self._investigator = investigator
         self._publish = publish
+        self._lost = LostReplicas()
         # One look at a time: each begins after the last has been taken in, so that none brings back an older state.
         self._looking = threading.Lock()
         self._wake = threading.Event()
@@ -128,7 +130,8 @@ class Observer:
             if is_in_trouble(deployed, [task for task in candidates[name] if self._admission.is_admitted(task)])
         }
         self._investigator.look_into(troubled)
-        table = replica_table(cluster, self._admission.is_admitted, self._investigator.failures)
+        lost = self._lost.note(cluster, time.monotonic())
+        table = replica_table(cluster, self._admission.is_admitted, self._investigator.failures, lost)
         is_changed = table != self.view.table
         self.view = View(cluster, table if is_changed else self.view.table)
         if is_changed:

@@ -35,9 +35,13 @@ class Cluster:
 
 
 def replica_table(
-    cluster: Cluster, is_admitted: Callable[[Task], bool], failures: Mapping[str, Failure]
+    cluster: Cluster,
+    is_admitted: Callable[[Task], bool],
+    failures: Mapping[str, Failure],
+    lost: Mapping[str, Iterable[str]],
 ) -> dict[str, Route]:
-    """A row for every function. `failures` by function, where one is known."""
+    """A row for every function. `failures` by function, where one is known; `lost`: by function, the IP addresses of
+    replicas whose node is down."""
     table = {}
     candidates = cluster.candidates()
     for name in sorted(cluster.functions):
@@ -46,12 +50,13 @@ def replica_table(
         silent = [task for task in candidates[name] if task not in serving]
         table[name] = Route(
             name=name,
-            addresses=_addresses(serving),
+            addresses=_addresses(task.ip for task in serving),
             replicas=wanted(deployed, cluster),
             exec_timeout=deployed.exec_timeout,
             queue=deployed.function.queue,
             policy=deployed.function.policy,
             problem=problem(deployed, cluster.tasks_of(deployed.service_id), serving, silent, failures.get(name)),
+            lost=_addresses(lost.get(name, ())),
         )
     return table
 
@@ -74,6 +79,6 @@ def wanted(deployed: Deployed, cluster: Cluster) -> int:
     return len(cluster.tasks_of(deployed.service_id))
 
 
-def _addresses(tasks: Iterable[Task]) -> tuple[str, ...]:
+def _addresses(ips: Iterable[str]) -> tuple[str, ...]:
     # Sorted, so that an equal set of replicas makes an equal table, in whatever order the engine lists them.
-    return tuple(sorted(f"{task.ip}:{FUNCTION_PORT}" for task in tasks))
+    return tuple(sorted(f"{ip}:{FUNCTION_PORT}" for ip in ips))

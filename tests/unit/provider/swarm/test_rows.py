@@ -29,9 +29,11 @@ def row(
     admitted: bool = True,
     failure: Failure | None = None,
     down: frozenset[str] = frozenset(),
+    lost: tuple[str, ...] = (),
 ) -> Route:
     cluster = Cluster({"echo": function or deployed()}, tuple(tasks), down)
-    return replica_table(cluster, lambda _task: admitted, {"echo": failure} if failure else {})["echo"]
+    failures = {"echo": failure} if failure else {}
+    return replica_table(cluster, lambda _task: admitted, failures, {"echo": lost})["echo"]
 
 
 def test_healthy_replicas_are_in_the_table_in_a_fixed_order() -> None:
@@ -113,7 +115,7 @@ def test_the_latest_failure_is_the_one_that_counts() -> None:
 
 def test_a_function_on_every_node_counts_its_tasks() -> None:
     cluster = Cluster({"echo": deployed(None)}, (task(1), task(2, "starting")))
-    table = replica_table(cluster, lambda _task: True, {})
+    table = replica_table(cluster, lambda _task: True, {}, {})
     found = status(cluster.functions["echo"], cluster, table)
     assert (found.replicas, found.available_replicas, table["echo"].replicas) == (2, 1, 2)
 
