@@ -26,12 +26,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Long tests are deselected, not skipped: a run without them is complete, with none of its tests passed over."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
     if config.getoption("--long"):
         return
     long = [item for item in items if item.get_closest_marker("long")]
     if long:
         config.hook.pytest_deselected(items=long)
         items[:] = [item for item in items if not item.get_closest_marker("long")]
+
+
+def _group(item: pytest.Item) -> str:
+    """What runs in one process when several run at a time: tests of one file, and those that share a whole platform,
+    which would otherwise be started in each."""
+    fixtures = getattr(item, "fixturenames", ())
+    if "any_platform" in fixtures:
+        return str(item.callspec.params["any_platform"])  # type: ignore[attr-defined]
+    if "swarm_platform" in fixtures:
+        return "swarm_platform"
+    if "platform" in fixtures and "nodes" not in fixtures:
+        return "platform"
+    return item.nodeid.partition("::")[0]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -82,11 +97,16 @@ def docker_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerEn
 
 
 @pytest.fixture(scope="session")
-def swarm_platform(docker_engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SwarmPlatform]:
-    """The platform on Swarm with the example functions, as `up` leaves it; what Redis acknowledges is on disk."""
-    platform = SwarmPlatform(docker_engine, tmp_path_factory.mktemp("platform") / "state", redis_appendfsync="always")
-    try:
+def swarm_platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SwarmPlatform]:
+    """The platform on Swarm with the example functions, as `up` leaves it; what Redis acknowledges is on disk.
+
+    On a swarm of its own: functions of all stacks on a swarm share one space of names.
+    """
+    folder = tmp_path_factory.mktemp("platform")
+    with DockerEngine("platform", folder / "engine") as engine:
+        engine.init_swarm()
+        images.base_image(engine)
+        platform = SwarmPlatform(engine, folder / "state", redis_appendfsync="always")
         platform.up()
         yield platform
-    finally:
         platform.purge()

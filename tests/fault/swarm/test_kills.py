@@ -28,10 +28,7 @@ def answers(platform: SwarmPlatform) -> bool:
     return requests.post(f"{platform.url}/function/{NAME}", data=b"hello", timeout=10).text == "hello"
 
 
-@pytest.mark.parametrize(
-    "service",
-    [NAME, "worker", pytest.param("gateway", marks=pytest.mark.long), pytest.param("redis", marks=pytest.mark.long)],
-)
+@pytest.mark.parametrize("service", [NAME, "worker", "gateway", "redis"])
 def test_a_killed_container_costs_no_accepted_call(platform: SwarmPlatform, service: str) -> None:
     with SteadyLoad(platform, NAME) as load:
         load.wait_for_calls(50)
@@ -46,7 +43,6 @@ def test_a_killed_container_costs_no_accepted_call(platform: SwarmPlatform, serv
     platform.wait_for_replicas(NAME, 2)
 
 
-@pytest.mark.long
 def test_a_killed_engine_comes_back_with_everything(platform: SwarmPlatform) -> None:
     with SteadyLoad(platform, NAME) as load:
         load.wait_for_calls(50)

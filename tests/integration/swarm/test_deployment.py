@@ -239,14 +239,11 @@ def test_a_port_that_another_service_has_is_named(running: Small) -> None:
 
 
 def test_a_port_that_another_program_has_is_named(running: Small, tmp_path: Path) -> None:
-    command = running.engine.enter("python3", "-m", "http.server", "7003")
-    program = ChildProcess(command, tmp_path / "http.log")
-    try:
-        wait_until(lambda: "Serving" in program.log() or program.exit_code is not None, timeout=20)
-        with pytest.raises(DeployFailed, match="Port 7003 of the node is in use"):
-            running.up(port="7003")
-    finally:
-        program.kill()
+    command = running.engine.enter("python3", "-m", "http.server", "7013")
+    with ChildProcess(command, tmp_path / "http.log") as program:
+        program.wait_for_log("Serving")
+        with pytest.raises(DeployFailed, match="Port 7013 of the node is in use"):
+            running.up(port="7013")
     assert running.up().is_empty
 
 
