@@ -25,11 +25,12 @@ def test_every_call_ends_once_cancelled_or_succeeded(stage: QueueStage, tmp_path
     ended = _Ends()
     ids = [f"c{number}" for number in range(count)]
     with RecordingServer(_moody(seed)) as function, RecordingServer(ended.note) as receiver:
-        publish(stage.redis, {"echo": function.address}, exec_timeout=30, concurrency=15)
+        for call_id in ids:
+            stage.submit(invocation(call_id, exec_timeout=30, retry=POLICY, callback_url=receiver.url))
         with WorkerProcess(stage.server, tmp_path, max_inflight="20", lease="2s") as worker:
             worker.wait_until_ready()
-            for call_id in ids:
-                stage.submit(invocation(call_id, exec_timeout=30, retry=POLICY, callback_url=receiver.url))
+            # It begins with this, and there is as much to cancel as there can be.
+            publish(stage.redis, {"echo": function.address}, exec_timeout=30, concurrency=15)
             cancelled = _cancel_and_kill(stage, worker, chance, ids)
             wait_until(lambda: stage.ledger.final() == count, 300, "every call has ended")
             wait_until(lambda: stage.ledger.total("delivered") == stage.ledger.total("succeeded"), 120)
