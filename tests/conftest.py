@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.support import images
 from tests.support.docker_engine import DockerEngine
 from tests.support.redis_server import RedisServer
 from tests.support.requirements import required
 from tests.support.swarm_platform import SwarmPlatform
+
+SHARED = {
+    "a platform on Swarm": (
+        "tests/fault/swarm/test_kills.py",
+        "tests/integration/platform/test_real_input.py",
+        "tests/integration/swarm/test_under_load.py",
+    ),
+    "a platform of processes": ("tests/integration/docs/", "tests/integration/platform/test_trouble.py"),
+}
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -24,12 +35,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="also run the long form of fault and soak tests")
 
 
-# First, as pytest-xdist reads the groups in this hook too.
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Long tests are deselected, not skipped: a run without them is complete, with none of its tests passed over."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
     if config.getoption("--long"):
         return
     long = [item for item in items if item.get_closest_marker("long")]
@@ -38,17 +45,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if not item.get_closest_marker("long")]
 
 
-def _group(item: pytest.Item) -> str:
-    """What runs in one process when several run at a time: tests of one file, and those that share a whole platform,
-    which would otherwise be started in each."""
-    fixtures = getattr(item, "fixturenames", ())
-    if "any_platform" in fixtures:
-        return str(item.callspec.params["any_platform"])  # type: ignore[attr-defined]
-    if "swarm_platform" in fixtures:
-        return "swarm_platform"
-    if "platform" in fixtures and "nodes" not in fixtures:
-        return "platform"
-    return item.nodeid.partition("::")[0]
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """When several processes run tests, those of a file stay in one, and those that share a whole platform, which
+    would otherwise be started in each."""
+    return _Groups(config, log)
+
+
+class _Groups(LoadScopeScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return next((group for group, files in SHARED.items() if file.startswith(files)), file)
 
 
 @pytest.hookimpl(wrapper=True)

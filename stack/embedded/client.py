@@ -6,12 +6,14 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from stack.embedded.code import code_fingerprint
 from stack.embedded.control import SupervisorGone, ask
+from stack.embedded.identity import identify
 from stack.embedded.log_files import last_lines
 from stack.embedded.spec import ServiceSpec
 from stack.errors import StackError
@@ -54,12 +56,11 @@ class SupervisorClient:
         try:
             if ask(self._state.run, {"command": "status"})["code"] == self._code:
                 return
-            self._request({"command": "leave"})
-            self._wait_for(gone=True)
+            self._end({"command": "leave"})
         except SupervisorGone:
             pass
         self._launch()
-        self._wait_for(gone=False)
+        self._wait_until(lambda: self.pid() is not None, "start")
 
     def services(self) -> dict[str, ServiceState]:
         """What it supervises, by name, in the order of starting."""
@@ -76,8 +77,13 @@ class SupervisorClient:
 
     def shutdown(self, timeout: float) -> None:
         """Stops what is left, then the supervisor; returns once it is gone."""
-        self._request({"command": "shutdown"}, timeout=timeout + _SLACK)
-        self._wait_for(gone=True)
+        self._end({"command": "shutdown"}, timeout=timeout + _SLACK)
+
+    def _end(self, request: dict[str, Any], timeout: float = 10.0) -> None:
+        """Returns when the process has ended: it listens no longer some time before, but holds its lock till then."""
+        process = identify(self._request({"command": "status"})["pid"])
+        self._request(request, timeout)
+        self._wait_until(lambda: process is None or not process.is_alive(), "end")
 
     def _request(self, request: dict[str, Any], timeout: float = 10.0) -> dict[str, Any]:
         try:
@@ -97,12 +103,12 @@ class SupervisorClient:
                 cwd=self._state.root, start_new_session=True, env=_environment(self._root), timeout=_START_TIMEOUT,
             )  # fmt: skip
 
-    def _wait_for(self, gone: bool) -> None:
+    def _wait_until(self, is_so: Callable[[], bool], what: str) -> None:
         deadline = time.monotonic() + _START_TIMEOUT
-        while (self.pid() is None) != gone:
+        while not is_so():
             if time.monotonic() > deadline:
                 said = "\n".join(last_lines(self._state.log("supervisor"), 10))
-                raise StackError(f"the supervisor did not {'end' if gone else 'start'}. Its log ends with:\n{said}")
+                raise StackError(f"the supervisor did not {what}. Its log ends with:\n{said}")
             time.sleep(0.02)
 
 

@@ -49,8 +49,9 @@ class Surroundings:
 def service_spec(service: Service, around: Surroundings) -> dict[str, Any]:
     """The whole specification of a service, with its marks."""
     template = _task_template(service, around)
-    task_mark = mark(template)
-    template["ContainerSpec"]["Labels"][TASK_MARK] = task_mark
+    ports = [_port(port) for port in service.ports]
+    # A replica that publishes another port is another replica, though its template is the same.
+    template["ContainerSpec"]["Labels"][TASK_MARK] = mark({"template": template, "ports": ports})
     spec: dict[str, Any] = {
         "Name": f"{around.stack}_{service.name}",
         "Labels": {STACK_LABEL: around.stack, IMAGE_LABEL: service.image},
@@ -58,7 +59,7 @@ def service_spec(service: Service, around: Surroundings) -> dict[str, Any]:
         "Mode": {"Replicated": {"Replicas": service.replicas}},
         "UpdateConfig": _rollout(service.deploy.update),
         "RollbackConfig": _rollout(service.deploy.rollback),
-        "EndpointSpec": {"Mode": service.deploy.endpoint_mode, "Ports": [_port(port) for port in service.ports]},
+        "EndpointSpec": {"Mode": service.deploy.endpoint_mode, "Ports": ports},
     }
     spec["Labels"][SPEC_MARK] = mark(spec)
     return spec

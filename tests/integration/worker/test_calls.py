@@ -102,7 +102,8 @@ def test_past_exec_timeout_the_answer_is_504_and_the_run_is_stopped(stage: Queue
         record = stage.final("a")
         assert record.response is not None
         assert (record.state, record.response.status) == ("failed", 504)
-        assert record.attempts[0]["seconds"] >= 2.5
+        # To the millisecond, which is as fine as the loop counts.
+        assert round(record.attempts[0]["seconds"], 3) >= 2.5
         wait_until(lambda: not is_running(pid), message="the function's process is gone")
 
 

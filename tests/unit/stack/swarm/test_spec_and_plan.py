@@ -106,6 +106,12 @@ def test_the_marks_change_with_what_they_are_of() -> None:
     assert marks[2][1] == marks[0][1]
 
 
+def test_a_replica_with_another_port_is_another_replica() -> None:
+    ports = COMPOSE.services["gateway"].ports
+    moved = spec_of("gateway", ports=tuple(replace(port, published=9000) for port in ports))
+    assert container_of(moved)["Labels"][TASK_MARK] != container_of(spec_of("gateway"))["Labels"][TASK_MARK]
+
+
 def as_the_engine_has_it(spec: dict[str, Any]) -> dict[str, Any]:
     """With the defaults that an engine adds, and without what it drops."""
     found = copy.deepcopy(spec)
