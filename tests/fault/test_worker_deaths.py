@@ -110,14 +110,15 @@ def test_a_worker_that_freezes_beyond_its_lease_is_fenced_off_when_it_wakes(
         with worker(stage, tmp_path / "freezes", lease="1s") as freezes:
             freezes.wait_until_ready()
             pid = freezes.child()
+            name = wait_until(lambda: _name_of(stage, pid))
             held: set[str] = set()
             while not held:
                 load.wait_for_starts(chance.uniform(0.1, 0.3))
                 os.kill(pid, signal.SIGSTOP)
-                held = _held_by(stage, pid)
+                held = _held_by(stage, name)
                 if not held:
                     os.kill(pid, signal.SIGCONT)
-            wait_until(lambda: not _held_by(stage, pid), 60, "the other worker has taken its calls over")
+            wait_until(lambda: not _held_by(stage, name), 60, "the other worker has taken its calls over")
             os.kill(pid, signal.SIGCONT)
             load.assert_all_succeed()
             assert set(load.repeated()) <= held
@@ -125,8 +126,13 @@ def test_a_worker_that_freezes_beyond_its_lease_is_fenced_off_when_it_wakes(
         assert stays.terminate() == 0
 
 
-def _held_by(stage: QueueStage, pid: int) -> set[str]:
-    """The ids of the calls that a worker process has claimed."""
-    (key,) = [key for key in stage.keys("rq:worker:*") if stage.redis.hget(key, "pid") == str(pid).encode()]
-    claims = stage.redis.smembers(f"swarmfn:claims:{key.removeprefix('rq:worker:')}")
+def _name_of(stage: QueueStage, pid: int) -> str:
+    """The name that a worker process goes by in Redis; "" while it has none, as before its start and after its end."""
+    found = [key for key in stage.keys("rq:worker:*") if stage.redis.hget(key, "pid") == str(pid).encode()]
+    return found[0].removeprefix("rq:worker:") if found else ""
+
+
+def _held_by(stage: QueueStage, name: str) -> set[str]:
+    """The ids of the calls that a worker has claimed."""
+    claims = stage.redis.smembers(f"swarmfn:claims:{name}")
     return {claim.decode().partition(":")[0] for claim in claims}

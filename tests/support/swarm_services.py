@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import docker
+from docker.models.containers import Container
 from docker.types import ContainerSpec, TaskTemplate
 
 from tests.support.base_image import NAME as BASE
+from tests.support.waiting import wait_until
 
+TASK_LABEL = "com.docker.swarm.task.id"
+_FOR_FUNCTIONS = {"label": "openfaas=true"}
 STACK_LABEL = "com.docker.stack.namespace"
 
 
@@ -38,3 +43,23 @@ def make_service(
         update_config={"Parallelism": 1, "FailureAction": "rollback", "Order": "start-first", "Monitor": 2 * 10**9},
     )
     return str(made["ID"])
+
+
+def replicas(client: docker.DockerClient) -> list[Container]:
+    """The running containers of all services; other tests may have containers of their own on the engine."""
+    found: list[Container] = client.containers.list(filters={"label": TASK_LABEL})
+    return found
+
+
+def remove_networks(client: docker.DockerClient, *names: str) -> None:
+    """Removes these networks, all those for functions by default, once what was in them is gone: Swarm refuses until
+    then."""
+
+    def are_removed() -> bool:
+        found = client.networks.list(names=list(names)) if names else client.networks.list(filters=_FOR_FUNCTIONS)
+        for network in found:
+            with contextlib.suppress(docker.errors.NotFound, docker.errors.APIError):
+                network.remove()
+        return not found
+
+    wait_until(are_removed, 60, "the networks are free", every=0.3)

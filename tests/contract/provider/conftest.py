@@ -30,9 +30,9 @@ def _swarm(request: pytest.FixtureRequest) -> Engine:
 ENGINES: dict[str, Callable[[pytest.FixtureRequest], Engine]] = {"local": _local, "swarm": _swarm}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def swarm(docker_engine: DockerEngine) -> Iterator[Swarm]:
-    """The engine that all tests on Swarm share."""
+    """What a module's tests share on the engine."""
     swarm = Swarm(docker_engine)
     yield swarm
     swarm.close()

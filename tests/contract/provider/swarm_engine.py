@@ -15,6 +15,7 @@ from swarmfn.wire.swarm_labels import FUNCTION_LABEL
 from tests.support import images
 from tests.support.docker_engine import DockerEngine
 from tests.support.network_namespace import NetworkNamespace
+from tests.support.swarm_services import remove_networks
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -55,7 +56,11 @@ class Swarm:
         return self._namespace().connect(address, port, timeout)
 
     def close(self) -> None:
+        """Leaves nothing on the engine but the image, for the next ones."""
         self.leave()
+        for container in self.client.containers.list(all=True, filters={"ancestor": IMAGE, "network": NETWORK}):
+            container.remove(force=True)
+        remove_networks(self.client, NETWORK)
         self.client.close()
 
     def leave(self) -> None:

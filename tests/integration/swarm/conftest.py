@@ -9,6 +9,7 @@ import docker
 import pytest
 
 from tests.support.docker_engine import DockerEngine
+from tests.support.swarm_services import remove_networks, replicas
 from tests.support.waiting import wait_until
 
 
@@ -24,6 +25,5 @@ def no_services(client: docker.DockerClient) -> Iterator[None]:
     yield
     for service in client.services.list():
         service.remove()
-    wait_until(lambda: not client.containers.list(), message="the services' containers are gone")
-    for network in client.networks.list(filters={"label": "openfaas=true"}):
-        network.remove()
+    wait_until(lambda: not replicas(client), message="the services' containers are gone")
+    remove_networks(client)

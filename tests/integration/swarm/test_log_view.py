@@ -14,7 +14,7 @@ from stack.errors import StackError
 from stack.swarm.log_view import logs
 from tests.support.docker_engine import DockerEngine
 from tests.support.processes import ChildProcess
-from tests.support.swarm_services import make_service
+from tests.support.swarm_services import make_service, replicas
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("no_services")
@@ -107,10 +107,10 @@ def test_following_goes_on_with_a_replica_in_anothers_place(
     client: docker.DockerClient, docker_engine: DockerEngine, tmp_path: Path
 ) -> None:
     make_service(client, "logged_worker", NAMING, stack="logged")
-    wait_until(client.containers.list)
+    wait_until(lambda: replicas(client))
     with _follower(docker_engine, tmp_path, "worker", 10) as follower:
         wait_until(lambda: "I am" in follower.log())
-        client.containers.list()[0].kill()
+        replicas(client)[0].kill()
         wait_until(lambda: follower.log().count("worker.1     | I am") == 2)
 
 

@@ -21,7 +21,7 @@ from stack.swarm.stored_functions import (
     stored_images,
 )
 from tests.support.base_image import NAME as BASE
-from tests.support.waiting import wait_until
+from tests.support.swarm_services import remove_networks
 
 STACK = "storing"
 NETWORK = f"{STACK}_functions"
@@ -38,23 +38,7 @@ def network(client: docker.DockerClient) -> Iterator[None]:
     for kind in (client.secrets, client.configs):
         for one in kind.list():
             one.remove()
-    for each in client.networks.list(filters={"label": "openfaas=true"}):
-        _remove_network(client, each)
-
-
-def _remove_network(client: docker.DockerClient, network: Any) -> None:
-    """Once the tasks that were in it are gone; Swarm refuses until then."""
-
-    def is_removed() -> bool:
-        try:
-            network.remove()
-        except docker.errors.NotFound:
-            return True
-        except docker.errors.APIError:
-            return False
-        return True
-
-    wait_until(is_removed, 60, "the network is free", every=0.3)
+    remove_networks(client)
 
 
 def _make_network(client: docker.DockerClient, name: str) -> None:
@@ -111,7 +95,7 @@ def test_a_function_comes_back_as_it_was(client: docker.DockerClient) -> None:
 
 def _make_anew(client: docker.DockerClient) -> None:
     """What functions refer to, in new copies with other ids."""
-    _remove_network(client, client.networks.get(NETWORK))
+    remove_networks(client, NETWORK)
     _make_network(client, NETWORK)
     client.secrets.get(client.secrets.list(filters={"name": "key"})[0].id).remove()
     client.secrets.create(name="key", data=b"y")

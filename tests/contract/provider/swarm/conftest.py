@@ -32,13 +32,13 @@ def provider(engine: SwarmEngine) -> SwarmProvider:
     return engine.provider
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def foreign_image(swarm: Swarm) -> str:
     """An image that keeps the contract of OpenFaaS's watchdogs, with no code of ours."""
     return _foreign(swarm, "contract/foreign:1", '--interval=400ms --retries=2 CMD ["test", "-e", "/tmp/.lock"]')
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def unchecked_image(swarm: Swarm) -> str:
     """The same without a HEALTHCHECK: Swarm calls it running as soon as it has started."""
     return _foreign(swarm, "contract/unchecked:1", "NONE")
