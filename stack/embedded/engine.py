@@ -9,6 +9,7 @@ from pathlib import Path
 
 from stack.compose.loading import load_compose
 from stack.credentials import Credentials, make_credentials
+from stack.draining import with_room_to_drain
 from stack.embedded.client import SupervisorClient
 from stack.embedded.converge import Wanted, converge
 from stack.embedded.ports import free_port, holder_of, is_free
@@ -113,7 +114,7 @@ class EmbeddedEngine:
             )
 
     def _wanted(self, settings: Settings, credentials: Credentials) -> Sequence[Sequence[Wanted]]:
-        compose = load_compose(self._root / "docker-compose.swarm.yml", os.environ).services
+        compose = with_room_to_drain(load_compose(self._root / "docker-compose.swarm.yml", os.environ).services)
         services = EmbeddedServices(compose, self._root, self.state, settings)
         shared = (self._root / "stack" / "redis.conf").read_text()
         config = redis_config(

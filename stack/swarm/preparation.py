@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +13,7 @@ import docker
 from stack.compose.loading import load_compose
 from stack.compose.model import ComposeFile
 from stack.credentials import Credentials
+from stack.draining import with_room_to_drain
 from stack.errors import StackError
 from stack.state import Settings, StateDirectory
 from stack.swarm.engine_client import engine_errors, engine_host
@@ -83,7 +84,7 @@ class Preparation:
         compose = load_compose(self._root / "docker-compose.swarm.yml", {**self._environ, **variables})
         if missing := {"gateway", "worker", REDIS} - set(compose.services):
             raise StackError(f"the compose file describes no service {', '.join(sorted(missing))}.")
-        return compose
+        return replace(compose, services=with_room_to_drain(compose.services))
 
     def _stack_image(self, compose: ComposeFile, settings: Settings) -> tuple[str, str]:
         """The image's name, and the reference to run: built from the code here, unless another one was named."""
