@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from fwatchdog.http.bodies import AHEAD, BodyDecoder, ChunkedDecoder, LengthDecoder, RequestBody
 from fwatchdog.http.head import MAX_HEAD, BadRequest, RequestHead, parse_head
-from fwatchdog.http.messages import Request, Response, encode_head, text_response
-from fwatchdog.http.sending import ResponseSender
+from fwatchdog.http.messages import BrokenResponse, Request, Response, encode_head, text_response
+from fwatchdog.http.sending import ResponseSender, SentStream
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +55,7 @@ class Connection(asyncio.Protocol):
         self._rest = b""
         self._decoder: BodyDecoder | None = None
         self._body: RequestBody | None = None
+        self._stream: SentStream | None = None
         self._task: asyncio.Task[None] | None = None
         self._owes_continue = False
         self._is_answering = False
@@ -180,8 +181,10 @@ class Connection(asyncio.Protocol):
         self._served += 1
         self._body = RequestBody(self._body_wanted, self._body_taken)
         self._owes_continue = head.expects_continue and head.length != 0
-        request = Request(head.method, head.target, head.headers, head.length, self._body)
-        self._task = self._loop.create_task(self._serve(request, head))
+        assert self._sender is not None
+        self._stream = SentStream(self._sender, head, lambda: self._may_stay(head))
+        request = Request(head.method, head.target, head.headers, head.length, self._body, self._stream)
+        self._task = self._loop.create_task(self._serve(request, head, self._stream))
         self._decoder = ChunkedDecoder() if head.length is None else LengthDecoder(head.length)
         if self._decoder.done:
             self._end_body()
@@ -190,6 +193,8 @@ class Connection(asyncio.Protocol):
 
     def _body_wanted(self) -> None:
         if self._owes_continue and self._transport is not None:
+            if self._stream is not None and self._stream.has_begun:
+                return
             self._owes_continue = False
             if self._decoder is not None and not self._rest:
                 self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -242,21 +247,37 @@ class Connection(asyncio.Protocol):
 
     # -- responses out ---------------------------------------------------------------------------------------------
 
-    async def _serve(self, request: Request, head: RequestHead) -> None:
+    async def _serve(self, request: Request, head: RequestHead, stream: SentStream) -> None:
         try:
             response = await self._site.handle(request)
-        except Exception:
-            logger.exception("a request failed in the watchdog itself", extra={"event": "internal_error"})
+            if stream.has_begun:
+                await stream.end()
+        except Exception as exc:
+            self._log_failure(exc)
+            if stream.has_begun:
+                self._task = None
+                self.close()
+                return
             response = text_response(500, "The watchdog failed; its log says why.")
+        keep_alive = stream.keep_alive
         self._is_answering = True
-        # A client told to go on after it was refused would send its body for nothing.
-        can_go_on = not self._owes_continue
-        keep_alive = head.keep_alive and can_go_on and not self._site.is_draining
-        if self._sender is not None:
+        if not stream.has_begun and self._sender is not None:
+            keep_alive = self._may_stay(head)
             await self._sender.send(response, head.method, keep_alive, head.is_http_1_1)
         self._is_answering = False
-        self._task = None
+        self._task = self._stream = None
         self._end_exchange(keep_alive)
+
+    def _may_stay(self, head: RequestHead) -> bool:
+        # A client told to go on after it was refused would send its body for nothing.
+        return head.keep_alive and not self._owes_continue and not self._site.is_draining
+
+    def _log_failure(self, exc: Exception) -> None:
+        if isinstance(exc, BrokenResponse):
+            logger.warning("a response was broken off: %s", exc, extra={"event": "broken_response"})
+        else:
+            extra = {"event": "internal_error"}
+            logger.error("a request failed in the watchdog itself", exc_info=exc, extra=extra)
 
     def _end_exchange(self, keep_alive: bool) -> None:
         """What was not read of the body is dropped as it arrives, so that the connection can go on."""
@@ -283,6 +304,9 @@ class Connection(asyncio.Protocol):
         if self._task is not None:
             self._task.cancel()
             self._task = None
+        if self._stream is not None and self._stream.has_begun:
+            self._transport.abort()
+            return
         response = text_response(status, f"{reason}.\n")
         self._transport.write(encode_head(response, keep_alive=False, is_http_1_1=True) + response.body[0])
         self._linger(always=True)

@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from fwatchdog.http.bodies import RequestBody
 from swarmfn.wire.headers import Headers, first
@@ -27,15 +28,36 @@ _BODILESS = frozenset({204, 304})
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 
 
+class BrokenResponse(Exception):
+    """A response that has begun cannot be completed: its client sees the connection break instead of a whole one."""
+
+
+class Stream(Protocol):
+    """A response that is sent as it is produced, instead of being returned as a whole.
+
+    After `begin` the handler still returns a Response when all is written; only its status counts then.
+    """
+
+    has_begun: bool
+
+    async def begin(self, status: int, headers: Headers) -> None:
+        """Sends the head. With a Content-Length among the headers exactly that much has to be written."""
+
+    async def write(self, data: bytes) -> None:
+        """Sends `data`; returns when the client keeps up. Raises BrokenResponse beyond the Content-Length."""
+
+
 @dataclass(slots=True)
 class Request:
-    """`target` is the path and query as sent. `length` is None for a chunked body."""
+    """`target` is the path and query as sent. `length` is None for a chunked body. `stream` is the way to answer
+    bit by bit; a request that did not come over a connection has none."""
 
     method: str
     target: str
     headers: Headers
     length: int | None
     body: RequestBody
+    stream: Stream | None = None
 
     @property
     def raw_path(self) -> str:
@@ -77,11 +99,26 @@ def has_body(method: str, status: int) -> bool:
 
 def encode_head(response: Response, keep_alive: bool, is_http_1_1: bool) -> bytes:
     """The head's bytes. Content-Length, Connection and Date are this server's to write, whatever the headers say."""
-    lines = [f"HTTP/1.1 {response.status} {REASONS.get(response.status, 'Unknown')}"]
-    lines += [f"{name}: {value}" for name, value in response.headers if name.lower() not in _OURS]
+    framing = "" if response.status in _BODILESS else f"Content-Length: {sum(map(len, response.body))}"
+    return _head(response.status, response.headers, framing, keep_alive, is_http_1_1)
+
+
+def encode_stream_head(status: int, headers: Headers, length: int | None, keep_alive: bool, is_http_1_1: bool) -> bytes:
+    """The head of a body that follows in pieces: of `length` bytes, or else in chunks, or else until the close."""
+    framing = ""
+    if status not in _BODILESS and length is not None:
+        framing = f"Content-Length: {length}"
+    elif status not in _BODILESS and is_http_1_1:
+        framing = "Transfer-Encoding: chunked"
+    return _head(status, headers, framing, keep_alive, is_http_1_1)
+
+
+def _head(status: int, headers: Headers, framing: str, keep_alive: bool, is_http_1_1: bool) -> bytes:
+    lines = [f"HTTP/1.1 {status} {REASONS.get(status, 'Unknown')}"]
+    lines += [f"{name}: {value}" for name, value in headers if name.lower() not in _OURS]
     lines.append(f"Date: {_date()}")
-    if response.status not in _BODILESS:
-        lines.append(f"Content-Length: {sum(map(len, response.body))}")
+    if framing:
+        lines.append(framing)
     if not keep_alive:
         lines.append("Connection: close")
     elif not is_http_1_1:

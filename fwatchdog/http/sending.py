@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Callable
 
-from fwatchdog.http.messages import Response, encode_head, has_body
+from fwatchdog.http.head import RequestHead
+from fwatchdog.http.messages import BrokenResponse, Response, encode_head, encode_stream_head, has_body
+from swarmfn.wire.headers import Headers, first
 
 _SMALL = 64 * 1024
 _PIECE = 256 * 1024
@@ -39,14 +42,63 @@ class ResponseSender:
         head = encode_head(response, keep_alive, is_http_1_1)
         pieces = response.body if has_body(method, response.status) else ()
         if sum(map(len, pieces)) <= _SMALL:
-            await self._write(b"".join((head, *pieces)))
+            await self.write(b"".join((head, *pieces)))
             return
-        await self._write(head)
+        await self.write(head)
         for piece in pieces:
             for start in range(0, len(piece), _PIECE):
-                await self._write(piece[start : start + _PIECE])
+                await self.write(piece[start : start + _PIECE])
 
-    async def _write(self, data: bytes) -> None:
+    async def write(self, data: bytes) -> None:
+        """Returns when `data` is with the transport, which takes no more while the client is behind."""
         if self._writable is not None:
             await self._writable
         self._transport.write(data)
+
+
+class SentStream:
+    """One response that is sent as it is produced; see `messages.Stream`. `may_stay` says whether the connection can
+    be used again afterwards, asked when the head goes out; `keep_alive` is what was then said to the client."""
+
+    def __init__(self, sender: ResponseSender, head: RequestHead, may_stay: Callable[[], bool]) -> None:
+        self._sender = sender
+        self._head = head
+        self._may_stay = may_stay
+        self._has_body = False
+        self._is_chunked = False
+        self._missing: int | None = None
+        self.has_begun = False
+        self.keep_alive = False
+
+    async def begin(self, status: int, headers: Headers) -> None:
+        length = first(headers, "content-length")
+        self._missing = int(length) if length is not None and length.isascii() and length.isdigit() else None
+        self._has_body = has_body(self._head.method, status)
+        self._is_chunked = self._has_body and self._missing is None and self._head.is_http_1_1
+        is_framed = not self._has_body or self._is_chunked or self._missing is not None
+        self.keep_alive = is_framed and self._may_stay()
+        self.has_begun = True
+        head = encode_stream_head(status, headers, self._missing, self.keep_alive, self._head.is_http_1_1)
+        await self._sender.write(head)
+
+    async def write(self, data: bytes) -> None:
+        if not self._has_body or not data:
+            return
+        if self._missing is not None:
+            self._missing -= len(data)
+            if self._missing < 0:
+                raise BrokenResponse("the function sent more than its Content-Length")
+        if not self._is_chunked:
+            await self._sender.write(data)
+        elif len(data) <= _SMALL:
+            await self._sender.write(b"%x\r\n%b\r\n" % (len(data), data))
+        else:
+            for part in (b"%x\r\n" % len(data), data, b"\r\n"):
+                await self._sender.write(part)
+
+    async def end(self) -> None:
+        """Ends the body. Raises BrokenResponse when less was written than the Content-Length said."""
+        if self._has_body and self._missing:
+            raise BrokenResponse("the function sent less than its Content-Length")
+        if self._is_chunked:
+            await self._sender.write(b"0\r\n\r\n")

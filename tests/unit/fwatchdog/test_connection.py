@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+import pytest
+
 from fwatchdog.http.connection import IDLE_TIMEOUT, Connection, Handler, Site
-from fwatchdog.http.messages import Request, Response
+from fwatchdog.http.messages import BrokenResponse, Request, Response, Stream
 from tests.support.processes import listening_socket
 
 REQUEST = b"POST / HTTP/1.1\r\nHost: f\r\nContent-Length: 2\r\n\r\nok"
@@ -55,6 +58,14 @@ async def until(condition: Callable[[], object]) -> None:
 
 async def receive(sock: socket.socket) -> bytes:
     return await asyncio.get_running_loop().sock_recv(sock, 65536)
+
+
+async def receive_until_broken(sock: socket.socket) -> bytes:
+    received = b""
+    with contextlib.suppress(ConnectionResetError):
+        while piece := await receive(sock):
+            received += piece
+    return received
 
 
 async def test_unused_connection_stays_for_longer_than_a_pool_keeps_it() -> None:
@@ -125,6 +136,94 @@ async def test_handler_that_fails_is_a_500_and_the_connection_goes_on() -> None:
         assert (await receive(it.client)).startswith(b"HTTP/1.1 500 ")
         it.client.send(REQUEST)
         assert (await receive(it.client)).endswith(b"fine")
+
+
+def stream_of(request: Request) -> Stream:
+    assert request.stream is not None
+    return request.stream
+
+
+async def two_pieces(request: Request) -> Response:
+    stream = stream_of(request)
+    await stream.begin(201, [("X-A", "1"), *[pair for pair in request.headers if pair[0] == "Content-Length"]])
+    await stream.write(b"o")
+    await stream.write(b"")
+    await stream.write(b"k")
+    return Response(201, [])
+
+
+async def test_streamed_response_is_sent_as_it_is_produced_and_the_connection_goes_on() -> None:
+    more = asyncio.Event()
+
+    async def wait_between(request: Request) -> Response:
+        stream = stream_of(request)
+        await stream.begin(200, [])
+        await stream.write(b"first")
+        await more.wait()
+        await stream.write(b"x" * 100_000)
+        return Response(200, [])
+
+    async with connected(wait_between) as it, asyncio.timeout(20):
+        it.client.send(REQUEST)
+        head = await receive(it.client)
+        assert b"\r\nTransfer-Encoding: chunked\r\n" in head
+        if not head.endswith(b"first\r\n"):
+            assert await receive(it.client) == b"5\r\nfirst\r\n"
+        more.set()
+        received = b""
+        while not received.endswith(b"\r\n0\r\n\r\n"):
+            received += await receive(it.client)
+        assert received == b"186a0\r\n" + b"x" * 100_000 + b"\r\n0\r\n\r\n"
+        it.client.send(REQUEST)
+        assert (await receive(it.client)).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+@pytest.mark.parametrize(
+    ("request_line", "headers", "framing", "body"),
+    [
+        (b"POST / HTTP/1.1", b"", b"Transfer-Encoding: chunked\r\n", b"1\r\no\r\n1\r\nk\r\n0\r\n\r\n"),
+        (b"POST / HTTP/1.1", b"Content-Length: 2\r\n", b"Content-Length: 2\r\n", b"ok"),
+        (b"HEAD / HTTP/1.1", b"", b"Transfer-Encoding: chunked\r\n", b""),
+        (b"POST / HTTP/1.0", b"", b"Connection: close\r\n", b"ok"),
+    ],
+)
+async def test_streamed_response_is_framed(request_line: bytes, headers: bytes, framing: bytes, body: bytes) -> None:
+    request = request_line + b"\r\nHost: f\r\n" + headers + b"Connection: close\r\n\r\n" + (b"ok" if headers else b"")
+    async with connected(two_pieces) as it, asyncio.timeout(20):
+        it.client.send(request)
+        answer = b""
+        while piece := await receive(it.client):
+            answer += piece
+    head, _, rest = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 201 Created\r\nX-A: 1\r\n")
+    assert framing in head + b"\r\n"
+    assert rest == body
+
+
+@pytest.mark.parametrize("written", [b"", b"123"])
+async def test_streamed_response_that_is_not_complete_breaks_the_connection(written: bytes) -> None:
+    async def wrong_length(request: Request) -> Response:
+        stream = stream_of(request)
+        await stream.begin(200, [("Content-Length", "2")])
+        await stream.write(written)
+        return Response(200, [])
+
+    async with connected(wrong_length) as it, asyncio.timeout(20):
+        it.client.send(REQUEST)
+        received = await receive_until_broken(it.client)
+        assert b"123" not in received
+
+
+async def test_handler_can_break_off_what_it_streams() -> None:
+    async def give_up(request: Request) -> Response:
+        await stream_of(request).begin(200, [])
+        await stream_of(request).write(b"half")
+        raise BrokenResponse("killed")
+
+    async with connected(give_up) as it, asyncio.timeout(20):
+        it.client.send(REQUEST)
+        received = await receive_until_broken(it.client)
+        assert b"0\r\n\r\n" not in received
 
 
 async def test_large_body_waits_for_its_reader_without_losing_its_time() -> None:
