@@ -58,6 +58,17 @@ def refuse_local_only(nodes: Sequence[Node], image: str, own_node: str) -> None:
     )
 
 
+def refuse_pin_away_from_data(nodes: Sequence[Node], data_node: str, own_node: str) -> None:
+    """Raises StackError where everything is to run on `own_node` while Redis's data lies on `data_node` (ids)."""
+    if data_node in ("", own_node):
+        return
+    where = next((node.name for node in nodes if node.id == data_node), data_node)
+    raise StackError(
+        f"Redis's data lies on the node {where}, and --pin would keep everything on this one. Run the command on {where}, "
+        "or leave the pin off with --no-pin."
+    )
+
+
 def pin_constraint(node: str) -> str:
     """The placement constraint that keeps a service on the node with this id."""
     return f"node.id == {node}"

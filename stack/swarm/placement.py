@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import docker
 
-from stack.swarm.nodes import list_nodes, pin_constraint, refuse_local_only
+from stack.swarm.nodes import list_nodes, pin_constraint, refuse_local_only, refuse_pin_away_from_data
 from stack.swarm.references import is_local_only
 from stack.swarm.registry import push
 
@@ -34,3 +34,8 @@ class Placement:
         """Raises StackError where a replica might start on a node that does not have the image."""
         if is_local_only(reference) and not self.is_pinned:
             refuse_local_only(list_nodes(client), name, self.own_node)
+
+    def check_data(self, client: docker.DockerClient, data_node: str) -> None:
+        """Raises StackError where Redis could not start beside its data."""
+        if self.is_pinned:
+            refuse_pin_away_from_data(list_nodes(client), data_node, self.own_node)

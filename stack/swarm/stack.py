@@ -134,6 +134,7 @@ class SwarmStack:
         )
         if before.stack != self._name:
             self._state.remember(replace(before, stack=self._name))
+        self._placement(settings).check_data(self._client, settings.data_node)
         return settings
 
     def _placement(self, settings: Settings) -> Placement:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from stack.errors import StackError
-from stack.swarm.nodes import Node, pin_constraint, read_nodes, refuse_local_only
+from stack.swarm.nodes import Node, pin_constraint, read_nodes, refuse_local_only, refuse_pin_away_from_data
 
 
 def node(number: int, state: str = "ready", availability: str = "active") -> dict[str, object]:
@@ -54,3 +54,13 @@ def test_many_nodes_are_counted() -> None:
 
 def test_pinned_is_by_id_as_names_need_not_be_unique() -> None:
     assert pin_constraint("id1") == "node.id == id1"
+
+
+@pytest.mark.parametrize("data_node", ["", "id1"])
+def test_a_pin_to_the_node_with_the_data_is_fine(data_node: str) -> None:
+    refuse_pin_away_from_data(read_nodes([node(1), node(2)]), data_node, "id1")
+
+
+def test_a_pin_away_from_the_data_is_refused_with_the_nodes_name() -> None:
+    with pytest.raises(StackError, match=r"data lies on the node node2, .* Run the command on node2, or .* --no-pin\."):
+        refuse_pin_away_from_data(read_nodes([node(1), node(2)]), "id2", "id1")
