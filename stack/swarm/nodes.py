@@ -64,8 +64,8 @@ def refuse_pin_away_from_data(nodes: Sequence[Node], data_node: str, own_node: s
         return
     where = next((node.name for node in nodes if node.id == data_node), data_node)
     raise StackError(
-        f"Redis's data lies on the node {where}, and --pin would keep everything on this one. Run the command on {where}, "
-        "or leave the pin off with --no-pin."
+        f"Redis's data lies on the node {where}, and --pin would keep everything on this one. "
+        f"Run the command on {where}, or leave the pin off with --no-pin."
     )
 
 
