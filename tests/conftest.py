@@ -18,6 +18,7 @@ from tests.support.swarm_platform import SwarmPlatform
 SHARED = {
     "a platform on Swarm": (
         "tests/fault/swarm/test_kills.py",
+        "tests/integration/platform/test_dashboard.py",
         "tests/integration/platform/test_real_input.py",
         "tests/integration/swarm/test_under_load.py",
     ),

@@ -61,6 +61,10 @@ class Platform:
         assert response.status_code == 200, response.text
         return dict(response.json())
 
+    def cancel(self, call_id: str) -> None:
+        response = requests.delete(f"{self.url}/async-function/{call_id}", timeout=30)
+        assert response.status_code == 202, response.text
+
     def result(self, call_id: str) -> requests.Response:
         return requests.get(f"{self.url}/async-function/{call_id}/result", timeout=30)
 

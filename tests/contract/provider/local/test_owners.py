@@ -76,7 +76,9 @@ def _check_next_owner(engine: LocalEngine) -> None:
         def is_settled() -> bool:
             addresses = provider.table()["who"].addresses if wanted else ()
             pids = {int(call(engine, address).body) for address in addresses}
-            return len(pids) == wanted and marked_pids(engine.state_dir) == pids
+            assert len(pids) == wanted
+            assert marked_pids(engine.state_dir) == pids
+            return True
 
         wait_until(is_settled, timeout=30, message="every wanted replica, and no other process")
     finally:
