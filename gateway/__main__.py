@@ -20,7 +20,7 @@ from gateway.fastlane.app import FastLane
 from gateway.fastlane.connection import Limits
 from gateway.fastlane.passing_on import ToFlask
 from gateway.flask_server import FlaskServer
-from gateway.invoke.asynchronous import Asynchronous
+from gateway.invoke.asynchronous import Asynchronous, Rules
 from gateway.invoke.bridge import Bridge
 from gateway.invoke.synchronous import Synchronous
 from gateway.metrics import InvocationMetrics
@@ -152,7 +152,11 @@ class Gateway:
             ),
             synchronous=Synchronous(self._provider.table, upstream, self._metrics, settings.upstream_timeout),
             asynchronous=Asynchronous(
-                self._provider.table, submissions, settings.async_max_body, settings.upstream_timeout
+                self._provider.table,
+                submissions,
+                settings.async_max_body,
+                settings.upstream_timeout,
+                Rules(idempotency_window=settings.idempotency_window),
             ),
             bridge=Bridge(asyncio.get_running_loop()),
             is_ready=lambda: not self._stop.is_set(),

@@ -21,6 +21,7 @@ class Settings:
     upstream_timeout: float
     exec_timeout: float
     async_max_body: int
+    idempotency_window: float
     basic_auth: bool
     user: str | None
     password: str | None = field(repr=False)
@@ -48,6 +49,7 @@ class Settings:
             upstream_timeout=env.duration("upstream_timeout", "60s"),
             exec_timeout=env.duration("exec_timeout", "60s"),
             async_max_body=env.size("async_max_body", "64Mi"),
+            idempotency_window=env.duration("idempotency_window", "24h"),
             basic_auth=env.flag("basic_auth", True),
             user=env.secret(secrets, "basic-auth-user"),
             password=env.secret(secrets, "basic-auth-password"),
@@ -77,6 +79,6 @@ class Settings:
             if seconds <= self.upstream_timeout:
                 # Otherwise the client would be cut off before it is told that the function was too slow.
                 env.problem(name, f"must be longer than upstream_timeout ({self.upstream_timeout:g}s)")
-        for name, seconds in (("upstream_timeout", self.upstream_timeout), ("exec_timeout", self.exec_timeout)):
-            if seconds <= 0:
+        for name in ("upstream_timeout", "exec_timeout", "idempotency_window"):
+            if getattr(self, name) <= 0:
                 env.problem(name, "must be more than 0")

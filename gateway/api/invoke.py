@@ -64,15 +64,14 @@ def invoke_routes(
         incoming = _incoming()
         call_id = incoming.call_id()
         try:
-            route = asynchronous.check(incoming)
+            wanted = asynchronous.check(incoming)
             body = request.stream.read()
-            stored_as = bridge.run(asynchronous.accept(incoming, route, call_id, body), _is_gone())
+            accepted = bridge.run(asynchronous.accept(incoming, wanted, call_id, body), _is_gone())
         except FaasError as exc:
             return _named(reply(exc), incoming, call_id)
         except CallerGone:
             return Response(status=CLIENT_GONE)
-        location = ("Location", f"/async-function/{stored_as}")
-        return AsItIs(b"", 202, [*_decoded(call_headers(incoming, stored_as)), location, ("Content-Length", "0")])
+        return AsItIs(b"", 202, [*_decoded(accepted.headers(incoming)), ("Content-Length", "0")])
 
     def hold(call_id: str) -> None:
         seconds = seconds_to_wait(request.query_string.decode("latin-1"))

@@ -99,12 +99,10 @@ class FastLane:
             outcome.close()
 
     async def _accept(self, incoming: Incoming, call_id: str, receive: Receive, send: Send) -> None:
-        route = self._asynchronous.check(incoming)
+        wanted = self._asynchronous.check(incoming)
         body = await self._asynchronous.read(_chunks(receive))
-        stored_as = await self._asynchronous.accept(incoming, route, call_id, body)
-        headers = call_headers(incoming, stored_as)
-        headers.append((b"Location", f"{ASYNC_PREFIX}{stored_as}".encode()))
-        await send_whole(send, 202, headers, b"")
+        accepted = await self._asynchronous.accept(incoming, wanted, call_id, body)
+        await send_whole(send, 202, accepted.headers(incoming), b"")
 
     async def _hold(self, scope: Scope, path: str) -> Scope:
         """Waits for a call's end as the query asks; then the question is one that is answered at once."""

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from gateway.invoke import forwarding
-from gateway.invoke.incoming import Incoming
+from gateway.invoke.asked import Asked, asked_by
+from gateway.invoke.incoming import Incoming, RawHeaders
 from gateway.invoke.waiting import Waiting
 from swarmfn.jobs.records import Record, moment
 from swarmfn.jobs.submissions import Submissions
+from swarmfn.jobs.terms import PLAIN, IdempotencyKey, Replay, Terms, idempotency_name, short_digest
 from swarmfn.wire.call_ids import new_call_id
 from swarmfn.wire.durations import format_duration
 from swarmfn.wire.errors import (
     AlreadyEnded,
     FunctionNotFound,
-    InvalidRequest,
     InvocationNotFound,
     QueueUnavailable,
     TooLarge,
@@ -27,6 +29,7 @@ from swarmfn.wire.headers import (
     CALLBACK_URL,
     CREDENTIALS,
     FUNCTION_NAME,
+    IDEMPOTENT_REPLAY,
     PARENT_CALL_ID,
     Headers,
     end_to_end,
@@ -37,24 +40,62 @@ from swarmfn.wire.replicas import ReplicaTable, Route
 
 _NOT_STORED = frozenset({CALLBACK_URL.lower(), "x-call-id", "x-start-time"})
 _NOT_IN_RESULT = CREDENTIALS | {"content-length", CALL_ID.lower(), FUNCTION_NAME.lower()}
-_MAX_URL = 8192
+
+_DIGEST_ON_THREAD = 1 << 20
 
 Found = TypeVar("Found")
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the operator has set for all asynchronous calls. idempotency_window: seconds."""
+
+    idempotency_window: float = 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A call that may be stored as soon as its body is there."""
+
+    route: Route
+    asked: Asked
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The id that stands for the call; is_replay: it is an earlier one's, with the same idempotency key."""
+
+    call_id: str
+    is_replay: bool = False
+
+    def headers(self, incoming: Incoming) -> RawHeaders:
+        """Those of the 202."""
+        headers = forwarding.call_headers(incoming, self.call_id)
+        headers.append((b"Location", f"/async-function/{self.call_id}".encode()))
+        if self.is_replay:
+            headers.append((IDEMPOTENT_REPLAY.encode(), b"true"))
+        return headers
 
 
 class Asynchronous:
     """Accepts asynchronous calls, and says what became of them. `max_body` is in bytes, `longest_wait` in seconds."""
 
     def __init__(
-        self, table: Callable[[], ReplicaTable], submissions: Submissions, max_body: int, longest_wait: float = 60.0
+        self,
+        table: Callable[[], ReplicaTable],
+        submissions: Submissions,
+        max_body: int,
+        longest_wait: float = 60.0,
+        rules: Rules | None = None,
     ) -> None:
         self._table = table
         self._submissions = submissions
         self._max_body = max_body
         self._longest_wait = longest_wait
+        self._rules = rules or Rules()
         self._waiting = Waiting(submissions)
 
-    def check(self, incoming: Incoming) -> Route:
+    def check(self, incoming: Incoming) -> Wanted:
         """What can be refused before the body is read. Raises FunctionNotFound, InvalidRequest or TooLarge."""
         name = function_name(incoming.name)
         route = self._table().get(name)
@@ -62,10 +103,7 @@ class Asynchronous:
             raise FunctionNotFound(name)
         if incoming.length is not None and incoming.length > self._max_body:
             raise self._too_large()
-        callback = incoming.header(b"x-callback-url")
-        if callback:
-            check_callback(callback)
-        return route
+        return Wanted(route, asked_by(incoming))
 
     async def read(self, chunks: AsyncIterator[bytes]) -> bytes:
         """The whole body. Raises TooLarge as soon as it is over the limit."""
@@ -77,20 +115,36 @@ class Asynchronous:
                 raise self._too_large()
         return body.getvalue()
 
-    async def accept(self, incoming: Incoming, route: Route, call_id: str, body: bytes) -> str:
-        """Stores the call, by preference as `call_id`; returns the id it has, once Redis has acknowledged it.
+    async def accept(self, incoming: Incoming, wanted: Wanted, call_id: str, body: bytes) -> Accepted:
+        """Stores the call, by preference as `call_id`, and returns once Redis has acknowledged it.
 
         Raises QueueUnavailable; if only the acknowledgement was lost, the call is stored as `call_id` all the same.
+        Raises KeyReused.
         """
         received = incoming.header(b"x-call-id")
-        if await self._submissions.submit(self._invocation(incoming, route, call_id, received), body):
-            return call_id
-        # The id is on record already (a callback carries its call's id, and functions forward headers).
-        fresh = new_call_id()
-        if not await self._submissions.submit(self._invocation(incoming, route, fresh, received), body):
-            # Two random ids in a row are never taken; whatever refuses them, a 202 would be a lie.
-            raise QueueUnavailable("the queue refused the call; nothing was accepted.", "Try again shortly.")
-        return fresh
+        terms = await self._terms(incoming, wanted, body)
+        for _ in range(2):
+            call = self._invocation(incoming, wanted, call_id, received)
+            stored = await self._submissions.submit(call, body, terms)
+            if isinstance(stored, Replay):
+                return Accepted(stored.call_id, is_replay=True)
+            if stored:
+                return Accepted(call_id)
+            # The id is on record already (a callback carries its call's id, and functions forward headers).
+            call_id = new_call_id()
+        # Two random ids in a row are never taken; whatever refuses them, a 202 would be a lie.
+        raise QueueUnavailable("the queue refused the call; nothing was accepted.", "Try again shortly.")
+
+    async def _terms(self, incoming: Incoming, wanted: Wanted, body: bytes) -> Terms:
+        if not wanted.asked.idempotency_key:
+            return PLAIN
+        request = (incoming.path.encode("latin-1"), incoming.query.encode("latin-1"), body)
+        if len(body) > _DIGEST_ON_THREAD:
+            fingerprint = await asyncio.to_thread(short_digest, *request)
+        else:
+            fingerprint = short_digest(*request)
+        name = idempotency_name(wanted.route.name, wanted.asked.idempotency_key)
+        return Terms(IdempotencyKey(name, fingerprint, self._rules.idempotency_window))
 
     async def status(self, call_id: str) -> dict[str, Any]:
         """What is known about a call, for JSON. Raises InvocationNotFound or QueueUnavailable."""
@@ -139,7 +193,8 @@ class Asynchronous:
         """The kept body of a final call's response. Raises QueueUnavailable."""
         return await _read(self._submissions.answer(record))
 
-    def _invocation(self, incoming: Incoming, route: Route, call_id: str, received: str) -> Invocation:
+    def _invocation(self, incoming: Incoming, wanted: Wanted, call_id: str, received: str) -> Invocation:
+        route = wanted.route
         headers = _stored_headers(incoming, call_id)
         if received and received != call_id:
             headers = [(name, value) for name, value in headers if name.lower() != PARENT_CALL_ID.lower()]
@@ -155,7 +210,7 @@ class Asynchronous:
             headers=headers,
             exec_timeout=route.exec_timeout,
             start_time=incoming.start_time,
-            callback_url=incoming.header(b"x-callback-url"),
+            callback_url=wanted.asked.callback_url,
             retry=route.policy.retry,
         )
 
@@ -179,32 +234,6 @@ async def _read(reading: Coroutine[Any, Any, Found]) -> Found:
         raise QueueUnavailable(
             "the queue (Redis) does not answer; nothing is known of any call just now.", exc.hint, exc.retry_after
         ) from exc
-
-
-def check_callback(url: str) -> None:
-    """Raises InvalidRequest unless `url` is an absolute http(s) URL."""
-    problem = _callback_problem(url)
-    if problem:
-        raise InvalidRequest(
-            f"{CALLBACK_URL}: {problem}.", "Send an absolute URL such as http://gateway:8080/function/NAME."
-        )
-
-
-def _callback_problem(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as exc:
-        return f"{url[:200]!r} is not a URL ({exc})"
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        return f"{url[:200]!r} is not an absolute http or https URL"
-    if port == 0 or len(url) > _MAX_URL:
-        return f"{url[:200]!r} cannot be called"
-    if not all("!" <= char <= "~" for char in url):
-        return f"{url[:200]!r} holds characters that must be percent-encoded"
-    if "@" in parts.netloc:
-        return "user names and passwords in the URL are not supported"
-    return ""
 
 
 def describe(record: Record) -> dict[str, Any]:

@@ -13,7 +13,12 @@ from swarmfn.jobs import layout, records
 from swarmfn.jobs.batches import Batcher
 from swarmfn.jobs.connection import Unreachable, call, command, refused, unavailable
 from swarmfn.jobs.scripts import CANCEL, SUBMIT
+from swarmfn.jobs.terms import PLAIN, Replay, Terms
+from swarmfn.wire.errors import KeyReused
 from swarmfn.wire.invocations import Invocation
+
+_Reply = bool | str | list[bytes]
+"""Stored or not, an error's text, or what the call's terms led to."""
 
 _LIVE = frozenset({b"queued", b"started", b"scheduled", b"deferred"})
 
@@ -23,6 +28,7 @@ class _Submission:
     invocation: Invocation
     call: bytes
     body: bytes
+    terms: Terms
 
     @property
     def is_large(self) -> bool:
@@ -42,15 +48,17 @@ class Submissions:
 
     def __init__(self, client: redis.asyncio.Redis) -> None:
         self._client = client
-        self._batches: Batcher[_Submission, bool | str] = Batcher(self._store, lambda item: item.inline_size)
+        self._batches: Batcher[_Submission, _Reply] = Batcher(self._store, lambda item: item.inline_size)
 
-    async def submit(self, invocation: Invocation, body: bytes) -> bool:
-        """Stores one call. False: its id is taken and nothing was stored.
+    async def submit(self, invocation: Invocation, body: bytes, terms: Terms = PLAIN) -> bool | Replay:
+        """Stores one call. False: its id is taken and nothing was stored; a Replay: neither was it, because its
+        idempotency key is that of an earlier call.
 
         Returns only after Redis has acknowledged it. Raises QueueUnavailable when Redis did not; the call may
         nevertheless be stored, if only the reply was lost, and then submitting the very same call again says True.
+        Raises KeyReused when the terms forbid the call.
         """
-        item = _Submission(invocation, invocation.to_json(), body)
+        item = _Submission(invocation, invocation.to_json(), body, terms)
         try:
             if item.is_large:
                 # Over a connection of its own, so that a large body does not hold up everyone's batch, and under a name
@@ -61,7 +69,7 @@ class Submissions:
             raise unavailable(exc) from exc
         if isinstance(reply, str):
             raise refused(reply)
-        return reply
+        return _by_terms(reply) if isinstance(reply, list) else reply
 
     async def record(self, call_id: str) -> records.Record | None:
         """What is known of a call, or None. Raises QueueUnavailable."""
@@ -123,7 +131,7 @@ class Submissions:
             raise unavailable(exc) from exc
         return str(was.decode())
 
-    async def _store(self, items: Sequence[_Submission]) -> list[bool | str]:
+    async def _store(self, items: Sequence[_Submission]) -> list[_Reply]:
         arguments: list[bytes | str | int] = [layout.JOB_DATA, layout.rq_time()]
         for item in items:
             invocation = item.invocation
@@ -136,6 +144,22 @@ class Submissions:
                 len(item.body),
                 item.upload_key if item.is_large else b"",
                 math.ceil(invocation.exec_timeout) + layout.STOCK_MARGIN,
+                item.terms.to_json(),
             )
-        replies = await call(self._client, SUBMIT, *arguments)
-        return [reply.decode("utf-8", "replace") if isinstance(reply, bytes) else reply == 1 for reply in replies]
+        return [_read(reply) for reply in await call(self._client, SUBMIT, *arguments)]
+
+
+def _read(reply: Any) -> _Reply:
+    if isinstance(reply, bytes):
+        return reply.decode("utf-8", "replace")
+    return reply if isinstance(reply, list) else reply == 1
+
+
+def _by_terms(reply: list[bytes]) -> Replay:
+    """What a call's terms led to. Raises KeyReused."""
+    match reply:
+        case [b"replay", call_id]:
+            return Replay(call_id.decode())
+        case [b"reused"]:
+            raise KeyReused
+    raise RuntimeError(f"an unknown reply to a call's terms: {reply!r:.100}")

@@ -65,6 +65,18 @@ class AlreadyEnded(FaasError):
     status = 409
 
 
+class KeyReused(FaasError):
+    """An idempotency key came with another request than the first time (draft-ietf-httpapi-idempotency-key-header)."""
+
+    status = 422
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Idempotency-Key: this key was used before, for a call with another path, query or body.",
+            "Send the very same request to hear of that call, or another key for a new one.",
+        )
+
+
 class TooLarge(FaasError):
     """A body is over the configured limit; the message names it."""
 

@@ -15,6 +15,8 @@ ATTEMPT = "X-Attempt"
 DEADLINE = "X-Deadline"
 RETRY = "X-Retry"
 RETRY_MAX = "X-Retry-Max"
+IDEMPOTENCY_KEY = "Idempotency-Key"
+IDEMPOTENT_REPLAY = "X-Idempotent-Replay"
 INTERNAL = "X-OpenFaaS-Internal"
 """Set on answers that the platform, not the function, gave; clients of OpenFaaS look for it."""
 

@@ -22,12 +22,14 @@ KILLS = 3
 
 class Clients:
     """Send `count` calls in all, each with an id of its own; one whose answer never came is sent once more under
-    another id. `accepted` are the ids that a 202 named, `in_doubt` those whose answer was lost."""
+    another id. `accepted` are the ids that a 202 named, `in_doubt` those whose answer was lost. With `use_keys` each
+    call has an idempotency key instead, and is sent again under that."""
 
-    def __init__(self, gateway: GatewayProcess, count: int) -> None:
+    def __init__(self, gateway: GatewayProcess, count: int, use_keys: bool = False) -> None:
         self.accepted: set[str] = set()
         self.in_doubt: set[str] = set()
         self._gateway = gateway
+        self._use_keys = use_keys
         self._numbers = iter(range(count))
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._send_all) for _ in range(CLIENTS)]
@@ -44,7 +46,7 @@ class Clients:
             session.trust_env = False
             while (number := self._next()) is not None:
                 for again in range(1000):
-                    if self._send(session, f"c{number}-{again}"):
+                    if self._send(session, f"c{number}" if self._use_keys else f"c{number}-{again}"):
                         break
 
     def _next(self) -> int | None:
@@ -53,16 +55,17 @@ class Clients:
 
     def _send(self, session: requests.Session, call_id: str) -> bool:
         url = f"{self._gateway.url}/async-function/echo"
+        headers = {"Idempotency-Key" if self._use_keys else "X-Call-Id": call_id}
         try:
-            answer = session.post(url, data=call_id.encode(), headers={"X-Call-Id": call_id}, timeout=30)
+            answer = session.post(url, data=call_id.encode(), headers=headers, timeout=30)
         except requests.ConnectionError:
             self.in_doubt.add(call_id)
             # A gateway that is away refuses at once; there is nothing to wait for but its restart.
             wait_until(self._is_up, 60, "the gateway is back")
             return False
         if answer.status_code == 202:
-            assert answer.headers["X-Call-Id"] == call_id
-            self.accepted.add(call_id)
+            assert self._use_keys or answer.headers["X-Call-Id"] == call_id
+            self.accepted.add(answer.headers["X-Call-Id"])
         return answer.status_code == 202
 
     def _is_up(self) -> bool:
@@ -97,8 +100,33 @@ def test_a_gateway_killed_while_it_accepts_loses_nothing_it_has_accepted(
     stage.ledger.assert_balanced()
 
 
-def _accept_while_the_gateway_dies(gateway: GatewayProcess, count: int, chance: random.Random) -> Clients:
-    clients = Clients(gateway, count)
+def test_a_client_that_sends_again_under_its_key_has_its_function_run_once(
+    stage: QueueStage, tmp_path: Path, seed: int, count: int
+) -> None:
+    chance = random.Random(seed)
+    with StagedReplica(tmp_path / "replica.log") as function:
+        leave_running(tmp_path / "state", "echo", [function])
+        with (
+            GatewayProcess(tmp_path, stage.server.address, stage.server.password, "fastlane") as gateway,
+            WorkerProcess(stage.server, tmp_path, max_inflight="20") as worker,
+        ):
+            worker.wait_until_ready()
+            clients = _accept_while_the_gateway_dies(gateway, count, chance, use_keys=True)
+            assert len(clients.accepted) == count
+            wait_until(lambda: stage.ledger.pending() == 0, 120, "every call is final")
+            assert worker.terminate() == 0
+        exchanges = _drained(function)
+    keys = Counter(exchange.header("Idempotency-Key") for exchange in exchanges)
+    assert keys == {f"c{number}": 1 for number in range(count)}
+    assert {exchange.header("X-Call-Id") for exchange in exchanges} == clients.accepted
+    assert stage.ledger.total("accepted") == count
+    stage.ledger.assert_balanced()
+
+
+def _accept_while_the_gateway_dies(
+    gateway: GatewayProcess, count: int, chance: random.Random, use_keys: bool = False
+) -> Clients:
+    clients = Clients(gateway, count, use_keys)
     for number in range(KILLS):
         enough = (number + chance.random()) / (KILLS + 1) * count
         wait_until(lambda enough=enough: len(clients.accepted) >= enough, 120, f"{enough:.0f} calls are accepted")

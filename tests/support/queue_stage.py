@@ -18,6 +18,7 @@ from swarmfn.jobs.connection import connect
 from swarmfn.jobs.endings import Ending, Postponement
 from swarmfn.jobs.records import Record
 from swarmfn.jobs.submissions import Submissions
+from swarmfn.jobs.terms import PLAIN, Replay, Terms
 from swarmfn.wire.invocations import Attempt, Delivery, Invocation, StoredResponse
 from tests.support.ledger import Ledger
 from tests.support.redis_server import RedisServer
@@ -82,9 +83,9 @@ class QueueStage:
         """Another worker's side."""
         return Claims(self.client, worker, lease)
 
-    def submit(self, call: Invocation | str, body: bytes = b"") -> bool:
+    def submit(self, call: Invocation | str, body: bytes = b"", terms: Terms = PLAIN) -> bool | Replay:
         call = invocation(call) if isinstance(call, str) else call
-        return self.run(self.submissions.submit(call, body))
+        return self.run(self.submissions.submit(call, body, terms))
 
     def claim(
         self, *queues: str, count: int = 10, by: Claims | None = None, limits: Callable[[str], str] = lambda queue: ""

@@ -9,12 +9,32 @@ SUBMIT = Script(
     + TALLY
     + QUEUEING
     + """
--- Shared: data, now. Items (8): id, queue, function, call, body, size of a large body, key it was uploaded to, timeout.
+-- Shared: data, now. Items (9): id, queue, function, call, body, size of a large body, key it was uploaded to, timeout,
+-- terms ('' or JSON).
+local function drop(upload)
+  if upload ~= '' then redis.call('DEL', upload) end
+end
+
+local function replay_of(terms)
+  local seen = terms.key and redis.call('GET', 'swarmfn:idempotency:' .. terms.key)
+  if not seen then return end
+  local id, print = string.match(seen, '^(%S+) (.*)$')
+  return print == terms.print and {'replay', id} or {'reused'}
+end
+
 local function submit(i)
   local id, queue, fn, call, upload = ARGV[i], ARGV[i+1], ARGV[i+2], ARGV[i+3], ARGV[i+6]
   local key = 'rq:job:' .. id
+  local terms = ARGV[i+8] ~= '' and cjson.decode(ARGV[i+8])
+  if terms then
+    local replay = replay_of(terms)
+    if replay then
+      drop(upload)
+      return replay
+    end
+  end
   if redis.call('EXISTS', key) == 1 then
-    if upload ~= '' then redis.call('DEL', upload) end
+    drop(upload)
     -- The very same call, sent again because its first reply was lost, is stored already; any other is refused.
     return redis.pcall('HGET', key, 'call') == call and 1 or 0
   end
@@ -31,13 +51,17 @@ local function submit(i)
   elseif ARGV[i+4] ~= '' then
     redis.call('HSET', key, 'body', ARGV[i+4])
   end
+  if terms and terms.key then
+    redis.call('SET', 'swarmfn:idempotency:' .. terms.key, id .. ' ' .. terms.print, 'PX', terms.window)
+  end
   count('accepted:' .. fn)
   return 1
 end
-each(3, 8, submit)
+each(3, 9, submit)
 write_tally()
 wake()
 return replies
 """
 )
-"""→ for each item 1 when it is stored, 0 when its id is taken, text when it could not be stored."""
+"""→ for each item 1 when it is stored, 0 when its id is taken, text when it could not be stored; a list when its terms
+say so: `replay` and the id of the first call with its idempotency key, `reused` when that call was another one."""

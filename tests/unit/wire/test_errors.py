@@ -17,6 +17,7 @@ from swarmfn.wire import errors
         (errors.InvocationNotFound("x"), 404),
         (errors.FunctionExists("x"), 409),
         (errors.TooLarge("x"), 413),
+        (errors.KeyReused(), 422),
         (errors.Overloaded("x"), 429),
         (errors.FaasError("x"), 500),
         (errors.UpstreamError("x"), 502),

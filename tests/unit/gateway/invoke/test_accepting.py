@@ -6,8 +6,10 @@ import asyncio
 
 import pytest
 
-from gateway.invoke.asynchronous import Asynchronous
+from gateway.invoke.asked import NOTHING
+from gateway.invoke.asynchronous import Asynchronous, Wanted
 from gateway.invoke.incoming import Incoming
+from swarmfn.jobs.terms import Terms
 from swarmfn.wire.errors import QueueUnavailable
 from swarmfn.wire.invocations import Invocation
 from swarmfn.wire.replicas import Route
@@ -22,7 +24,7 @@ class Refusing:
         self.taken = taken
         self.offered: list[str] = []
 
-    async def submit(self, invocation: Invocation, body: bytes) -> bool:
+    async def submit(self, invocation: Invocation, body: bytes, terms: Terms) -> bool:
         self.offered.append(invocation.call_id)
         return len(self.offered) > self.taken
 
@@ -30,7 +32,7 @@ class Refusing:
 def accept(queue: Refusing) -> str:
     incoming = Incoming("POST", "echo", "", "", [(b"x-call-id", b"mine")], 0, "127.0.0.1")
     asynchronous = Asynchronous(lambda: {"echo": ROUTE}, queue, 1000)  # type: ignore[arg-type]
-    return asyncio.run(asynchronous.accept(incoming, ROUTE, "mine", b""))
+    return asyncio.run(asynchronous.accept(incoming, Wanted(ROUTE, NOTHING), "mine", b"")).call_id
 
 
 def test_a_free_id_is_kept() -> None:

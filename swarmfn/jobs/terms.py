@@ -1,0 +1,63 @@
+"""On which terms a call is stored, where they are not the plain ones."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
+@dataclass(frozen=True, slots=True)
+class IdempotencyKey:
+    """One use of a client's key. name: the end of the Redis key it is remembered under; fingerprint: of the request it
+    came with, without spaces; window: seconds it is remembered."""
+
+    name: str
+    fingerprint: str
+    window: float
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """idempotency: a key under which the call is stored once only."""
+
+    idempotency: IdempotencyKey | None = None
+
+    def to_json(self) -> bytes:
+        """SUBMIT's value; empty for the plain terms."""
+        if self is PLAIN:
+            return b""
+        document: dict[str, Any] = {}
+        if self.idempotency is not None:
+            document["key"] = self.idempotency.name
+            document["print"] = self.idempotency.fingerprint
+            document["window"] = max(1, round(self.idempotency.window * 1000))
+        return _encode(document).encode() if document else b""
+
+
+PLAIN = Terms()
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """The idempotency key is that of a call that is stored already."""
+
+    call_id: str
+
+
+def idempotency_name(function: str, key: str) -> str:
+    """What the Redis key of a client's `key` for a function ends with: short, whatever the client sends."""
+    return f"{function}:{short_digest(key.encode())}"
+
+
+def short_digest(*parts: bytes) -> str:
+    """132 bits of a SHA-256 as 22 characters; where one part ends and the next begins makes a difference."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(b"%d:" % len(part))
+        digest.update(part)
+    return base64.urlsafe_b64encode(digest.digest()).decode()[:22]
