@@ -156,7 +156,7 @@ class Gateway:
                 submissions,
                 settings.async_max_body,
                 settings.upstream_timeout,
-                Rules(idempotency_window=settings.idempotency_window),
+                Rules(settings.idempotency_window, settings.async_max_delay),
             ),
             bridge=Bridge(asyncio.get_running_loop()),
             is_ready=lambda: not self._stop.is_set(),

@@ -21,6 +21,7 @@ class Settings:
     upstream_timeout: float
     exec_timeout: float
     async_max_body: int
+    async_max_delay: float
     idempotency_window: float
     basic_auth: bool
     user: str | None
@@ -49,6 +50,7 @@ class Settings:
             upstream_timeout=env.duration("upstream_timeout", "60s"),
             exec_timeout=env.duration("exec_timeout", "60s"),
             async_max_body=env.size("async_max_body", "64Mi"),
+            async_max_delay=env.duration("async_max_delay", "720h"),
             idempotency_window=env.duration("idempotency_window", "24h"),
             basic_auth=env.flag("basic_auth", True),
             user=env.secret(secrets, "basic-auth-user"),

@@ -3,32 +3,40 @@
 from __future__ import annotations
 
 import re
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from gateway.invoke.callbacks import check_callback
 from gateway.invoke.incoming import Incoming
+from swarmfn.wire.durations import format_duration, parse_duration
 from swarmfn.wire.errors import InvalidRequest
-from swarmfn.wire.headers import CALLBACK_URL, IDEMPOTENCY_KEY
+from swarmfn.wire.headers import CALLBACK_URL, DELAY, IDEMPOTENCY_KEY, RUN_AT
 
-_NAMES = {name.lower().encode(): name for name in (CALLBACK_URL, IDEMPOTENCY_KEY)}
+_NAMES = {name.lower().encode(): name for name in (CALLBACK_URL, DELAY, IDEMPOTENCY_KEY, RUN_AT)}
 _QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
 _PLAIN = re.compile(r"[!-~]+")
 _LONGEST_KEY = 255
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Each as it was asked for, checked; empty when it was not."""
+    """Each as it was asked for, checked; empty when it was not. delay: seconds; run_at: Unix seconds."""
 
     callback_url: str = ""
     idempotency_key: str = ""
+    delay: float = 0.0
+    run_at: float = 0.0
 
 
 NOTHING = Asked()
 
 
-def asked_by(incoming: Incoming) -> Asked:
-    """Raises InvalidRequest that names the header and what it should hold."""
+def asked_by(incoming: Incoming, max_delay: float) -> Asked:
+    """Nothing runs later than `max_delay` seconds from now. Raises InvalidRequest that names the header and what it
+    should hold."""
     # In one pass, which is all that most calls need.
     given = [pair for pair in incoming.headers if pair[0] in _NAMES]
     if not given:
@@ -42,7 +50,55 @@ def asked_by(incoming: Incoming) -> Asked:
     callback_url = values.get(CALLBACK_URL, "")
     if callback_url:
         check_callback(callback_url)
-    return Asked(callback_url=callback_url, idempotency_key=_key(values.get(IDEMPOTENCY_KEY)))
+    if DELAY in values and RUN_AT in values:
+        raise InvalidRequest(f"{DELAY}, {RUN_AT}: only one of the two can be given.", f"Leave out {DELAY}.")
+    return Asked(
+        callback_url=callback_url,
+        idempotency_key=_key(values.get(IDEMPOTENCY_KEY)),
+        delay=_delay(values, max_delay),
+        run_at=_run_at(values, time.time() + max_delay),
+    )
+
+
+def _delay(values: Mapping[str, str], longest: float) -> float:
+    if DELAY not in values:
+        return 0.0
+    seconds = _duration(DELAY, values[DELAY])
+    if seconds > longest:
+        raise _too_late(DELAY, longest)
+    return seconds
+
+
+def _duration(header: str, text: str) -> float:
+    try:
+        return parse_duration(text[:100])
+    except ValueError as exc:
+        raise InvalidRequest(f"{header}: {exc}.", "Send a duration such as 90s, 10m or 1h30m.") from exc
+
+
+def _run_at(values: Mapping[str, str], latest: float) -> float:
+    if RUN_AT not in values:
+        return 0.0
+    text = values[RUN_AT]
+    try:
+        if not _RFC_3339.fullmatch(text):
+            raise ValueError
+        moment = datetime.fromisoformat(text.upper()).timestamp()
+    except (ValueError, OverflowError) as exc:
+        raise InvalidRequest(
+            f"{RUN_AT}: {text[:100]!r} is not a moment in time.",
+            "Send one as RFC 3339 has it, with its zone, such as 2030-01-31T12:00:00Z or 2030-01-31T12:00:00+01:00.",
+        ) from exc
+    if moment > latest:
+        raise _too_late(RUN_AT, latest - time.time())
+    return max(moment, 1.0)
+
+
+def _too_late(header: str, longest: float) -> InvalidRequest:
+    return InvalidRequest(
+        f"{header}: calls are kept for up to {format_duration(round(longest))} before they run (async_max_delay).",
+        "Ask for an earlier time, or raise the limit.",
+    )
 
 
 def _key(text: str | None) -> str:

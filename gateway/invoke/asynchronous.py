@@ -9,7 +9,7 @@ from io import BytesIO
 from typing import Any, TypeVar
 
 from gateway.invoke import forwarding
-from gateway.invoke.asked import Asked, asked_by
+from gateway.invoke.asked import NOTHING, Asked, asked_by
 from gateway.invoke.incoming import Incoming, RawHeaders
 from gateway.invoke.waiting import Waiting
 from swarmfn.jobs.records import Record, moment
@@ -28,9 +28,11 @@ from swarmfn.wire.headers import (
     CALL_ID,
     CALLBACK_URL,
     CREDENTIALS,
+    DELAY,
     FUNCTION_NAME,
     IDEMPOTENT_REPLAY,
     PARENT_CALL_ID,
+    RUN_AT,
     Headers,
     end_to_end,
 )
@@ -38,8 +40,11 @@ from swarmfn.wire.invocations import Invocation
 from swarmfn.wire.names import function_name
 from swarmfn.wire.replicas import ReplicaTable, Route
 
-_NOT_STORED = frozenset({CALLBACK_URL.lower(), "x-call-id", "x-start-time"})
+_NOT_STORED = frozenset({CALLBACK_URL.lower(), DELAY.lower(), RUN_AT.lower(), "x-call-id", "x-start-time"})
 _NOT_IN_RESULT = CREDENTIALS | {"content-length", CALL_ID.lower(), FUNCTION_NAME.lower()}
+
+_PUT_OFF = {"scheduled": "runAt", "retrying": "nextAttemptAt"}
+"""States of calls that wait for a moment, and what the status calls it."""
 
 _DIGEST_ON_THREAD = 1 << 20
 
@@ -48,9 +53,11 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the operator has set for all asynchronous calls. idempotency_window: seconds."""
+    """What the operator has set for all asynchronous calls. idempotency_window: seconds a key is remembered; max_delay:
+    seconds a call may be put off for."""
 
     idempotency_window: float = 86400.0
+    max_delay: float = 30 * 86400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +110,7 @@ class Asynchronous:
             raise FunctionNotFound(name)
         if incoming.length is not None and incoming.length > self._max_body:
             raise self._too_large()
-        return Wanted(route, asked_by(incoming))
+        return Wanted(route, asked_by(incoming, self._rules.max_delay))
 
     async def read(self, chunks: AsyncIterator[bytes]) -> bytes:
         """The whole body. Raises TooLarge as soon as it is over the limit."""
@@ -136,15 +143,21 @@ class Asynchronous:
         raise QueueUnavailable("the queue refused the call; nothing was accepted.", "Try again shortly.")
 
     async def _terms(self, incoming: Incoming, wanted: Wanted, body: bytes) -> Terms:
-        if not wanted.asked.idempotency_key:
+        asked = wanted.asked
+        if asked is NOTHING:
             return PLAIN
+        return Terms(await self._idempotency(incoming, wanted, body), asked.delay, asked.run_at)
+
+    async def _idempotency(self, incoming: Incoming, wanted: Wanted, body: bytes) -> IdempotencyKey | None:
+        if not wanted.asked.idempotency_key:
+            return None
         request = (incoming.path.encode("latin-1"), incoming.query.encode("latin-1"), body)
         if len(body) > _DIGEST_ON_THREAD:
             fingerprint = await asyncio.to_thread(short_digest, *request)
         else:
             fingerprint = short_digest(*request)
         name = idempotency_name(wanted.route.name, wanted.asked.idempotency_key)
-        return Terms(IdempotencyKey(name, fingerprint, self._rules.idempotency_window))
+        return IdempotencyKey(name, fingerprint, self._rules.idempotency_window)
 
     async def status(self, call_id: str) -> dict[str, Any]:
         """What is known about a call, for JSON. Raises InvocationNotFound or QueueUnavailable."""
@@ -154,10 +167,10 @@ class Asynchronous:
             position = await _read(self._submissions.position(record))
             if position is not None:
                 document["queuePosition"] = position
-        elif record.state == "retrying":
+        elif record.state in _PUT_OFF:
             due = await _read(self._submissions.due(record))
             if due is not None:
-                document["nextAttemptAt"] = moment(due)
+                document[_PUT_OFF[record.state]] = moment(due)
         route = self._table().get(record.function)
         if route is not None and route.policy.warnings:
             document["warnings"] = list(route.policy.warnings)

@@ -102,6 +102,8 @@ def record_of(call_id: str, values: list[bytes | None]) -> Record | None:
 
 
 def _state(fields: dict[str, str]) -> str:
+    if fields["status"] == "scheduled" and not fields["started_at"]:
+        return "scheduled"  # it has never run: not put off, but asked for later
     return _LIVE_STATES.get(fields["status"], fields["status"])
 
 

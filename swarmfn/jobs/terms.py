@@ -23,9 +23,12 @@ class IdempotencyKey:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """idempotency: a key under which the call is stored once only."""
+    """idempotency: a key under which the call is stored once only; delay: seconds before it may run, by Redis's clock;
+    run_at: not before this moment, Unix seconds. One that has passed means at once."""
 
     idempotency: IdempotencyKey | None = None
+    delay: float = 0.0
+    run_at: float = 0.0
 
     def to_json(self) -> bytes:
         """SUBMIT's value; empty for the plain terms."""
@@ -36,6 +39,10 @@ class Terms:
             document["key"] = self.idempotency.name
             document["print"] = self.idempotency.fingerprint
             document["window"] = max(1, round(self.idempotency.window * 1000))
+        if self.delay:
+            document["delay"] = f"{self.delay:.6f}"
+        if self.run_at:
+            document["at"] = f"{self.run_at:.6f}"
         return _encode(document).encode() if document else b""
 
 

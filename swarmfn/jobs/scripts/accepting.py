@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from swarmfn.jobs.scripts.script import EACH, QUEUEING, TALLY, Script
+from swarmfn.jobs.scripts.script import EACH, NOW, QUEUEING, TALLY, Script
 
 SUBMIT = Script(
-    EACH
+    NOW
+    + EACH
     + TALLY
     + QUEUEING
     + """
@@ -20,6 +21,18 @@ local function replay_of(terms)
   if not seen then return end
   local id, print = string.match(seen, '^(%S+) (.*)$')
   return print == terms.print and {'replay', id} or {'reused'}
+end
+
+local function due_of(terms)
+  local due = tonumber(terms.at) or terms.delay and now + terms.delay
+  return due and due > now and due
+end
+
+local function put_off(queue, id, due)
+  due = string.format('%.6f', due)
+  redis.call('ZADD', 'rq:scheduled:' .. queue, due, id)
+  redis.call('ZADD', 'swarmfn:due', due, id .. ':' .. queue)
+  know(queue)
 end
 
 local function submit(i)
@@ -40,9 +53,11 @@ local function submit(i)
   end
   if upload ~= '' and redis.call('EXISTS', upload) == 0 then return 'its body has gone' end
   -- First of the writes, because it can be refused: the memory is full, or the queue's key is no list.
-  enqueue(queue, id)
+  local due = terms and due_of(terms)
+  if due then put_off(queue, id, due) else enqueue(queue, id) end
   redis.call('HSET', key, 'data', ARGV[1], 'created_at', ARGV[2], 'enqueued_at', ARGV[2], 'origin', queue,
-    'description', 'invoke ' .. fn, 'status', 'queued', 'timeout', ARGV[i+7], 'call', call)
+    'description', 'invoke ' .. fn, 'status', due and 'scheduled' or 'queued', 'timeout', ARGV[i+7], 'call', call)
+  if due then redis.call('HDEL', key, 'enqueued_at') end
   if upload ~= '' then
     redis.call('RENAME', upload, 'swarmfn:body:' .. id)
     redis.call('PERSIST', 'swarmfn:body:' .. id)

@@ -53,13 +53,15 @@ end
 
 QUEUEING = """
 local known, woken = {}, {}
+local function know(queue)
+  if known[queue] then return end
+  known[queue] = true
+  redis.call('SADD', 'rq:queues', 'rq:queue:' .. queue)
+  redis.call('SADD', 'swarmfn:queues', queue)
+end
 local function enqueue(queue, id, front)
   local length = redis.call(front and 'LPUSH' or 'RPUSH', 'rq:queue:' .. queue, id)
-  if not known[queue] then
-    known[queue] = true
-    redis.call('SADD', 'rq:queues', 'rq:queue:' .. queue)
-    redis.call('SADD', 'swarmfn:queues', queue)
-  end
+  know(queue)
   -- Workers remember a queue until they have seen it empty, so only the first job of an empty one is news.
   if length == 1 then woken[queue] = true end
 end
