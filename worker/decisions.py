@@ -90,12 +90,13 @@ def after_invocation(
         return _after_platform_failure(claim, invocation, result, moment, keeping)
     wait = wait_for_room(result.status, result.headers, moment.is_limited, moment.now)
     if wait is not None:
-        return Postponement(wait, claim.failures, claim.attempts)
+        return Postponement(wait, claim.failures, claim.attempts, counter=_put_off(invocation))
     number = claim.next_attempt
     attempts = _with(claim, Attempt(moment.now, result.seconds, result.status, moment.worker, number=number))
     delay = retry_in(invocation.retry, result.status, result.headers, number, moment.now, moment.chance)
     if delay is not None:
-        return Postponement(delay, 0, attempts)
+        retried = f"retried:{invocation.function}:{invocation.queue}"
+        return Postponement(delay, 0, attempts, counter=retried)
     return _after_last_attempt(invocation, result, number, attempts, keeping)
 
 
@@ -106,7 +107,7 @@ def _after_last_attempt(
     state = "succeeded" if result.status < 400 else "failed"
     return Ending(
         state=state,
-        counter=f"{state}:{invocation.function}",
+        counter=f"{state}:{invocation.function}:{invocation.queue}",
         ttl=keeping.result_ttl if state == "succeeded" else keeping.failure_ttl,
         note=f"{invocation.function} answered {result.status}" + _of_attempts(invocation, number),
         response=stored,
@@ -135,7 +136,8 @@ def after_delivery(
     failures = claim.failures + 1
     if _may_change(result) and failures < DELIVERY_TRIES:
         delay = max(backoff(failures, 1.0, 60.0), _asked_by(result, moment))
-        return Postponement(delay, failures, attempts, delivery.call_id, f"retrying, {said}")
+        again = f"offered_again:{delivery.function}"
+        return Postponement(delay, failures, attempts, delivery.call_id, f"retrying, {said}", again)
     return _delivery_ending("failed", "undelivered", f"failed, {said}", delivery, attempts, keeping.failure_ttl)
 
 
@@ -143,7 +145,7 @@ def after_foreign(claim: Claim, foreign: Foreign, moment: Moment, keeping: Keepi
     """Bytes that are no invocation end as failed, where an operator sees them, and stop nothing else."""
     return Ending(
         state="failed",
-        counter="foreign:" + claim.queue,
+        counter=f"foreign::{claim.queue}",
         ttl=keeping.failure_ttl,
         note=f"not run: {foreign.problem}",
         response=None,
@@ -171,10 +173,11 @@ def _after_platform_failure(
     failures = claim.failures + 1
     attempts = _with(claim, Attempt(moment.now, failure.seconds, 0, moment.worker, failure.problem))
     if failures < PLATFORM_TRIES and not failure.is_hopeless:
-        return Postponement(backoff(failures, 0.2, 30.0), failures, attempts)
+        delay = backoff(failures, 0.2, 30.0)
+        return Postponement(delay, failures, attempts, counter=_put_off(invocation))
     return Ending(
         state="failed",
-        counter=f"failed:{invocation.function}",
+        counter=f"failed:{invocation.function}:{invocation.queue}",
         ttl=keeping.failure_ttl,
         note=_reason(invocation, failure, failures),
         response=None,
@@ -183,6 +186,10 @@ def _after_platform_failure(
         delivery=_delivery(invocation, None, failure.seconds, claim.next_attempt - 1),
         delivery_timeout=keeping.callback_timeout,
     )
+
+
+def _put_off(invocation: Invocation) -> str:
+    return f"put_off:{invocation.function}:{invocation.queue}"
 
 
 def _reason(invocation: Invocation, failure: Failure, tries: int) -> str:

@@ -21,7 +21,7 @@ LEASE = 12.0
 """Seconds a claim is this worker's without being renewed, unless set otherwise; then any worker may hand it back."""
 
 _LONGEST_LEASE = 600.0
-_BODIES_AT_ONCE = 100
+_TIDIED_AT_ONCE = 100
 
 
 class CannotRecord(Exception):
@@ -123,7 +123,8 @@ class Claims:
 
     async def tidy(self) -> None:
         """Cleans up what has expired or belongs to nothing. Enough about once a minute, by any worker."""
-        await call(self._client, TIDY, _BODIES_AT_ONCE, *await self._queue_names())
+        while await call(self._client, TIDY, _TIDIED_AT_ONCE, *await self._queue_names()):
+            pass
 
     async def queues(self) -> dict[str, int]:
         """Every queue that holds calls of ours, or has held some lately, with its length."""

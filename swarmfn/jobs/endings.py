@@ -60,13 +60,14 @@ class Ending:
 @dataclass(frozen=True, slots=True)
 class Postponement:
     """A claim put off for `delay` seconds; failures: how often in a row the platform has failed it. parent: the call
-    whose callback this is, and what its record should say."""
+    whose callback this is, and what its record should say; counter: the field of the totals it counts in, if any."""
 
     delay: float
     failures: int
     attempts: tuple[Attempt, ...]
     parent: str = ""
     parent_note: str = ""
+    counter: str = ""
 
 
 def finish_arguments(claim: Claim, ending: Ending) -> tuple[Any, ...]:
@@ -117,6 +118,7 @@ def postponement_arguments(claim: Claim, later: Postponement) -> tuple[Any, ...]
         _attempts_json(later.attempts),
         later.parent,
         later.parent_note,
+        later.counter,
     )
 
 

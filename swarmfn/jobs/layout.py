@@ -38,8 +38,12 @@ WAKE_CHANNEL = "swarmfn:wake"
 """The name of a queue is published here when its first job arrives."""
 
 TOTALS_KEY = "swarmfn:totals"
-"""Hash of counters `EVENT:FUNCTION`: accepted, redriven, succeeded, failed, cancelled; of callbacks: delivered,
-undelivered; and `foreign:QUEUE`, `unreadable:QUEUE`."""
+"""Hash of counters. Of calls `EVENT:FUNCTION:QUEUE`: accepted, started, retried, put_off, succeeded, failed, expired,
+cancelled, redriven, purged, forgotten; of callbacks `EVENT:FUNCTION`: delivered, undelivered, offered_again,
+redelivered; and `foreign::QUEUE`, `unreadable::QUEUE`."""
+
+LETTERS_KEY = "swarmfn:letters"
+"""Set of the kinds of letters there are: names of counters, such as `failed:echo:echo` or `undelivered:echo`."""
 
 STOCK_MARGIN = 30
 """Seconds a stock `rq worker` grants beyond exec_timeout, for connecting and reading the answer."""
@@ -86,6 +90,11 @@ def response_body_key(call_id: str) -> str:
 def upload_key(job_id: str, nonce: str | int) -> str:
     """Where a large body waits for the script that gives it to its job; `nonce` tells it from any other upload."""
     return f"swarmfn:upload:{job_id}:{nonce}"
+
+
+def letters_key(kind: str) -> str:
+    """Sorted set of the ids of what ended this way (a member of LETTERS_KEY), by the Unix time it did."""
+    return f"{LETTERS_KEY}:{kind}"
 
 
 def is_our_data(data: bytes) -> bool:

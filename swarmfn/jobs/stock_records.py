@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import redis
@@ -20,10 +21,12 @@ _OF_ONE_RUN = ("state", "failures", "attempts", "interruptions", "response", "an
 def begin_anew(client: redis.Redis, work: Invocation | Delivery) -> None:
     """The job was final before and has been queued again by hand."""
     job_id = work.call_id if isinstance(work, Invocation) else work.delivery_id
+    kind = f"failed:{work.function}:{work.queue}" if isinstance(work, Invocation) else f"undelivered:{work.function}"
+    client.zrem(layout.letters_key(kind), job_id)
     client.hdel(layout.job_key(job_id), *_OF_ONE_RUN, "delivery")
     client.persist(layout.job_key(job_id))
     if isinstance(work, Invocation):
-        client.hincrby(layout.TOTALS_KEY, f"redriven:{work.function}", 1)
+        client.hincrby(layout.TOTALS_KEY, f"redriven:{work.function}:{work.queue}", 1)
 
 
 def keep(
@@ -47,7 +50,10 @@ def keep(
         _queue_delivery(pipeline, delivery, answer)
     pipeline.hset(layout.job_key(invocation.call_id), mapping=fields)
     _drop_body(pipeline, invocation.call_id, state)
-    pipeline.hincrby(layout.TOTALS_KEY, f"{state}:{invocation.function}", 1)
+    counter = f"{state}:{invocation.function}:{invocation.queue}"
+    pipeline.hincrby(layout.TOTALS_KEY, counter, 1)
+    if state == "failed":
+        _keep_letter(pipeline, counter, invocation.call_id)
     pipeline.execute()
 
 
@@ -59,8 +65,15 @@ def note_delivery(client: redis.Redis, delivery: Delivery, said: str) -> None:
         client.hset(key, "callback", said)
     state = "succeeded" if said.startswith("delivered") else "failed"
     client.hset(layout.job_key(delivery.delivery_id), "state", state)
-    event = "delivered" if state == "succeeded" else "undelivered"
-    client.hincrby(layout.TOTALS_KEY, f"{event}:{delivery.function}", 1)
+    counter = f"{'delivered' if state == 'succeeded' else 'undelivered'}:{delivery.function}"
+    client.hincrby(layout.TOTALS_KEY, counter, 1)
+    if state == "failed":
+        _keep_letter(client, counter, delivery.delivery_id)
+
+
+def _keep_letter(client: Any, kind: str, job_id: str) -> None:
+    client.zadd(layout.letters_key(kind), {job_id: time.time()})
+    client.sadd(layout.LETTERS_KEY, kind)
 
 
 def _drop_body(pipeline: Any, call_id: str, state: str) -> None:

@@ -55,7 +55,7 @@ def finish(redis: RedisServer, taken: Taken, response: StoredResponse | None, an
         )
     ending = Ending(
         state=state,
-        counter=f"{state}:{taken.call.function}",
+        counter=f"{state}:{taken.call.function}:{taken.call.queue}",
         ttl=600,
         note="by hand",
         response=response,

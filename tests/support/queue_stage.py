@@ -45,7 +45,7 @@ def success(answer: bytes = b"", status: int = 200, **changes: Any) -> Ending:
     """The function answered."""
     plain = Ending(
         state="succeeded",
-        counter="succeeded:echo",
+        counter="succeeded:echo:echo",
         ttl=60,
         note=f"echo answered {status}",
         response=StoredResponse(status, [("X-Own", "yes")], len(answer)),
@@ -56,7 +56,7 @@ def success(answer: bytes = b"", status: int = 200, **changes: Any) -> Ending:
 
 
 def failure(answer: bytes = b"", status: int = 500, **changes: Any) -> Ending:
-    return success(answer, status, **{"state": "failed", "counter": "failed:echo", **changes})
+    return success(answer, status, **{"state": "failed", "counter": "failed:echo:echo", **changes})
 
 
 def postponement(delay: float = 0.0, failures: int = 1, **changes: Any) -> Postponement:

@@ -11,18 +11,23 @@ middle of the others: each item runs under `pcall`, and its reply is the error's
 from swarmfn.jobs.scripts.accepting import SUBMIT
 from swarmfn.jobs.scripts.cancelling import CANCEL
 from swarmfn.jobs.scripts.claiming import CLAIM
+from swarmfn.jobs.scripts.counting import CENSUS
 from swarmfn.jobs.scripts.ending import FINISH, RETRY_LATER
 from swarmfn.jobs.scripts.returning import HAND_BACK, PROMOTE, REAP, RENEW
 from swarmfn.jobs.scripts.script import Script
+from swarmfn.jobs.scripts.steering import PURGE, REDRIVE
 from swarmfn.jobs.scripts.tidying import STORE, TIDY
 
 __all__ = [
     "CANCEL",
+    "CENSUS",
     "CLAIM",
     "FINISH",
     "HAND_BACK",
     "PROMOTE",
+    "PURGE",
     "REAP",
+    "REDRIVE",
     "RENEW",
     "RETRY_LATER",
     "STORE",

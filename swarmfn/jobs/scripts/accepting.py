@@ -69,7 +69,7 @@ local function submit(i)
   if terms and terms.key then
     redis.call('SET', 'swarmfn:idempotency:' .. terms.key, id .. ' ' .. terms.print, 'PX', terms.window)
   end
-  count('accepted:' .. fn)
+  count('accepted:' .. fn .. ':' .. queue)
   return 1
 end
 each(3, 9, submit)

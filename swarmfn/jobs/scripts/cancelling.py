@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from swarmfn.jobs.scripts.script import EVEN_WHEN_FULL, NOW, RELEASE, TALLY, Script
+from swarmfn.jobs.scripts.script import EVEN_WHEN_FULL, LETTERS, NOW, RELEASE, TALLY, Script
 
 CANCEL = Script(
     EVEN_WHEN_FULL
     + NOW
     + TALLY
+    + LETTERS
     + RELEASE
     + """
 -- Shared: id, now, seconds the record is kept, seconds it outlives its registry entry.
@@ -36,14 +37,18 @@ local leave = {
 if not leave[status] then return 'final' end
 leave[status]()
 -- Final before, queued again by hand, and not yet claimed: that is counted here instead.
-if job[6] then count('redriven:' .. fn) end
+if job[6] then
+  count('redriven:' .. fn .. ':' .. queue)
+  drop_letter(letter_of(job[6], job[2], queue), id)
+end
 redis.call('HSET', key, 'status', 'canceled', 'state', 'cancelled', 'ended_at', ARGV[2])
 redis.call('HDEL', key, 'execution', 'body', 'large')
 redis.call('DEL', 'swarmfn:body:' .. id)
 redis.call('SREM', 'swarmfn:bodies', id)
 redis.call('EXPIRE', key, ARGV[3] + ARGV[4])
 redis.call('ZADD', 'rq:canceled:' .. queue, math.floor(now), id)
-count('cancelled:' .. fn)
+count('cancelled:' .. fn .. ':' .. queue)
+keep_letter('cancelled:' .. fn .. ':' .. queue, id, now)
 write_releases()
 write_tally()
 return status

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from swarmfn.jobs.scripts.script import EVEN_WHEN_FULL, NOW, TALLY, Script
+from swarmfn.jobs.scripts.script import EVEN_WHEN_FULL, LETTERS, NOW, TALLY, Script
 
 CLAIM = Script(
     EVEN_WHEN_FULL
     + NOW
     + TALLY
+    + LETTERS
     + """
 -- Shared: worker, execution prefix, lease seconds, now, data. Items: queue, how many, limits ('' or JSON: for each
 -- limited function how many of its calls may run, and whether the queue has others too).
@@ -20,14 +21,14 @@ local not_waiting = {started = true, finished = true, failed = true, canceled = 
 
 local function fields(id)
   return redis.call('HMGET', 'rq:job:' .. id, 'status', 'state', 'data', 'call', 'body', 'large', 'failures',
-    'attempts', 'execution')
+    'attempts', 'execution', 'description')
 end
 
 local function is_running(id, execution, queue)
   return execution and redis.call('ZSCORE', 'swarmfn:leases', id .. ':' .. execution .. ':' .. queue)
 end
 
-local function begin_anew(key, id, job)
+local function begin_anew(key, id, job, queue)
   -- Final before, and queued again by hand (rq-dashboard, rq requeue): its attempts begin anew.
   redis.call('HDEL', key, 'state', 'ended_at', 'failures', 'attempts', 'interruptions', 'response', 'answer',
     'large_answer', 'callback', 'delivery')
@@ -35,7 +36,8 @@ local function begin_anew(key, id, job)
   redis.call('PERSIST', key)
   redis.call('PERSIST', 'swarmfn:body:' .. id)
   local fn = function_of(job[4])
-  if fn then count('redriven:' .. fn) end
+  if fn then count('redriven:' .. fn .. ':' .. queue) end
+  drop_letter(letter_of(job[2], job[4], queue), id)
   job[7], job[8] = false, false
 end
 
@@ -46,7 +48,7 @@ end
 
 local function take(queue, id)
   if not string.match(id, '^[%w_-]+$') then
-    count('unreadable:' .. queue) -- RQ refuses such ids, so nobody could look at it
+    count('unreadable::' .. queue) -- RQ refuses such ids, so nobody could look at it
     return
   end
   local key = 'rq:job:' .. id
@@ -70,11 +72,14 @@ local function take(queue, id)
     redis.call('HSET', key, 'status', final)
     return
   end
-  if job[2] then begin_anew(key, id, job) end
+  if job[2] then begin_anew(key, id, job, queue) end
   if not job[3] then repair(key, queue, job) end
   local execution = ARGV[2] .. (#claims + 1)
   redis.call('HSET', key, 'status', 'started', 'started_at', ARGV[4], 'last_heartbeat', ARGV[4],
     'worker_name', ARGV[1], 'execution', execution)
+  -- The description names the function, which is cheaper than looking into the call.
+  local fn = string.match(job[10] or '', '^invoke (.+)$')
+  if fn then count('started:' .. fn .. ':' .. queue) end
   claims[#claims + 1] = {id, execution, queue, job[3] or '', job[4] or '', job[5] or '', job[6] or '',
     job[7] or '0', job[8] or ''}
   return execution

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from swarmfn.jobs.scripts.script import EACH, EVEN_WHEN_FULL, NOW, QUEUEING, RELEASE, TALLY, Script
+from swarmfn.jobs.scripts.script import EACH, EVEN_WHEN_FULL, LETTERS, NOW, QUEUEING, RELEASE, TALLY, Script
 
 _NOTE_TO_PARENT = """
 local function tell_parent(parent, delivery, note)
@@ -18,6 +18,7 @@ FINISH = Script(
     + NOW
     + EACH
     + TALLY
+    + LETTERS
     + QUEUEING
     + RELEASE
     + _NOTE_TO_PARENT
@@ -26,7 +27,7 @@ FINISH = Script(
 -- state, ttl, response, answer, size of a large answer, result type, return value, exc string, attempts, started at; a
 -- delivery to queue: id, call, body, size of a large body, timeout; the call whose callback this was, and what to note
 -- there; the queue of the delivery.
--- `counter` is a field of swarmfn:totals (succeeded:echo). Large bodies wait at swarmfn:upload:ID:EXECUTION.
+-- `counter` is a field of swarmfn:totals (succeeded:echo:echo). Large bodies wait at swarmfn:upload:ID:EXECUTION.
 local function upload(id, execution) return 'swarmfn:upload:' .. id .. ':' .. execution end
 
 local function queue_delivery(i, id, key)
@@ -102,6 +103,7 @@ local function finish(i)
   register((succeeded and 'rq:finished:' or 'rq:failed:') .. queue, now + ttl, id)
   release(id, execution, queue, ARGV[1])
   count(ARGV[i+3])
+  if not succeeded then keep_letter(ARGV[i+3], id, now) end
   if ARGV[i+14] ~= '' then queue_delivery(i, id, key) end
   tell_parent(ARGV[i+19], id, ARGV[i+20])
   return 1
@@ -128,7 +130,8 @@ RETRY_LATER = Script(
     + RELEASE
     + _NOTE_TO_PARENT
     + """
--- Shared: worker. Items (8): id, execution, queue, delay seconds, failures, attempts, parent id, callback state.
+-- Shared: worker. Items (9): id, execution, queue, delay seconds, failures, attempts, parent id, callback state,
+-- counter ('': none).
 local function retry_later(i)
   local id, execution, queue = ARGV[i], ARGV[i+1], ARGV[i+2]
   if not still_holds(id, execution, queue, ARGV[1]) then return 0 end
@@ -139,9 +142,10 @@ local function retry_later(i)
   redis.call('HDEL', key, 'execution')
   release(id, execution, queue, ARGV[1])
   tell_parent(ARGV[i+6], id, ARGV[i+7])
+  if ARGV[i+8] ~= '' then count(ARGV[i+8]) end
   return 1
 end
-each(2, 8, retry_later)
+each(2, 9, retry_later)
 write_releases()
 write_tally()
 return replies

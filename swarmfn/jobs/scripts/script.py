@@ -51,6 +51,23 @@ local function function_of(call)
 end
 """
 
+LETTERS = """
+-- What ended otherwise than well, by how, function and queue: what is listed, run again and purged from outside.
+local function keep_letter(letter, id, at)
+  redis.call('ZADD', 'swarmfn:letters:' .. letter, at, id)
+  redis.call('SADD', 'swarmfn:letters', letter)
+end
+local function drop_letter(letter, id)
+  if letter then redis.call('ZREM', 'swarmfn:letters:' .. letter, id) end
+end
+local function letter_of(state, call, queue)
+  local readable, document = pcall(cjson.decode, call or '')
+  if not readable or type(document) ~= 'table' or type(document.fn) ~= 'string' then return 'foreign::' .. queue end
+  if document.to then return 'undelivered:' .. document.fn end
+  return state .. ':' .. document.fn .. ':' .. queue
+end
+"""
+
 QUEUEING = """
 local known, woken = {}, {}
 local function know(queue)
@@ -107,7 +124,7 @@ local function still_holds(id, execution, queue, worker)
   if job[1] == execution then
     local fn = function_of(redis.call('HGET', key, 'call'))
     redis.call('HDEL', key, 'execution')
-    if fn then count('cancelled:' .. fn) end
+    if fn then count('cancelled:' .. fn .. ':' .. queue) end
   end
   return false
 end

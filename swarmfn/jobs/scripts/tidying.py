@@ -8,7 +8,7 @@ TIDY = Script(
     EVEN_WHEN_FULL
     + NOW
     + """
--- Shared: how many large bodies, and cancelled calls of a queue, to look at. Items: queue.
+-- Shared: how many large bodies, cancelled calls of a queue, and letters of a kind to look at. Items: queue.
 local registries = {'rq:wip:', 'rq:finished:', 'rq:failed:', 'rq:scheduled:', 'rq:deferred:', 'rq:canceled:'}
 local function tidy(queue)
   redis.call('ZREMRANGEBYSCORE', 'rq:finished:' .. queue, 0, now)
@@ -32,10 +32,23 @@ for _, id in ipairs(redis.call('SRANDMEMBER', 'swarmfn:bodies', ARGV[1])) do
     redis.call('SREM', 'swarmfn:bodies', id)
   end
 end
-return 0
+-- The records of letters expire, the oldest first as a rule.
+local more = 0
+for _, letter in ipairs(redis.call('SMEMBERS', 'swarmfn:letters')) do
+  local key = 'swarmfn:letters:' .. letter
+  local ids = redis.call('ZRANGE', key, 0, ARGV[1] - 1)
+  local gone = 0
+  for _, id in ipairs(ids) do
+    if redis.call('EXISTS', 'rq:job:' .. id) == 0 then gone = gone + redis.call('ZREM', key, id) end
+  end
+  if gone == tonumber(ARGV[1]) then more = 1 end
+  if redis.call('EXISTS', key) == 0 then redis.call('SREM', 'swarmfn:letters', letter) end
+end
+return more
 """
 )
-"""Takes expired entries out of the registries, forgets queues that hold nothing, and drops bodies without a job."""
+"""Takes expired entries out of the registries, forgets queues that hold nothing, and drops bodies and letters without a
+job. → 1 when there is more to do at once."""
 
 STORE = Script(
     EVEN_WHEN_FULL

@@ -55,7 +55,7 @@ def finish(client: redis.Redis, queue: str, call_id: str, execution: str, answer
             pipe.hdel(key, "execution", "body", "large")
             pipe.expire(key, KEPT + 3600)
             pipe.zadd(f"rq:finished:{queue}", {call_id: time.time() + KEPT})
-            pipe.hincrby("swarmfn:totals", f"succeeded:{fn}", 1)
+            pipe.hincrby("swarmfn:totals", f"succeeded:{fn}:{queue}", 1)
         pipe.execute()
     return held
 

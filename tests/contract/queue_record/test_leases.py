@@ -118,7 +118,7 @@ def test_a_job_deleted_while_it_runs_leaves_nothing_behind(stage: QueueStage) ->
         assert not end(claim)
         assert not stage.redis.exists("rq:job:a")
         assert stage.nothing_claimed()
-    stage.redis.hset("swarmfn:totals", "accepted:echo", 0)  # deleting past the ledger is the deleter's business
+    stage.redis.hset("swarmfn:totals", "accepted:echo:echo", 0)  # deleting past the ledger is the deleter's business
 
 
 def test_a_job_deleted_while_its_worker_died_leaves_nothing_behind(stage: QueueStage) -> None:
@@ -128,7 +128,7 @@ def test_a_job_deleted_while_its_worker_died_leaves_nothing_behind(stage: QueueS
     stage.lapse()
     assert stage.reap() == 0
     assert not stage.redis.exists("rq:job:a", "swarmfn:leases", "rq:wip:echo")
-    stage.redis.hset("swarmfn:totals", "accepted:echo", 0)
+    stage.redis.hset("swarmfn:totals", "accepted:echo:echo", 0)
 
 
 def test_a_job_deleted_while_it_was_put_off_is_not_made_again(stage: QueueStage) -> None:
@@ -137,7 +137,7 @@ def test_a_job_deleted_while_it_was_put_off_is_not_made_again(stage: QueueStage)
     stage.redis.delete("rq:job:a")
     stage.promote()
     assert not stage.redis.exists("rq:job:a", "rq:queue:echo", "rq:scheduled:echo", "swarmfn:due")
-    stage.redis.hset("swarmfn:totals", "accepted:echo", 0)
+    stage.redis.hset("swarmfn:totals", "accepted:echo:echo", 0)
 
 
 def test_a_lease_made_before_the_clock_was_set_back_is_shortened(stage: QueueStage) -> None:

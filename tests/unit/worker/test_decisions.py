@@ -53,7 +53,7 @@ def delivered(result: Answer | Failure, **changes: Any) -> Ending | Postponement
 def test_a_functions_own_answer_is_final_whatever_its_status(status: int, state: str, ttl: float) -> None:
     ending = called(Answer(status, [("X-Own", "1")], b"out", 0.5))
     assert isinstance(ending, Ending)
-    assert (ending.state, ending.ttl, ending.counter) == (state, ttl, f"{state}:echo")
+    assert (ending.state, ending.ttl, ending.counter) == (state, ttl, f"{state}:echo:echo")
     assert ending.note == f"echo answered {status}"
     assert ending.answer == b"out"
     assert ending.attempts == (Attempt(1000.0, 0.5, status, "w1", number=1),)
@@ -77,7 +77,7 @@ def test_without_a_callback_url_nothing_is_delivered() -> None:
 
 def test_a_full_watchdog_means_wait_and_is_neither_answer_nor_failure() -> None:
     full = Answer(429, [("x-openfaas-internal", "watchdog")], b"", 0.1)
-    assert called(full, failures=3) == Postponement(1.0, 3, ())
+    assert called(full, failures=3) == Postponement(1.0, 3, (), counter="put_off:echo:echo")
 
 
 def test_a_429_of_the_functions_own_is_an_answer() -> None:
@@ -179,7 +179,7 @@ def test_a_delivery_is_given_up_after_its_tries() -> None:
 
 def test_a_foreign_job_fails_with_the_reason() -> None:
     ending = after_foreign(claim(), Foreign("its data is strange"), MOMENT, KEEPING)
-    assert (ending.state, ending.counter) == ("failed", "foreign:echo")
+    assert (ending.state, ending.counter) == ("failed", "foreign::echo")
     assert ending.note == "not run: its data is strange"
 
 
@@ -239,7 +239,7 @@ def test_attempts_that_the_record_no_longer_holds_count_all_the_same() -> None:
 
 
 def test_a_limited_functions_429_means_wait_and_is_no_attempt() -> None:
-    assert answered(429, is_limited=True) == Postponement(1.0, 7, ())
+    assert answered(429, is_limited=True) == Postponement(1.0, 7, (), counter="put_off:echo:echo")
     other = answered(429)
     assert isinstance(other, Postponement)
     assert [attempt.status for attempt in other.attempts] == [429]
