@@ -10,7 +10,7 @@ from swarmfn.jobs.claimed import Claim
 from swarmfn.jobs.claims import CannotRecord, Claimed, Claims
 from swarmfn.jobs.connection import Unreachable
 from swarmfn.jobs.endings import Ending, Postponement
-from swarmfn.jobs.layout import CALLBACK_QUEUE, is_callback_queue
+from swarmfn.jobs.layout import CALLBACK_QUEUE, base_queue, is_callback_queue
 from worker.limits import Limits
 from worker.replicas import Announcements
 from worker.runs import Runs
@@ -55,8 +55,8 @@ class Executor:
 
     def note_work(self, queue: str) -> None:
         """`queue` may hold jobs."""
-        # Whoever asks for callbacks means those of every receiver.
-        named = CALLBACK_QUEUE if is_callback_queue(queue) else queue
+        # Whoever asks for callbacks means those of every receiver, and who asks for a queue every priority.
+        named = CALLBACK_QUEUE if is_callback_queue(queue) else base_queue(queue)
         if not self._only_queues or {queue, named} & self._only_queues:
             self._slots.note_work(queue)
             self._wake.set()

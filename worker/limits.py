@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Callable
 
+from swarmfn.jobs.layout import base_queue
 from swarmfn.wire.replicas import ReplicaTable
 
 
@@ -22,7 +23,7 @@ class Limits:
         table = self._table()
         if table is not self._of:
             self._of, self._limits = table, limits_by_queue(table)
-        return self._limits.get(queue, "")
+        return self._limits.get(base_queue(queue), "")
 
 
 def limits_by_queue(table: ReplicaTable) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from swarmfn.jobs.layout import is_callback_queue
+from swarmfn.jobs.layout import base_queue, is_callback_queue
 
 CLAIM_AT_ONCE = 64
 """Jobs of one queue in one claim: small enough that a long queue does not keep the others waiting."""
@@ -16,10 +16,11 @@ CLAIM_IN_ALL = 256
 class Slots:
     """Counts what is in flight by queue, and remembers which queues may have work.
 
-    Every queue has `per_queue` slots of its own (`per_receiver` if it holds callbacks), so that a slow function leaves
-    the others theirs. `total` bounds them all together, except that a queue with nothing in flight may always have one:
-    however many functions are busy, the first call of another does not wait for them. Callbacks have a total of their
-    own: any number of dead receivers leaves the functions all of theirs.
+    The queues of a queue's priorities count as that one. Every queue has `per_queue` slots of its own
+    (`per_receiver` if it holds callbacks), so that a slow function leaves the others theirs. `total` bounds them
+    all together, except that a queue with nothing in flight may always have one: however many functions are busy,
+    the first call of another does not wait for them. Callbacks have a total of their own: any number of dead
+    receivers leaves the functions all of theirs.
     """
 
     def __init__(self, per_queue: int, total: int, per_receiver: int = 20) -> None:
@@ -40,7 +41,7 @@ class Slots:
 
     def note_work(self, queue: str) -> None:
         """`queue` may hold jobs."""
-        self._maybe[queue] = None
+        self._maybe[base_queue(queue)] = None
 
     def wants(self) -> list[tuple[str, int]]:
         """What to ask for now. The queues named are taken off the list of those that may have work: whoever finds
@@ -64,10 +65,12 @@ class Slots:
         return wants
 
     def take(self, queue: str) -> None:
+        queue = base_queue(queue)
         self._in_flight[queue] += 1
         self._sums[is_callback_queue(queue)] += 1
 
     def give_back(self, queue: str) -> None:
+        queue = base_queue(queue)
         self._in_flight[queue] -= 1
         self._sums[is_callback_queue(queue)] -= 1
         if not self._in_flight[queue]:

@@ -12,9 +12,10 @@ from gateway.invoke.callbacks import check_callback
 from gateway.invoke.incoming import Incoming
 from swarmfn.wire.durations import format_duration, parse_duration
 from swarmfn.wire.errors import InvalidRequest
-from swarmfn.wire.headers import CALLBACK_URL, DELAY, IDEMPOTENCY_KEY, RUN_AT
+from swarmfn.wire.headers import CALLBACK_URL, DELAY, IDEMPOTENCY_KEY, PRIORITY, RUN_AT
+from swarmfn.wire.priorities import NORMAL, PRIORITIES
 
-_NAMES = {name.lower().encode(): name for name in (CALLBACK_URL, DELAY, IDEMPOTENCY_KEY, RUN_AT)}
+_NAMES = {name.lower().encode(): name for name in (CALLBACK_URL, DELAY, IDEMPOTENCY_KEY, PRIORITY, RUN_AT)}
 _QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
 _PLAIN = re.compile(r"[!-~]+")
 _LONGEST_KEY = 255
@@ -29,6 +30,7 @@ class Asked:
     idempotency_key: str = ""
     delay: float = 0.0
     run_at: float = 0.0
+    priority: str = NORMAL
 
 
 NOTHING = Asked()
@@ -57,6 +59,7 @@ def asked_by(incoming: Incoming, max_delay: float) -> Asked:
         idempotency_key=_key(values.get(IDEMPOTENCY_KEY)),
         delay=_delay(values, max_delay),
         run_at=_run_at(values, time.time() + max_delay),
+        priority=_priority(values.get(PRIORITY)),
     )
 
 
@@ -92,6 +95,14 @@ def _run_at(values: Mapping[str, str], latest: float) -> float:
     if moment > latest:
         raise _too_late(RUN_AT, latest - time.time())
     return max(moment, 1.0)
+
+
+def _priority(text: str | None) -> str:
+    if text is None:
+        return NORMAL
+    if text.lower() not in PRIORITIES:
+        raise InvalidRequest(f"{PRIORITY}: {text[:100]!r} is not a priority.", f"Send one of {', '.join(PRIORITIES)}.")
+    return text.lower()
 
 
 def _too_late(header: str, longest: float) -> InvalidRequest:

@@ -32,15 +32,18 @@ from swarmfn.wire.headers import (
     FUNCTION_NAME,
     IDEMPOTENT_REPLAY,
     PARENT_CALL_ID,
+    PRIORITY,
     RUN_AT,
+    START_TIME,
     Headers,
     end_to_end,
 )
 from swarmfn.wire.invocations import Invocation
 from swarmfn.wire.names import function_name
+from swarmfn.wire.priorities import NORMAL, lane, split_lane
 from swarmfn.wire.replicas import ReplicaTable, Route
 
-_NOT_STORED = frozenset({CALLBACK_URL.lower(), DELAY.lower(), RUN_AT.lower(), "x-call-id", "x-start-time"})
+_NOT_STORED = frozenset(name.lower() for name in (CALLBACK_URL, CALL_ID, DELAY, PRIORITY, RUN_AT, START_TIME))
 _NOT_IN_RESULT = CREDENTIALS | {"content-length", CALL_ID.lower(), FUNCTION_NAME.lower()}
 
 _PUT_OFF = {"scheduled": "runAt", "retrying": "nextAttemptAt"}
@@ -215,7 +218,7 @@ class Asynchronous:
         return Invocation(
             call_id=call_id,
             function=route.name,
-            queue=route.queue,
+            queue=lane(route.queue, wanted.asked.priority),
             invoked_as=incoming.name,
             method=incoming.method,
             path=incoming.path,
@@ -263,6 +266,9 @@ def describe(record: Record) -> dict[str, Any]:
     }
     optional = {"startedAt": record.started_at, "endedAt": record.ended_at}
     document.update({key: value for key, value in optional.items() if value})
+    priority = split_lane(record.queue)[1]
+    if priority != NORMAL:
+        document["priority"] = priority
     if record.retry is not None:
         document["retry"] = {
             "attempts": record.retry.attempts,

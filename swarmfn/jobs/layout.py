@@ -13,6 +13,7 @@ import zlib
 from functools import lru_cache
 
 from swarmfn.wire.names import CALLBACKS
+from swarmfn.wire.priorities import split_lane
 
 STOCK_FUNCTION = "swarmfn.jobs.stock.run"
 """What a stock `rq worker` imports and calls for a job of ours."""
@@ -62,6 +63,11 @@ UPLOAD_TTL = 600
 def is_callback_queue(queue: str) -> bool:
     """Whether `queue` holds deliveries, not calls."""
     return queue == CALLBACK_QUEUE or queue.startswith(f"{CALLBACK_QUEUE}:")
+
+
+def base_queue(queue: str) -> str:
+    """The queue that `queue` is beside, for calls of a priority; else itself."""
+    return queue if is_callback_queue(queue) else split_lane(queue)[0]
 
 
 def job_key(call_id: str) -> str:

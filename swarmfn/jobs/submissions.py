@@ -16,6 +16,7 @@ from swarmfn.jobs.scripts import CANCEL, SUBMIT
 from swarmfn.jobs.terms import PLAIN, Replay, Terms
 from swarmfn.wire.errors import KeyReused
 from swarmfn.wire.invocations import Invocation
+from swarmfn.wire.priorities import PRIORITIES, lane, split_lane
 
 _Reply = bool | str | list[bytes]
 """Stored or not, an error's text, or what the call's terms led to."""
@@ -102,15 +103,18 @@ class Submissions:
         return bytes(body or b"")
 
     async def position(self, record: records.Record) -> int | None:
-        """How many calls of its queue come before a queued one, up to 10,000; None when it is further back or not
-        queued."""
+        """How many calls of its queue come before a queued one, those of a higher priority included; None when it is
+        not queued, or there are more than 10,000 of its own priority."""
+        base, priority = split_lane(record.queue)
+        pipeline: Any = self._client.pipeline(transaction=False)
+        pipeline.lpos(layout.queue_key(record.queue), record.call_id, maxlen=10_000)
+        for higher in PRIORITIES[: PRIORITIES.index(priority)]:
+            pipeline.llen(layout.queue_key(lane(base, higher)))
         try:
-            place = await command(
-                self._client, "LPOS", layout.queue_key(record.queue), record.call_id, "MAXLEN", 10_000
-            )
+            place, *before = await pipeline.execute()
         except Unreachable as exc:
             raise unavailable(exc) from exc
-        return None if place is None else int(place)
+        return None if place is None else int(place) + sum(before)
 
     async def due(self, record: records.Record) -> float | None:
         """When a call that was put off is queued again, Unix seconds; None when it is not put off."""

@@ -14,6 +14,7 @@ from swarmfn.wire.durations import parse_duration
 from swarmfn.wire.errors import InvalidFunction, InvalidRequest
 from swarmfn.wire.names import CALLBACKS, NAMESPACE, check_new_name
 from swarmfn.wire.policies import Policy, policy_of
+from swarmfn.wire.priorities import is_lane
 from swarmfn.wire.quantities import parse_cpu, parse_memory
 
 SCALE_MIN_LABEL = "com.openfaas.scale.min"
@@ -115,9 +116,9 @@ class FunctionSpec:
     @property
     def queue(self) -> str:
         """The queue its asynchronous calls wait in: its own, unless an annotation names another that is not kept for
-        callbacks."""
+        callbacks or priorities."""
         named = self.annotations.get(QUEUE_ANNOTATION, "")
-        return self.name if not named or named.partition(":")[0] == CALLBACKS else named
+        return self.name if not named or named.partition(":")[0] == CALLBACKS or is_lane(named) else named
 
     @property
     def policy(self) -> Policy:

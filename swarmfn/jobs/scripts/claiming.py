@@ -11,7 +11,8 @@ CLAIM = Script(
     + LETTERS
     + """
 -- Shared: worker, execution prefix, lease seconds, now, data. Items: queue, how many, limits ('' or JSON: for each
--- limited function how many of its calls may run, and whether the queue has others too).
+-- limited function how many of its calls may run, and whether the queue has others too). Beside a queue may be two
+-- more, for calls of high and of low priority; those of callbacks have none.
 local claims, more = {}, {}
 if redis.call('EXISTS', 'rq:suspended') == 1 then return {claims, more} end
 
@@ -116,13 +117,14 @@ local function note_claim(queue, id, execution, fn)
   end
 end
 
+-- Both return how much of what was wanted is used up, and whether there may be more.
 local function claim_any(queue, wanted)
   local ids = redis.call('LPOP', 'rq:queue:' .. queue, wanted) or {}
   for _, id in ipairs(ids) do
     local fine, execution = pcall(take, queue, id)
     if fine and execution then note_claim(queue, id, execution) end
   end
-  if #ids == wanted then more[#more + 1] = queue end
+  return #ids, #ids == wanted
 end
 
 -- On a queue with limited functions: those without room keep their places, and others may overtake them.
@@ -149,23 +151,35 @@ local function claim_within(queue, wanted, limits)
     end
   end
   for n = #held, 1, -1 do redis.call('LPUSH', 'rq:queue:' .. queue, held[n]) end
-  if wanted > 0 and taken == wanted then more[#more + 1] = queue end
+  return taken, wanted > 0 and taken == wanted
 end
 
-local function claim(i)
-  local queue, wanted = ARGV[i], tonumber(ARGV[i+1])
+local function claim_lane(queue, wanted, limits)
   started, leased, entries = {}, {}, {}
-  local readable, limits = pcall(cjson.decode, ARGV[i+2])
-  if readable then pcall(claim_within, queue, wanted, limits) else pcall(claim_any, queue, wanted) end
+  -- A queue whose key is no list is passed over.
+  local fine, used, is_more = pcall(limits and claim_within or claim_any, queue, wanted, limits)
   if #entries > 0 then
     -- A claim at a time is at most a few dozen jobs, so these may be unpacked.
     redis.call('ZADD', 'rq:wip:' .. queue, unpack(started))
     redis.call('ZADD', 'swarmfn:leases', unpack(leased))
     redis.call('SADD', 'swarmfn:claims:' .. ARGV[1], unpack(entries))
   end
+  return fine and used or 0, fine and is_more
 end
 
--- A queue whose key is no list is passed over.
+local lanes, alone = {':high', '', ':low'}, {''}
+local function claim(i)
+  local queue, left, is_more = ARGV[i], tonumber(ARGV[i+1]), false
+  local readable, limits = pcall(cjson.decode, ARGV[i+2])
+  local is_callbacks = queue == 'callbacks' or string.sub(queue, 1, 10) == 'callbacks:'
+  for _, lane in ipairs(is_callbacks and alone or lanes) do
+    local used, has_more = claim_lane(queue .. lane, left, readable and limits)
+    left, is_more = left - used, is_more or has_more
+    if left <= 0 then break end
+  end
+  if is_more then more[#more + 1] = queue end
+end
+
 for i = 6, #ARGV, 3 do pcall(claim, i) end
 if #claims > 0 then redis.call('EXPIRE', 'swarmfn:claims:' .. ARGV[1], 86400) end
 write_tally()

@@ -167,6 +167,7 @@ def test_a_function_waits_in_its_own_queue_unless_an_annotation_names_another() 
     assert spec(annotations={"com.openfaas.queue": ""}).queue == "echo"
     assert spec(annotations={"com.openfaas.queue": "slow-lane"}).queue == "slow-lane"
     assert spec(annotations={"com.openfaas.queue": "callbacks:gateway:8080"}).queue == "echo"
+    assert spec(annotations={"com.openfaas.queue": "work:high"}).queue == "echo"
 
 
 def test_exec_timeout_is_taken_from_variables_then_label_then_image_then_default() -> None:

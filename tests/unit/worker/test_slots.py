@@ -97,3 +97,15 @@ def test_nothing_is_remembered_of_queues_that_are_idle() -> None:
     assert slots.in_flight == 0
     assert not slots._in_flight
     assert not slots.has_work
+
+
+def test_the_queues_of_priorities_are_one_with_theirs() -> None:
+    slots = Slots(per_queue=3, total=100)
+    slots.note_work("a:high")
+    slots.note_work("a:low")
+    slots.take("a:high")
+    slots.take("a")
+    assert slots.wants() == [("a", 1)]
+    slots.give_back("a:high")
+    slots.note_work("a")
+    assert slots.wants() == [("a", 2)]
