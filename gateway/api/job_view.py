@@ -21,6 +21,8 @@ from rq.exceptions import NoSuchJobError
 from rq.job import Job
 from rq.results import Result
 
+from swarmfn.jobs.letters import Letters
+
 logger = logging.getLogger(__name__)
 Value = TypeVar("Value")
 
@@ -127,7 +129,10 @@ class ViewedWorker(Worker):
 
 def requeue_job(job_id: str, connection: Redis, serializer: object = None) -> Job:
     """Puts a failed job back into its queue. Raises NoSuchJobError, or InvalidJobOperation for one not failed."""
-    return ViewedJob.fetch(job_id, connection=connection).requeue()
+    # A call of ours begins anew and is counted at once; of RQ's requeue only the worker that claims it would know.
+    (reply,) = Letters(connection).redrive([job_id])
+    job = ViewedJob.fetch(job_id, connection=connection)
+    return job if reply == "redriven" else job.requeue()
 
 
 def _text(key: bytes | str) -> str:

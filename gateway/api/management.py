@@ -9,6 +9,7 @@ from redis import Redis
 
 from gateway.api.auth import refuse_other_sites, require_credentials
 from gateway.api.dashboard import mount_dashboard
+from gateway.api.invocations import invocation_routes
 from gateway.api.observe import metrics_routes
 from gateway.api.problems import handle_problems
 from gateway.api.system import system_routes
@@ -29,7 +30,7 @@ class Credentials:
 class Management:
     """What the management side works with.
 
-    `dashboard_redis` is the dashboard's own client, with time limits; `redis_address` (host:port) is what its pages
+    `dashboard_redis` is a client for threads, with time limits; `redis_address` (host:port) is what its pages
     show. Without `credentials` everything is open.
     """
 
@@ -51,5 +52,6 @@ def add_management(app: Flask, parts: Management) -> None:
         app.before_request(require_credentials(parts.credentials.user, parts.credentials.password))
     app.before_request(refuse_other_sites)
     app.register_blueprint(system_routes(parts.provider, parts.metrics.invocation_count))
+    app.register_blueprint(invocation_routes(parts.dashboard_redis))
     app.register_blueprint(ui_routes(parts.provider, parts.metrics.invocation_count))
     mount_dashboard(app, parts.dashboard_redis, parts.redis_address)

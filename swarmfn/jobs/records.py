@@ -45,7 +45,8 @@ _LIVE_STATES = {
 
 @dataclass(frozen=True)
 class Record:
-    """One call as the queue knows it. Times are RFC 3339 text in UTC, or "" for what has not happened."""
+    """One call as the queue knows it, or one callback's delivery, which `reports` a call to a `receiver`. Times are
+    RFC 3339 text in UTC, or "" for what has not happened."""
 
     call_id: str
     function: str
@@ -63,6 +64,8 @@ class Record:
     response: StoredResponse | None
     has_large_answer: bool
     retry: RetryPolicy | None = None
+    reports: str = ""
+    receiver: str = ""
 
     @property
     def is_final(self) -> bool:
@@ -77,6 +80,7 @@ def record_of(call_id: str, values: list[bytes | None]) -> Record | None:
     try:
         call = json.loads(fields["call"])
         function, callback_url = call["fn"], call.get("cb", "")
+        reports, receiver = str(call.get("of", "")), str(call.get("to", ""))
     except _UNREADABLE:
         return None
     if not isinstance(function, str) or not isinstance(callback_url, str):
@@ -98,6 +102,8 @@ def record_of(call_id: str, values: list[bytes | None]) -> Record | None:
         response=_response(fields["response"]),
         has_large_answer=bool(fields["large_answer"]),
         retry=_retry(call.get("r")),
+        reports=reports,
+        receiver=receiver,
     )
 
 

@@ -1,0 +1,128 @@
+"""Where calls of a state are: in the index of letters, in RQ's registries, or in the queues themselves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import redis
+
+from swarmfn.jobs import layout
+from swarmfn.jobs.ranges import Place, Range, each_batch, merged_page
+
+_REGISTRIES = {
+    "succeeded": "rq:finished:",
+    "scheduled": "rq:scheduled:",
+    "retrying": "rq:scheduled:",
+    "running": "rq:wip:",
+}
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """Where a page ended: the last id's key (a queue's name, where it is one list after the other), score or index, and
+    member."""
+
+    key: str
+    number: float
+    member: str
+
+
+@dataclass(frozen=True)
+class Spot:
+    """One job and where it was found."""
+
+    job_id: str
+    cursor: Cursor
+
+
+class Source(Protocol):
+    """Where the calls of a state are."""
+
+    def page(self, cursor: Cursor | None, count: int) -> list[Spot]:
+        """Up to `count` jobs beyond `cursor`; none at the end."""
+
+    def batches(self, size: int) -> Iterator[list[str]]:
+        """The ids of all that is there now, the oldest first. What has been seen may be taken out meanwhile."""
+
+
+class SortedSets:
+    """Several sorted sets as one, the highest scores first. Members begin with the job's id."""
+
+    def __init__(self, client: redis.Redis, keys: Sequence[str], low: float, high: float) -> None:
+        self._client = client
+        self._keys = keys
+        self._low, self._high = low, high
+
+    def page(self, cursor: Cursor | None, count: int) -> list[Spot]:
+        after = None if cursor is None else Place(cursor.number, cursor.member)
+        found = merged_page(self._client, self._keys, Range(self._low, self._high), after, count)
+        return [Spot(_id_of(place.member), Cursor("", place.score, place.member)) for place, _ in found]
+
+    def batches(self, size: int) -> Iterator[list[str]]:
+        for key in self._keys:
+            for places in each_batch(self._client, key, Range(self._low, self._high, newest_first=False), size):
+                yield [_id_of(place.member) for place in places]
+
+
+class Lists:
+    """Queues one after the other, each in its order."""
+
+    def __init__(self, client: redis.Redis, queues: Sequence[str]) -> None:
+        self._client: Any = client
+        self._queues = queues
+
+    def page(self, cursor: Cursor | None, count: int) -> list[Spot]:
+        first = int(cursor.number) + 1 if cursor else 0
+        for queue in self._queues:
+            if cursor and queue < cursor.key:
+                continue
+            start = first if cursor and queue == cursor.key else 0
+            ids = self._client.lrange(layout.queue_key(queue), start, start + count - 1)
+            if ids:
+                return [Spot(_text(job_id), Cursor(queue, start + n, "")) for n, job_id in enumerate(ids)]
+        return []
+
+    def batches(self, size: int) -> Iterator[list[str]]:
+        for queue in self._queues:
+            key = layout.queue_key(queue)
+            left, start = int(self._client.llen(key)), 0
+            while left > 0 and (ids := self._client.lrange(key, start, start + min(size, left) - 1)):
+                left -= len(ids)
+                yield [_text(job_id) for job_id in ids]
+                # What was not taken away is passed over. Workers take from the same end, so some may be missed.
+                start += self._client.exists(*[layout.job_key(_text(job_id)) for job_id in ids])
+
+
+def of_letters(client: redis.Redis, state: str, function: str, since: float | None, until: float | None) -> SortedSets:
+    """Letters of one state, of one function or all ("")."""
+    untyped: Any = client
+    kinds = sorted(_text(kind) for kind in untyped.smembers(layout.LETTERS_KEY))
+    keys = [layout.letters_key(kind) for kind in kinds if _is_of(kind, state, function)]
+    return SortedSets(client, keys, -math.inf if since is None else since, math.inf if until is None else until)
+
+
+def of_queues(client: redis.Redis, state: str) -> Source:
+    """Calls of all queues that wait, are put off, run or have succeeded."""
+    untyped: Any = client
+    queues = sorted(_text(queue) for queue in untyped.smembers(layout.QUEUES_KEY))
+    queues = [queue for queue in queues if not layout.is_callback_queue(queue)]
+    if state == "queued":
+        return Lists(client, queues)
+    return SortedSets(client, [_REGISTRIES[state] + queue for queue in queues], -math.inf, math.inf)
+
+
+def _is_of(kind: str, state: str, function: str) -> bool:
+    event, _, rest = kind.partition(":")
+    return event == state and (not function or rest.partition(":")[0] == function)
+
+
+def _id_of(member: str) -> str:
+    """RQ's registry of what runs holds ID:EXECUTION."""
+    return member.partition(":")[0]
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "replace")
