@@ -14,7 +14,7 @@ import resource
 import signal
 import sys
 
-from fwatchdog.lifecycle import serve
+from fwatchdog.lifecycle import FunctionEnded, serve
 from fwatchdog.modes import CannotStart
 from fwatchdog.settings import Settings
 from swarmfn.wire.errors import SettingsError
@@ -34,6 +34,8 @@ def main() -> int:
         print(exc, file=sys.stderr)
         return 2
     configure_logging(settings.log_format)
+    if not settings.log_callid:
+        logging.getLogger().handlers[0].addFilter(_without_call_id)
     for warning in settings.warnings:
         logger.warning("%s", warning, extra={"event": "setting_ignored"})
     _allow_descriptors()
@@ -41,6 +43,9 @@ def main() -> int:
         asyncio.run(_serve(settings))
     except CannotStart as exc:
         logger.error("cannot start: %s", exc, extra={"event": "cannot_start"})
+        return 1
+    except FunctionEnded as exc:
+        logger.error("%s", exc, extra={"event": "function_ended"})
         return 1
     return 0
 
@@ -52,6 +57,11 @@ async def _serve(settings: Settings) -> None:
         # A child that ends while asyncio closes the loop would have its SIGCHLD written to a descriptor that is closed
         # already, and Python would show a traceback about that.
         signal.set_wakeup_fd(-1)
+
+
+def _without_call_id(record: logging.LogRecord) -> bool:
+    vars(record).pop("call_id", None)
+    return True
 
 
 def _keep_standard_descriptors() -> None:

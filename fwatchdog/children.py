@@ -42,7 +42,12 @@ class Lifeline:
 
 
 class Child:
-    """A running child. `kill()` ends its whole process group and must be called in every case; it is idempotent."""
+    """A running child. `kill()` ends its whole process group and must be called in every case; it is idempotent.
+
+    While the child itself still runs, `kill()` also ends those of its descendants that went into a session or group of
+    their own, unless their parent has ended: then nothing tells whose they are. What a child that has ended by itself
+    left in a session of its own stays.
+    """
 
     def __init__(self, pid: int, lifeline: Lifeline) -> None:
         self.pid = pid
@@ -67,10 +72,36 @@ class Child:
             return
         # Only while its leader is not reaped is the number surely still this group's.
         if self.exit_code is None:
-            with contextlib.suppress(OSError):
-                os.killpg(self.pid, signal.SIGKILL)
+            _send(os.killpg, self.pid, signal.SIGSTOP)
+            for pid in _stopped_family(self.pid):
+                _send(os.kill, pid, signal.SIGKILL)
+            _send(os.killpg, self.pid, signal.SIGKILL)
         self._lifeline.cut()
         self._lifeline = None
+
+
+def _stopped_family(leader: int) -> list[int]:
+    """All that descends from `leader`, each one stopped first, so that it does not start another meanwhile."""
+    family = _children_of(leader)
+    for pid in family:
+        _send(os.kill, pid, signal.SIGSTOP)
+        family += _children_of(pid)
+    return family
+
+
+def _children_of(pid: int) -> list[int]:
+    """Empty where the kernel does not tell."""
+    found: list[int] = []
+    with contextlib.suppress(OSError, ValueError):
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:
+                found += map(int, file.read().split())
+    return found
+
+
+def _send(how: Callable[[int, int], None], target: int, number: int) -> None:
+    with contextlib.suppress(OSError):
+        how(target, number)
 
 
 class Nursery:

@@ -19,18 +19,30 @@ from fwatchdog.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+_LAST_WORDS = 1.0
+
+
+class FunctionEnded(Exception):
+    """The function's own process ended while it was needed; the message is one line."""
+
 
 class _Stop:
-    """SIGTERM and SIGINT: the first begins the drain, the second ends its waiting."""
+    """SIGTERM and SIGINT: the first begins the drain, the second ends its waiting. So does the function's own end."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.first = asyncio.Event()
         self._second = asyncio.Event()
+        self.failure = ""
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._received)
 
     def _received(self) -> None:
         (self._second if self.first.is_set() else self.first).set()
+
+    def failed(self, reason: str) -> None:
+        self.failure = reason
+        self.first.set()
+        self._second.set()
 
     async def wait(self, seconds: float) -> None:
         try:
@@ -41,11 +53,11 @@ class _Stop:
 
 
 async def serve(settings: Settings) -> None:
-    """Runs the watchdog until it is told to stop and has drained. Raises CannotStart."""
+    """Runs the watchdog until it is told to stop and has drained. Raises CannotStart, FunctionEnded."""
     loop = asyncio.get_running_loop()
     stop = _Stop(loop)
     listening = _listening_socket(settings)
-    mode = create_mode(settings, Nursery(loop))
+    mode = create_mode(settings, Nursery(loop), stop.failed)
     try:
         starting = loop.create_task(mode.start())
         stopping = loop.create_task(stop.first.wait())
@@ -56,6 +68,8 @@ async def serve(settings: Settings) -> None:
         await starting
         await _serve_until_drained(settings, mode, listening, stop)
         stopping.cancel()
+        if stop.failure:
+            raise FunctionEnded(stop.failure)
     finally:
         listening.close()
         await mode.close()
@@ -86,7 +100,8 @@ async def _drain(
 ) -> None:
     """Unhealthy first, so that callers go elsewhere; then no new connections; then the calls under way may end."""
     wait = settings.healthcheck_interval
-    logger.info("stopping: unhealthy from now on, closing in %g s", wait, extra={"event": "draining"})
+    if not stop.failure:
+        logger.info("stopping: unhealthy from now on, closing in %g s", wait, extra={"event": "draining"})
     service.is_accepting = False
     # Pooled connections end one by one with the answers they carry, not all at once with a call in one of them.
     site.is_draining = True
@@ -97,6 +112,9 @@ async def _drain(
     finishing = asyncio.create_task(listener.finish(longest))
     hurrying = asyncio.create_task(stop.wait(longest))
     await asyncio.wait((finishing, hurrying), return_when=asyncio.FIRST_COMPLETED)
+    if stop.failure:
+        # The calls under way have failed with the function; their answers are on the way out.
+        await asyncio.wait((finishing,), timeout=_LAST_WORDS)
     hurrying.cancel()
     finishing.cancel()
     await listener.finish(0)

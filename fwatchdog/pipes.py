@@ -20,6 +20,7 @@ class PipeReader:
         self._on_end = on_end
         self._loop = asyncio.get_running_loop()
         self._is_open = True
+        self._is_paused = False
         os.set_blocking(descriptor, False)
         self._loop.add_reader(descriptor, self.read)
 
@@ -36,6 +37,17 @@ class PipeReader:
         else:
             self.close()
             self._on_end()
+
+    def pause(self) -> None:
+        """Takes no more until `resume`; then the child has to wait once the pipe is full."""
+        if self._is_open and not self._is_paused:
+            self._is_paused = True
+            self._loop.remove_reader(self._descriptor)
+
+    def resume(self) -> None:
+        if self._is_open and self._is_paused:
+            self._is_paused = False
+            self._loop.add_reader(self._descriptor, self.read)
 
     def close(self) -> None:
         if self._is_open:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from fwatchdog.http.bodies import RequestBody
 from fwatchdog.http.messages import Request, Response, text_response
 from fwatchdog.lock import LockFile
 from fwatchdog.metrics import Metrics
@@ -24,13 +25,15 @@ class Service:
         self._mode = mode
         self._lock = lock
         self._metrics = metrics
+        self._own_routes = {"/_/health": self._health, "/_/ready": self._ready}
         self.is_accepting = True
 
     async def handle(self, request: Request) -> Response:
-        if request.raw_path == "/_/health":
-            return self._health()
-        if request.raw_path == "/_/ready":
-            return self._ready()
+        own = self._own_routes.get(request.raw_path)
+        if own is not None:
+            if request.method not in ("GET", "HEAD"):
+                return text_response(405, "This is read with GET.\n", [("Allow", "GET, HEAD")])
+            return await own(request)
         started = time.monotonic()
         code = _CALLER_GONE
         try:
@@ -47,13 +50,25 @@ class Service:
     def is_healthy(self) -> bool:
         return self.is_accepting and self._lock.is_held()
 
-    def _health(self) -> Response:
+    async def _health(self, request: Request) -> Response:
         return text_response(200, "OK") if self.is_healthy else text_response(503, "Unhealthy: stopping or no lock\n")
 
-    def _ready(self) -> Response:
+    async def _ready(self, request: Request) -> Response:
         if not self.is_healthy:
             return text_response(503, "Not ready: stopping or no lock\n")
-        return self._over_limit() if self._is_full() else text_response(200, "OK")
+        if self._is_full():
+            return self._over_limit()
+        if not self._settings.ready_path:
+            return text_response(200, "OK")
+        return await self._ask_function(request)
+
+    async def _ask_function(self, request: Request) -> Response:
+        """What the function says at ready_path: neither counted as a call nor held up by the limit of calls."""
+        nothing = RequestBody(lambda: None, lambda: None)
+        nothing.finish()
+        headers = [pair for pair in request.headers if pair[0].lower() not in ("content-length", "transfer-encoding")]
+        asked = Request("GET", self._settings.ready_path, headers, 0, nothing)
+        return await self._mode.run(asked, self._timeout(request))
 
     async def _call(self, request: Request) -> Response:
         if self._is_full():

@@ -6,12 +6,23 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from fwatchdog.http.addresses import HttpAddress
 from swarmfn.wire.durations import parse_duration
 from swarmfn.wire.environment import Environment
 
 FORK = "fork"
+SERIALIZING = "serializing"
+STREAMING = "streaming"
+HTTP = "http"
+STATIC = "static"
 PYTHON = "python"
-MODES = (FORK, PYTHON)
+MODES = (FORK, SERIALIZING, STREAMING, HTTP, STATIC, PYTHON)
+FORKING = frozenset({FORK, SERIALIZING, STREAMING})
+"""The modes that start the command for each call."""
+
+_CLASSIC = "classic"
+_OF_WATCHDOG = frozenset({SERIALIZING, STREAMING, HTTP, STATIC})
+_OF_EXEC_TIMEOUT = 30.0
 
 _FEWEST_WORKERS = 2
 
@@ -23,6 +34,8 @@ class Settings:
     mode: str
     command: tuple[str, ...]
     handler_path: str
+    upstream_url: str
+    static_path: str
     port: int
     listen_fd: int
     metrics_port: int
@@ -35,9 +48,12 @@ class Settings:
     combine_output: bool
     cgi_headers: bool
     marshal_request: bool
+    http_buffer_req_body: bool
+    ready_path: str
     write_debug: bool
     prefix_logs: bool
     log_buffer_size: int
+    log_callid: bool
     log_format: str
     suppress_lock: bool
     workers: int
@@ -50,31 +66,38 @@ class Settings:
         durations = _LenientDurations(env)
         command = env.text("function_process") or env.text("fprocess")
         handler_path = env.text("handler_path")
+        upstream_url = env.text("http_upstream_url") or env.text("upstream_url")
         write_timeout = durations.read("write_timeout", 30.0)
+        mode = _mode(env, command, handler_path, upstream_url)
         settings = cls(
-            mode=_mode(env, command, handler_path),
+            mode=mode,
             # The contract: split on single spaces, no shell; two spaces make an empty argument.
             command=tuple(command.split(" ")) if command else (),
             handler_path=handler_path,
+            upstream_url=upstream_url,
+            static_path=env.text("static_path", "/home/app/public"),
             port=_port(env, "port", 8080),
             listen_fd=env.integer("listen_fd", -1),
             metrics_port=_port(env, "metrics_port", 8081),
             read_timeout=durations.read("read_timeout", 30.0),
             write_timeout=write_timeout,
-            exec_timeout=durations.read("exec_timeout", 0.0),
+            exec_timeout=durations.read("exec_timeout", _OF_EXEC_TIMEOUT if mode in _OF_WATCHDOG else 0.0),
             healthcheck_interval=durations.read("healthcheck_interval", write_timeout),
             max_inflight=env.integer("max_inflight", 0),
             content_type=_header_value(env, "content_type"),
-            combine_output=env.flag("combine_output", True),
+            combine_output=env.flag("combine_output", mode == FORK),
             cgi_headers=env.flag("cgi_headers", True),
             marshal_request=env.flag("marshal_request", False),
+            http_buffer_req_body=env.flag("http_buffer_req_body", env.flag("buffer_http", False)),
+            ready_path=_path(env, "ready_path"),
             write_debug=env.flag("write_debug", False),
             prefix_logs=env.flag("prefix_logs", True),
             log_buffer_size=env.integer("log_buffer_size", 65536, minimum=1),
+            log_callid=env.flag("log_callid", True),
             log_format=env.choice("log_format", "text", ("text", "json")),
             suppress_lock=env.flag("suppress_lock", False),
             workers=env.integer("workers", _default_workers(), minimum=1),
-            warnings=tuple(durations.warnings),
+            warnings=(*durations.warnings, *_ignored(mode, upstream_url)),
         )
         env.finish()
         return settings
@@ -98,15 +121,41 @@ class _LenientDurations:
             return default
 
 
-def _mode(env: Environment, command: str, handler_path: str) -> str:
-    mode = env.choice("mode", FORK if command else PYTHON, MODES)
+def _mode(env: Environment, command: str, handler_path: str, upstream_url: str) -> str:
+    """The mode asked for, or what follows from the rest: the classic one with a command, else Python."""
+    is_classic = env.text("mode") == _CLASSIC
+    mode = FORK if is_classic else env.choice("mode", FORK if command else PYTHON, MODES)
     if env.text("mode") == "" and not command and not handler_path:
         env.problem("mode", "set fprocess to a command, or handler_path to a folder with handler.py")
-    elif mode == FORK and not command:
-        env.problem("fprocess", "mode=fork needs the command to run for each call")
+    elif mode in FORKING and not command:
+        env.problem("fprocess", f"mode={mode} needs the command to run for each call")
     elif mode == PYTHON and not handler_path:
         env.problem("handler_path", "mode=python needs the folder of handler.py")
+    elif mode == HTTP:
+        _check_http(env, command, upstream_url)
     return mode
+
+
+def _check_http(env: Environment, command: str, upstream_url: str) -> None:
+    if not command:
+        env.problem("fprocess", "mode=http needs the command that starts the function's server")
+    try:
+        HttpAddress.parse(upstream_url)
+    except ValueError as exc:
+        env.problem("upstream_url", f"mode=http needs where the function's server listens: {exc}")
+
+
+def _ignored(mode: str, upstream_url: str) -> tuple[str, ...]:
+    if upstream_url and mode != HTTP:
+        return (f"upstream_url: has no meaning with mode={mode}; mode=http passes calls on to a server",)
+    return ()
+
+
+def _path(env: Environment, name: str) -> str:
+    path = env.text(name)
+    if path and not (path.startswith("/") and path.isascii() and path.isprintable() and " " not in path):
+        env.problem(name, f"expected a path such as /ready, got {path!r}")
+    return path
 
 
 def _port(env: Environment, name: str, default: int) -> int:

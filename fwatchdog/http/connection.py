@@ -149,6 +149,8 @@ class Connection(asyncio.Protocol):
 
     def _feed_body(self, decoder: BodyDecoder) -> None:
         pieces, self._rest = decoder.feed(self._rest)
+        if self._sender is not None and self._sender.is_paused:
+            self._sender.extend()
         if self._body is not None:
             self._body.push(pieces)
         if decoder.done:
@@ -207,7 +209,8 @@ class Connection(asyncio.Protocol):
         """Pauses a client that is far ahead, and lets it go on. A pause of ours does not use up its time."""
         if self._transport is None or self._is_lingering:
             return
-        is_ahead = self._task is not None and (self._ahead() > AHEAD or len(self._rest) > _PIPELINED)
+        most = _MOST_AHEAD if self._sender is not None and self._sender.is_stalled else AHEAD
+        is_ahead = self._task is not None and (self._ahead() > most or len(self._rest) > _PIPELINED)
         if is_ahead and not self._is_paused:
             self._is_paused = True
             self._read_deadline = math.inf

@@ -48,10 +48,10 @@ def parse_head(block: bytes) -> RequestHead:
     if major != "1":
         raise BadRequest(505, "this server speaks HTTP/1.1 and 1.0 only")
     is_http_1_1 = minor != "0"
-    headers, framing = _parse_fields(lines)
+    headers, framing = parse_fields(lines)
     if is_http_1_1 and "host" not in framing:
         raise BadRequest(400, "the Host header is missing")
-    tokens = _tokens(framing.get("connection", ""))
+    tokens = connection_tokens(framing.get("connection", ""))
     return RequestHead(
         method=method,
         target=_origin_form(method, target),
@@ -63,8 +63,8 @@ def parse_head(block: bytes) -> RequestHead:
     )
 
 
-def _parse_fields(lines: list[str]) -> tuple[Headers, dict[str, str]]:
-    """All headers, and those that the server itself acts on by lower-case name."""
+def parse_fields(lines: list[str]) -> tuple[Headers, dict[str, str]]:
+    """All headers, and by lower-case name those that a server or client itself acts on. Raises BadRequest."""
     headers: Headers = []
     framing: dict[str, str] = {}
     for line in lines:
@@ -85,7 +85,7 @@ def _parse_fields(lines: list[str]) -> tuple[Headers, dict[str, str]]:
     return headers, framing
 
 
-def _tokens(value: str) -> set[str]:
+def connection_tokens(value: str) -> set[str]:
     return {token.strip(" \t").lower() for token in value.split(",")} if value else set()
 
 

@@ -17,7 +17,8 @@ REASONS = {
     307: "Temporary Redirect", 308: "Permanent Redirect",
     400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
     408: "Request Timeout", 409: "Conflict", 410: "Gone", 413: "Content Too Large",
-    415: "Unsupported Media Type", 417: "Expectation Failed", 422: "Unprocessable Content",
+    415: "Unsupported Media Type", 416: "Range Not Satisfiable", 417: "Expectation Failed",
+    422: "Unprocessable Content",
     429: "Too Many Requests", 431: "Request Header Fields Too Large",
     500: "Internal Server Error", 501: "Not Implemented", 502: "Bad Gateway", 503: "Service Unavailable",
     504: "Gateway Timeout", 505: "HTTP Version Not Supported",
@@ -133,12 +134,17 @@ _dated: tuple[int, str] = (0, "")
 
 
 def _date() -> str:
-    """Now in HTTP's form, made once a second. Not strftime: its names follow the locale."""
+    """Now, made once a second. Not strftime: its names follow the locale."""
     global _dated
     second = int(time.time())
     if _dated[0] != second:
-        now = time.gmtime(second)
-        day, month = _DAYS[now.tm_wday], _MONTHS[now.tm_mon - 1]
-        clock = f"{now.tm_hour:02}:{now.tm_min:02}:{now.tm_sec:02}"
-        _dated = (second, f"{day}, {now.tm_mday:02} {month} {now.tm_year} {clock} GMT")
+        _dated = (second, http_date(second))
     return _dated[1]
+
+
+def http_date(second: int) -> str:
+    """A time of the clock in the form that headers have."""
+    now = time.gmtime(second)
+    day, month = _DAYS[now.tm_wday], _MONTHS[now.tm_mon - 1]
+    clock = f"{now.tm_hour:02}:{now.tm_min:02}:{now.tm_sec:02}"
+    return f"{day}, {now.tm_mday:02} {month} {now.tm_year} {clock} GMT"

@@ -12,6 +12,7 @@ from swarmfn.wire.headers import Headers, first
 
 _SMALL = 64 * 1024
 _PIECE = 256 * 1024
+_STALL = 0.2
 
 
 class ResponseSender:
@@ -25,17 +26,32 @@ class ResponseSender:
         self._write_timeout = write_timeout
         self._loop = asyncio.get_running_loop()
         self._writable: asyncio.Future[None] | None = None
+        self._stalled_from = math.inf
         self.deadline = math.inf
 
     def pause(self) -> None:
         self._writable = self._loop.create_future()
+        self._stalled_from = self._loop.time() + _STALL
+        self.extend()
+
+    def extend(self) -> None:
+        """A client that has been sending meanwhile is alive: its time to read starts again."""
         self.deadline = self._loop.time() + self._write_timeout
 
     def resume(self) -> None:
-        self.deadline = math.inf
+        self.deadline = self._stalled_from = math.inf
         if self._writable is not None and not self._writable.done():
             self._writable.set_result(None)
         self._writable = None
+
+    @property
+    def is_paused(self) -> bool:
+        return self._writable is not None
+
+    @property
+    def is_stalled(self) -> bool:
+        """Whether the client has not read for a while. Many read nothing before they have sent everything."""
+        return self._loop.time() >= self._stalled_from
 
     async def send(self, response: Response, method: str, keep_alive: bool, is_http_1_1: bool) -> None:
         """Returns when all of it is with the transport. A small response is one write."""

@@ -27,7 +27,11 @@ def duration_header(seconds: float) -> tuple[str, str]:
     return DURATION, f"{seconds:.6f}"
 
 
-def killed_for_time(timeout: float, seconds: float, call_id: str) -> Response:
+def killed_for_time(timeout: float, seconds: float, call_id: str, status: int = 408) -> Response:
     """The answer to a run that was stopped at its exec_timeout."""
+    log_kill(timeout, call_id)
+    return text_response(status, KILLED, [duration_header(seconds)])
+
+
+def log_kill(timeout: float, call_id: str) -> None:
     logger.warning("killed the run after %g s (exec_timeout)", timeout, extra=about("exec_timeout", call_id))
-    return text_response(408, KILLED, [duration_header(seconds)])

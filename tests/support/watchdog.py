@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import socket
 import sys
 from collections.abc import Mapping
@@ -80,6 +81,15 @@ class Watchdog(WatchdogAt):
             except BaseException:
                 self.process.kill()
                 raise
+
+    def memory(self) -> int:
+        """Resident bytes of the watchdog's own process."""
+        status = Path(f"/proc/{self.process.pid}/statm").read_text()
+        return int(status.split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    def children(self) -> list[str]:
+        """The process ids of what it started and has not reaped."""
+        return Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
 
     def __enter__(self) -> Watchdog:
         return self

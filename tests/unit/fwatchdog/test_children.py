@@ -48,6 +48,37 @@ async def test_group_ends_with_its_child_even_when_the_leader_is_gone() -> None:
     wait_until(lambda: not is_running(grandchild))
 
 
+async def read_line(output: int) -> list[int]:
+    """The process ids in the line that a child writes."""
+    loop = asyncio.get_running_loop()
+    written = await loop.run_in_executor(None, os.read, output, 100)
+    return [int(word) for word in written.split()]
+
+
+async def test_kill_reaches_descendants_in_sessions_of_their_own() -> None:
+    nursery = Nursery(asyncio.get_running_loop())
+    inner = "trap '' TERM; setsid sleep 600 & echo $$ $!; wait"
+    child, output = spawn(nursery, "/bin/sh", "-c", f'setsid sh -c "{inner.replace("$", chr(92) + "$")}" & wait')
+    family = await read_line(output)
+    assert len(family) == 2
+    assert all(map(is_running, family))
+    child.kill()
+    wait_until(lambda: not any(map(is_running, family)), message="all of them are dead")
+    assert await exit_code(child) == -9
+    os.close(output)
+
+
+async def test_what_a_child_left_in_a_session_of_its_own_outlives_its_end() -> None:
+    nursery = Nursery(asyncio.get_running_loop())
+    child, output = spawn(nursery, "/bin/sh", "-c", "setsid sleep 600 >/dev/null & echo $!")
+    (daemon,) = await read_line(output)
+    assert await exit_code(child) == 0
+    child.kill()
+    assert is_running(daemon)
+    os.kill(daemon, 9)
+    os.close(output)
+
+
 async def test_kill_all_ends_every_child() -> None:
     nursery = Nursery(asyncio.get_running_loop())
     children = [spawn(nursery, "/bin/sleep", "600") for _ in range(3)]

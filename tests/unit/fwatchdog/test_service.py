@@ -18,6 +18,7 @@ class RecordingMode:
 
     def __init__(self) -> None:
         self.timeouts: list[float] = []
+        self.targets: list[str] = []
         self.release = asyncio.Event()
         self.release.set()
         self.are_two = asyncio.Event()
@@ -26,6 +27,7 @@ class RecordingMode:
 
     async def run(self, request: Request, timeout: float) -> Response:
         self.timeouts.append(timeout)
+        self.targets.append(f"{request.method} {request.target}")
         if len(self.timeouts) == 2:
             self.are_two.set()
         await self.release.wait()
@@ -36,7 +38,8 @@ class RecordingMode:
 
 def request(target: str = "/", **headers: str) -> Request:
     pairs = [(name.replace("_", "-"), value) for name, value in headers.items()]
-    return Request("POST", target, pairs, 0, RequestBody(lambda: None, lambda: None))
+    method = "GET" if target.startswith("/_/") else "POST"
+    return Request(method, target, pairs, 0, RequestBody(lambda: None, lambda: None))
 
 
 def service(lock: LockFile, mode: RecordingMode | None = None, **variables: str) -> Service:
@@ -103,3 +106,27 @@ async def test_limit_counts_calls_under_way_and_health_checks_are_none() -> None
     mode.release.set()
     await asyncio.wait(running)
     assert [await status(tested, path) for path in ("/", "/_/ready")] == [200, 200]
+
+
+async def test_readiness_can_be_the_functions_own_and_does_not_count() -> None:
+    mode = RecordingMode()
+    tested = service(LockFile(None), mode, ready_path="/am/i/ready", exec_timeout="7")
+    assert (await tested.handle(request("/_/ready"))).body == (b"ran",)
+    assert (mode.targets, mode.timeouts) == (["GET /am/i/ready"], [7])
+    assert await status(tested, "/_/health") == 200
+    assert len(mode.targets) == 1
+    tested.is_accepting = False
+    assert await status(tested, "/_/ready") == 503
+    assert len(mode.targets) == 1
+
+
+async def test_readiness_is_not_asked_of_a_function_that_is_full() -> None:
+    mode = RecordingMode()
+    mode.release.clear()
+    tested = service(LockFile(None), mode, max_inflight="1", ready_path="/ready")
+    running = asyncio.ensure_future(tested.handle(request()))
+    await asyncio.sleep(0)
+    assert await status(tested, "/_/ready") == 429
+    mode.release.set()
+    await running
+    assert mode.targets == ["POST /"]

@@ -31,6 +31,28 @@ def test_healthcheck_interval_follows_write_timeout() -> None:
     )
 
 
+def test_modes_of_the_newer_watchdog_have_its_defaults() -> None:
+    for mode in ("serializing", "streaming", "http", "static"):
+        settings = Settings.load({"mode": mode, "fprocess": "cat", "http_upstream_url": "http://127.0.0.1:1"})
+        assert settings.mode == mode
+        assert (settings.exec_timeout, settings.combine_output) == (30, False)
+    assert Settings.load({"mode": "static"}).static_path == "/home/app/public"
+    assert Settings.load({"mode": "classic", "fprocess": "cat"}).mode == "fork"
+
+
+def test_newer_names_win_over_older_ones() -> None:
+    variables = {"mode": "http", "fprocess": "cat", "upstream_url": "http://a", "http_upstream_url": "http://b"}
+    assert Settings.load(variables).upstream_url == "http://b"
+    assert Settings.load({"fprocess": "cat", "function_process": "wc"}).command == ("wc",)
+    assert Settings.load({"fprocess": "cat", "buffer_http": "true"}).http_buffer_req_body
+
+
+def test_url_without_its_mode_is_a_warning() -> None:
+    warnings = Settings.load({"fprocess": "cat", "upstream_url": "http://127.0.0.1:1"}).warnings
+    assert len(warnings) == 1
+    assert "mode=http" in warnings[0]
+
+
 def test_handler_path_without_fprocess_means_python() -> None:
     assert Settings.load({"handler_path": "/f"}).mode == "python"
     assert Settings.load({"handler_path": "/f", "fprocess": "cat"}).mode == "fork"
@@ -58,4 +80,4 @@ def test_every_setting_is_in_the_reference() -> None:
     page = (REPOSITORY / "docs" / "reference" / "watchdog.md").read_text()
     documented = set(re.findall(r"^\| `([a-z_]+)`", page, re.MULTILINE))
     names = {field.name for field in fields(Settings)} - {"command", "warnings"}
-    assert names | {"fprocess", "function_process"} <= documented
+    assert names | {"fprocess", "function_process", "http_upstream_url", "buffer_http"} <= documented
