@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from swarmfn.jobs.claimed import Claim
 from swarmfn.jobs.endings import Ending, Postponement
-from swarmfn.jobs.outgoing import delivery_headers
+from swarmfn.jobs.outgoing import EXPIRED, delivery_headers
 from swarmfn.wire.call_ids import new_delivery_id
 from swarmfn.wire.headers import Headers
 from swarmfn.wire.invocations import Attempt, Delivery, Foreign, Invocation, StoredResponse
@@ -121,6 +121,22 @@ def _after_last_attempt(
 
 def _of_attempts(invocation: Invocation, number: int) -> str:
     return f" (attempt {number} of {invocation.retry.attempts})" if invocation.retry else ""
+
+
+def after_expiry(claim: Claim, invocation: Invocation, keeping: Keeping) -> Ending:
+    """A call whose turn comes too late is not run, or not once more. Its callback says so."""
+    again = " again" if claim.attempts else ""
+    return Ending(
+        state="expired",
+        counter=f"expired:{invocation.function}:{invocation.queue}",
+        ttl=keeping.failure_ttl,
+        note=f"{invocation.function} was not called{again}: the call had waited longer than its X-Max-Age",
+        response=None,
+        answer=b"",
+        attempts=claim.attempts,
+        delivery=_delivery(invocation, StoredResponse(EXPIRED, [], 0), 0.0, claim.next_attempt - 1),
+        delivery_timeout=keeping.callback_timeout,
+    )
 
 
 def after_delivery(

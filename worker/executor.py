@@ -185,7 +185,9 @@ class Executor:
             self.succeeded += 1
             return
         self.failed += 1
-        logger.warning("a call failed: %s", ending.note, extra={"event": "failed", "call_id": claim.job_id})
+        logger.warning(
+            "a call %s: %s", ending.state, ending.note, extra={"event": ending.state, "call_id": claim.job_id}
+        )
 
     def _on_lost(self, entries: Collection[str]) -> None:
         """Stops runs that another worker has taken over, or that were cancelled: nobody would hear of their end."""

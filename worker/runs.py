@@ -16,7 +16,17 @@ from swarmfn.wire.invocations import Delivery, Foreign, Invocation
 from swarmfn.wire.replicas import ReplicaTable
 from worker.attempts import FunctionCaller
 from worker.budget import ByteBudget
-from worker.decisions import Answer, Failure, Keeping, Moment, after_delivery, after_foreign, after_invocation, worn_out
+from worker.decisions import (
+    Answer,
+    Failure,
+    Keeping,
+    Moment,
+    after_delivery,
+    after_expiry,
+    after_foreign,
+    after_invocation,
+    worn_out,
+)
 from worker.deliveries import CallbackSender
 
 logger = logging.getLogger(__name__)
@@ -56,6 +66,8 @@ class Runs:
                 extra={"event": "foreign_job", "call_id": claim.job_id},
             )
             return after_foreign(claim, claim.work, self._moment(claim.work), self._keeping)
+        if claim.has_expired and isinstance(claim.work, Invocation):
+            return after_expiry(claim, claim.work, self._keeping)
         try:
             result = worn_out(claim) or await self._attempt(claim, claim.work)
         except Exception as exc:  # one call's surprise must not stop the others

@@ -12,25 +12,28 @@ from gateway.invoke.callbacks import check_callback
 from gateway.invoke.incoming import Incoming
 from swarmfn.wire.durations import format_duration, parse_duration
 from swarmfn.wire.errors import InvalidRequest
-from swarmfn.wire.headers import CALLBACK_URL, DELAY, IDEMPOTENCY_KEY, PRIORITY, RUN_AT
+from swarmfn.wire.headers import CALLBACK_URL, DELAY, IDEMPOTENCY_KEY, MAX_AGE, PRIORITY, RUN_AT
 from swarmfn.wire.priorities import NORMAL, PRIORITIES
 
-_NAMES = {name.lower().encode(): name for name in (CALLBACK_URL, DELAY, IDEMPOTENCY_KEY, PRIORITY, RUN_AT)}
+_NAMES = {name.lower().encode(): name for name in (CALLBACK_URL, DELAY, IDEMPOTENCY_KEY, MAX_AGE, PRIORITY, RUN_AT)}
 _QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
 _PLAIN = re.compile(r"[!-~]+")
 _LONGEST_KEY = 255
+_SHORTEST_AGE = 0.001
 _RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Each as it was asked for, checked; empty when it was not. delay: seconds; run_at: Unix seconds."""
+    """Each as it was asked for, checked; empty when it was not. delay and max_age: seconds; run_at: Unix
+    seconds."""
 
     callback_url: str = ""
     idempotency_key: str = ""
     delay: float = 0.0
     run_at: float = 0.0
     priority: str = NORMAL
+    max_age: float = 0.0
 
 
 NOTHING = Asked()
@@ -60,6 +63,7 @@ def asked_by(incoming: Incoming, max_delay: float) -> Asked:
         delay=_delay(values, max_delay),
         run_at=_run_at(values, time.time() + max_delay),
         priority=_priority(values.get(PRIORITY)),
+        max_age=_max_age(values),
     )
 
 
@@ -77,6 +81,15 @@ def _duration(header: str, text: str) -> float:
         return parse_duration(text[:100])
     except ValueError as exc:
         raise InvalidRequest(f"{header}: {exc}.", "Send a duration such as 90s, 10m or 1h30m.") from exc
+
+
+def _max_age(values: Mapping[str, str]) -> float:
+    if MAX_AGE not in values:
+        return 0.0
+    seconds = _duration(MAX_AGE, values[MAX_AGE])
+    if seconds < _SHORTEST_AGE:
+        raise InvalidRequest(f"{MAX_AGE}: no call starts in no time.", "Send a duration of at least 1ms, such as 1h.")
+    return seconds
 
 
 def _run_at(values: Mapping[str, str], latest: float) -> float:

@@ -31,6 +31,7 @@ from swarmfn.wire.headers import (
     DELAY,
     FUNCTION_NAME,
     IDEMPOTENT_REPLAY,
+    MAX_AGE,
     PARENT_CALL_ID,
     PRIORITY,
     RUN_AT,
@@ -43,7 +44,7 @@ from swarmfn.wire.names import function_name
 from swarmfn.wire.priorities import NORMAL, lane, split_lane
 from swarmfn.wire.replicas import ReplicaTable, Route
 
-_NOT_STORED = frozenset(name.lower() for name in (CALLBACK_URL, CALL_ID, DELAY, PRIORITY, RUN_AT, START_TIME))
+_NOT_STORED = frozenset(name.lower() for name in (CALLBACK_URL, CALL_ID, DELAY, MAX_AGE, PRIORITY, RUN_AT, START_TIME))
 _NOT_IN_RESULT = CREDENTIALS | {"content-length", CALL_ID.lower(), FUNCTION_NAME.lower()}
 
 _PUT_OFF = {"scheduled": "runAt", "retrying": "nextAttemptAt"}
@@ -149,7 +150,7 @@ class Asynchronous:
         asked = wanted.asked
         if asked is NOTHING:
             return PLAIN
-        return Terms(await self._idempotency(incoming, wanted, body), asked.delay, asked.run_at)
+        return Terms(await self._idempotency(incoming, wanted, body), asked.delay, asked.run_at, asked.max_age)
 
     async def _idempotency(self, incoming: Incoming, wanted: Wanted, body: bytes) -> IdempotencyKey | None:
         if not wanted.asked.idempotency_key:
@@ -264,7 +265,7 @@ def describe(record: Record) -> dict[str, Any]:
         "platformFailures": record.platform_failures,
         "interruptions": record.interruptions,
     }
-    optional = {"startedAt": record.started_at, "endedAt": record.ended_at}
+    optional = {"startedAt": record.started_at, "endedAt": record.ended_at, "expiresAt": record.expires_at}
     document.update({key: value for key, value in optional.items() if value})
     priority = split_lane(record.queue)[1]
     if priority != NORMAL:

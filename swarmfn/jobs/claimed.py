@@ -19,7 +19,8 @@ _LONGEST_RUN = 10 * 365 * 86400.0
 class Claim:
     """One job taken off a queue, held under a lease. `execution` is the fencing token; no two claims are equal.
 
-    failures: how often in a row the platform has failed it, its worker's death included.
+    failures: how often in a row the platform has failed it, its worker's death included; has_expired: it waited longer
+    than it was allowed to, and is not to run.
     """
 
     job_id: str
@@ -30,6 +31,7 @@ class Claim:
     large_size: int
     failures: int
     attempts: tuple[Attempt, ...] = ()
+    has_expired: bool = False
     claimed_at: float = field(default_factory=time.time)
 
     @property
@@ -58,7 +60,7 @@ def claim_of(row: Sequence[bytes]) -> Claim:
     attempts = _attempts_of(row[8])
     if large_size is None or failures is None or attempts is None:
         work = Foreign("its large, failures or attempts field does not parse")
-    return Claim(job_id, execution, queue, work, row[5], large_size or 0, failures or 0, attempts or ())
+    return Claim(job_id, execution, queue, work, row[5], large_size or 0, failures or 0, attempts or (), row[9] == b"1")
 
 
 def read_work(job_id: str, queue: str, data: bytes, text: bytes) -> Work:

@@ -16,6 +16,9 @@ USER_AGENT = f"swarmfn/{__version__}"
 UNREACHABLE = 503
 """X-Function-Status of a call whose function could never be reached (OpenFaaS's convention)."""
 
+EXPIRED = 408
+"""X-Function-Status of a call that waited too long: unlike 503 it says that nobody tried."""
+
 _SET_BY_CLIENT = frozenset({"host", "content-length", "expect"})
 _OURS_TO_FUNCTION = frozenset(name.lower() for name in (names.CALL_ID, names.START_TIME, names.ATTEMPT, names.DEADLINE))
 _OURS_TO_CALLBACK = frozenset(

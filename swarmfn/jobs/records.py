@@ -25,6 +25,7 @@ FIELDS = (
     "callback",
     "response",
     "large_answer",
+    "expires",
 )
 """The fields of a job's hash that say how it fares; bodies are not among them."""
 
@@ -66,6 +67,7 @@ class Record:
     retry: RetryPolicy | None = None
     reports: str = ""
     receiver: str = ""
+    expires_at: str = ""
 
     @property
     def is_final(self) -> bool:
@@ -104,6 +106,7 @@ def record_of(call_id: str, values: list[bytes | None]) -> Record | None:
         retry=_retry(call.get("r")),
         reports=reports,
         receiver=receiver,
+        expires_at=_moment(fields["expires"]),
     )
 
 
@@ -111,6 +114,13 @@ def _state(fields: dict[str, str]) -> str:
     if fields["status"] == "scheduled" and not fields["started_at"]:
         return "scheduled"  # it has never run: not put off, but asked for later
     return _LIVE_STATES.get(fields["status"], fields["status"])
+
+
+def _moment(text: str) -> str:
+    try:
+        return moment(float(text)) if text else ""
+    except _UNREADABLE:
+        return ""
 
 
 def _count(text: str) -> int:

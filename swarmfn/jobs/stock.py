@@ -36,12 +36,15 @@ def run() -> str:
     if job is None:
         raise RuntimeError("this runs only inside an rq worker")
     client: redis.Redis = job.connection
-    data, call, body, large, state = _fields(client, job.id)
+    data, call, body, large, state, expires = _fields(client, job.id)
     work = read_work(job.id, job.origin, data, call)
     if isinstance(work, Foreign):
         raise InvocationFailed(work.problem)
     if state:
         stock_records.begin_anew(client, work)
+    elif isinstance(work, Invocation) and expires and time.time() >= float(expires):
+        stock_records.expire(client, work)
+        raise InvocationFailed(f"{work.function} was not called: the call had waited longer than its X-Max-Age")
     if large:
         stored: Any = client.get(layout.request_body_key(job.id))
         if stored is None:
@@ -51,7 +54,7 @@ def run() -> str:
 
 
 def _fields(client: redis.Redis, job_id: str) -> list[bytes]:
-    values: Any = client.hmget(layout.job_key(job_id), ["data", "call", "body", "large", "state"])
+    values: Any = client.hmget(layout.job_key(job_id), ["data", "call", "body", "large", "state", "expires"])
     return [value or b"" for value in values]
 
 

@@ -8,14 +8,25 @@ from typing import Any
 import redis
 
 from swarmfn.jobs import layout
-from swarmfn.jobs.outgoing import delivery_headers, delivery_queue
+from swarmfn.jobs.outgoing import EXPIRED, delivery_headers, delivery_queue
 from swarmfn.wire.call_ids import new_delivery_id
+from swarmfn.wire.headers import Headers
 from swarmfn.wire.invocations import Delivery, Invocation, StoredResponse
 
 _LARGE_ANSWER_TTL = 3600
 _FAILED_BODY_TTL = 7 * 86400
 _DELIVERY_JOB_TIMEOUT = 60
-_OF_ONE_RUN = ("state", "failures", "attempts", "interruptions", "response", "answer", "large_answer", "callback")
+_OF_ONE_RUN = (
+    "state",
+    "failures",
+    "attempts",
+    "interruptions",
+    "response",
+    "answer",
+    "large_answer",
+    "callback",
+    "expires",
+)
 
 
 def begin_anew(client: redis.Redis, work: Invocation | Delivery) -> None:
@@ -34,6 +45,24 @@ def keep(
 ) -> None:
     """Stores the answer, queues the callback and counts; RQ does the rest. `response` None: never reached."""
     state = "succeeded" if response is not None and response.status < 400 else "failed"
+    headers = delivery_headers(invocation, response, seconds)
+    _keep(client, invocation, state, response, answer, headers)
+
+
+def expire(client: redis.Redis, invocation: Invocation) -> None:
+    """The same for a call that has waited too long."""
+    headers = delivery_headers(invocation, StoredResponse(EXPIRED, [], 0), 0.0)
+    _keep(client, invocation, "expired", None, b"", headers)
+
+
+def _keep(
+    client: redis.Redis,
+    invocation: Invocation,
+    state: str,
+    response: StoredResponse | None,
+    answer: bytes,
+    callback_headers: Headers,
+) -> None:
     fields: dict[str, Any] = {"state": state, "response": response.to_json() if response else b""}
     pipeline: Any = client.pipeline(transaction=True)
     if len(answer) > layout.INLINE_LIMIT:
@@ -42,9 +71,8 @@ def keep(
     elif answer:
         fields["answer"] = answer
     if invocation.callback_url:
-        headers = delivery_headers(invocation, response, seconds)
         delivery = Delivery(
-            new_delivery_id(), invocation.call_id, invocation.function, invocation.callback_url, headers
+            new_delivery_id(), invocation.call_id, invocation.function, invocation.callback_url, callback_headers
         )
         fields["delivery"], fields["callback"] = delivery.delivery_id, "queued"
         _queue_delivery(pipeline, delivery, answer)
@@ -52,7 +80,7 @@ def keep(
     _drop_body(pipeline, invocation.call_id, state)
     counter = f"{state}:{invocation.function}:{invocation.queue}"
     pipeline.hincrby(layout.TOTALS_KEY, counter, 1)
-    if state == "failed":
+    if state != "succeeded":
         _keep_letter(pipeline, counter, invocation.call_id)
     pipeline.execute()
 

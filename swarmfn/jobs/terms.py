@@ -24,11 +24,13 @@ class IdempotencyKey:
 @dataclass(frozen=True, slots=True)
 class Terms:
     """idempotency: a key under which the call is stored once only; delay: seconds before it may run, by Redis's clock;
-    run_at: not before this moment, Unix seconds. One that has passed means at once."""
+    run_at: not before this moment, Unix seconds. One that has passed means at once; max_age: seconds after which it is
+    not to run any more, counted from when it may."""
 
     idempotency: IdempotencyKey | None = None
     delay: float = 0.0
     run_at: float = 0.0
+    max_age: float = 0.0
 
     def to_json(self) -> bytes:
         """SUBMIT's value; empty for the plain terms."""
@@ -43,6 +45,8 @@ class Terms:
             document["delay"] = f"{self.delay:.6f}"
         if self.run_at:
             document["at"] = f"{self.run_at:.6f}"
+        if self.max_age:
+            document["max_age"] = f"{self.max_age:.6f}"
         return _encode(document).encode() if document else b""
 
 

@@ -66,6 +66,9 @@ local function submit(i)
   elseif ARGV[i+4] ~= '' then
     redis.call('HSET', key, 'body', ARGV[i+4])
   end
+  if terms and terms.max_age then
+    redis.call('HSET', key, 'expires', string.format('%.3f', (due or now) + terms.max_age))
+  end
   if terms and terms.key then
     redis.call('SET', 'swarmfn:idempotency:' .. terms.key, id .. ' ' .. terms.print, 'PX', terms.window)
   end

@@ -22,7 +22,7 @@ local not_waiting = {started = true, finished = true, failed = true, canceled = 
 
 local function fields(id)
   return redis.call('HMGET', 'rq:job:' .. id, 'status', 'state', 'data', 'call', 'body', 'large', 'failures',
-    'attempts', 'execution', 'description')
+    'attempts', 'execution', 'description', 'expires')
 end
 
 local function is_running(id, execution, queue)
@@ -32,14 +32,14 @@ end
 local function begin_anew(key, id, job, queue)
   -- Final before, and queued again by hand (rq-dashboard, rq requeue): its attempts begin anew.
   redis.call('HDEL', key, 'state', 'ended_at', 'failures', 'attempts', 'interruptions', 'response', 'answer',
-    'large_answer', 'callback', 'delivery')
+    'large_answer', 'callback', 'delivery', 'expires')
   redis.call('DEL', 'swarmfn:response:' .. id)
   redis.call('PERSIST', key)
   redis.call('PERSIST', 'swarmfn:body:' .. id)
   local fn = function_of(job[4])
   if fn then count('redriven:' .. fn .. ':' .. queue) end
   drop_letter(letter_of(job[2], job[4], queue), id)
-  job[7], job[8] = false, false
+  job[7], job[8], job[11] = false, false, false
 end
 
 local function repair(key, queue, job)
@@ -80,9 +80,10 @@ local function take(queue, id)
     'worker_name', ARGV[1], 'execution', execution)
   -- The description names the function, which is cheaper than looking into the call.
   local fn = string.match(job[10] or '', '^invoke (.+)$')
-  if fn then count('started:' .. fn .. ':' .. queue) end
+  local has_expired = job[11] and now >= (tonumber(job[11]) or now + 1)
+  if fn and not has_expired then count('started:' .. fn .. ':' .. queue) end
   claims[#claims + 1] = {id, execution, queue, job[3] or '', job[4] or '', job[5] or '', job[6] or '',
-    job[7] or '0', job[8] or ''}
+    job[7] or '0', job[8] or '', has_expired and '1' or ''}
   return execution
 end
 
@@ -186,5 +187,6 @@ write_tally()
 return {claims, more}
 """
 )
-"""→ the claims (for each: id, execution, queue, data, call, body, large, failures, attempts), and the queues that may
+"""→ the claims (for each: id, execution, queue, data, call, body, large, failures, attempts, `1` if it
+waited too long), and the queues that may
 hold more."""

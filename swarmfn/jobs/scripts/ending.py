@@ -136,6 +136,8 @@ local function retry_later(i)
   local id, execution, queue = ARGV[i], ARGV[i+1], ARGV[i+2]
   if not still_holds(id, execution, queue, ARGV[1]) then return 0 end
   local key, due = 'rq:job:' .. id, now + ARGV[i+3]
+  -- Not beyond the moment from which on it is not to run: then it is claimed, and seen to have expired.
+  due = math.min(due, tonumber(redis.call('HGET', key, 'expires') or '') or due)
   redis.call('ZADD', 'rq:scheduled:' .. queue, due, id)
   redis.call('ZADD', 'swarmfn:due', due, id .. ':' .. queue)
   redis.call('HSET', key, 'status', 'scheduled', 'failures', ARGV[i+4], 'attempts', ARGV[i+5])

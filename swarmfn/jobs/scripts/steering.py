@@ -42,7 +42,7 @@ local function redrive(i)
   enqueue(job.queue, id)
   redis.call('ZREM', 'rq:failed:' .. job.queue, id)
   redis.call('HDEL', key, 'state', 'ended_at', 'failures', 'attempts', 'interruptions', 'response', 'answer',
-    'large_answer', 'callback', 'delivery')
+    'large_answer', 'callback', 'delivery', 'expires')
   redis.call('DEL', 'swarmfn:response:' .. id)
   redis.call('PERSIST', key)
   redis.call('PERSIST', 'swarmfn:body:' .. id)
