@@ -24,10 +24,11 @@ from gateway.invoke.asynchronous import Asynchronous, Rules
 from gateway.invoke.bridge import Bridge
 from gateway.invoke.synchronous import Synchronous
 from gateway.metrics import InvocationMetrics
-from gateway.metrics_listener import MetricsListener, serve_metrics
 from gateway.publisher import Publisher
+from gateway.queue_metrics import QueueMetrics
 from gateway.serving import PortTaken, fast_lane_server, listen
 from gateway.settings import Settings
+from swarmfn.exposition.listener import MetricsListener, serve_metrics
 from swarmfn.jobs.connection import connect, connect_blocking
 from swarmfn.jobs.submissions import Submissions
 from swarmfn.provider import Provider
@@ -139,6 +140,8 @@ class Gateway:
 
     def _parts(self, upstream: Upstream, submissions: Submissions) -> Parts:
         settings = self._settings
+        blocking = connect_blocking(settings.redis_address, settings.redis_password)
+        self._metrics.add(QueueMetrics(blocking))
         credentials = None
         if settings.basic_auth:
             credentials = Credentials(settings.user or "", settings.password or "")
@@ -146,7 +149,7 @@ class Gateway:
             management=Management(
                 provider=self._provider,
                 metrics=self._metrics,
-                dashboard_redis=connect_blocking(settings.redis_address, settings.redis_password),
+                dashboard_redis=blocking,
                 redis_address=settings.redis_address,
                 credentials=credentials,
             ),

@@ -25,8 +25,6 @@ from prometheus_client.registry import Collector
 from swarmfn.wire.names import qualified
 from swarmfn.wire.replicas import ReplicaTable
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 """Seconds: from a handler that answers at once to a long computation."""
 
@@ -122,8 +120,12 @@ class InvocationMetrics:
         self._requests.labels(str(status), method, route).inc()
         self._request_seconds.labels(method, route).observe(seconds)
 
+    def add(self, collector: Collector) -> None:
+        """Shows what `collector` counts as well."""
+        self._registry.register(collector)
+
     def exposition(self) -> bytes:
-        """Everything counted, in Prometheus's text format (`CONTENT_TYPE`)."""
+        """Everything counted, in Prometheus's text format."""
         return generate_latest(self._registry)
 
     def families(self) -> Iterable[Metric]:

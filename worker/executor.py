@@ -12,6 +12,7 @@ from swarmfn.jobs.connection import Unreachable
 from swarmfn.jobs.endings import Ending, Postponement
 from swarmfn.jobs.layout import CALLBACK_QUEUE, base_queue, is_callback_queue
 from worker.limits import Limits
+from worker.meter import Meter
 from worker.replicas import Announcements
 from worker.runs import Runs
 from worker.slots import Slots
@@ -32,13 +33,20 @@ class Executor:
     """
 
     def __init__(
-        self, claims: Claims, runs: Runs, announcements: Announcements, slots: Slots, only_queues: Sequence[str] = ()
+        self,
+        claims: Claims,
+        runs: Runs,
+        announcements: Announcements,
+        slots: Slots,
+        meter: Meter,
+        only_queues: Sequence[str] = (),
     ) -> None:
         self._limits = Limits(lambda: announcements.table)
         self._claims = claims
         self._runs = runs
         self._announcements = announcements
         self._slots = slots
+        self._meter = meter
         self._only_queues = frozenset(only_queues)
         self._upkeep = Upkeep(claims, lambda: self.running, self.note_work, self._on_lost)
         self._wake = asyncio.Event()
@@ -171,6 +179,7 @@ class Executor:
                 self._upkeep.note_outage()
                 await asyncio.sleep(_OUTAGE_PAUSE)
         if not is_ours:
+            self._meter.lost()
             logger.warning(
                 "this call is no longer ours: recorded already, cancelled, or taken over; this result is dropped",
                 extra={"event": "lost_claim", "call_id": claim.job_id},

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -17,6 +18,7 @@ import uvloop
 from redis import Redis
 from rq.worker import BaseWorker
 
+from swarmfn.exposition.listener import serve_metrics
 from swarmfn.jobs.claims import Claims
 from swarmfn.jobs.connection import Unreachable, connect_like
 from swarmfn.jobs.layout import rq_time
@@ -26,11 +28,13 @@ from worker.budget import ByteBudget
 from worker.decisions import Keeping
 from worker.deliveries import CallbackSender
 from worker.executor import Executor
+from worker.meter import Meter
 from worker.presence import Presence, forget
 from worker.replicas import Announcements
 from worker.runs import Runs
 from worker.settings import Settings
 from worker.slots import Slots
+from worker.supervisor import NUMBER_VARIABLE
 from worker.tasks import cancel_all
 
 logger = logging.getLogger(__name__)
@@ -62,14 +66,17 @@ class FunctionWorker(BaseWorker):
         client = connect_like(self.connection)
         upstream = Upstream()
         try:
-            executor = self._executor(settings, client, upstream)
+            slots = Slots(settings.max_inflight, settings.max_inflight * _QUEUES_TOTAL, settings.callback_max_inflight)
+            meter = Meter(lambda: slots.by_kind)
+            executor = self._executor(settings, client, upstream, slots, meter)
             # Before anybody sees this worker: one that is seen can be told to stop.
             for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(number, executor.drain)
             self._say_hello()
             beat = asyncio.create_task(self._beat(self._presence(client), executor))
             try:
-                await executor.run(settings.drain_timeout, burst)
+                with _metrics_listener(settings, meter):
+                    await executor.run(settings.drain_timeout, burst)
             finally:
                 await cancel_all([beat])
                 self._say_goodbye()
@@ -79,7 +86,9 @@ class FunctionWorker(BaseWorker):
             await upstream.close()
             await client.aclose()
 
-    def _executor(self, settings: Settings, client: redis.asyncio.Redis, upstream: Upstream) -> Executor:
+    def _executor(
+        self, settings: Settings, client: redis.asyncio.Redis, upstream: Upstream, slots: Slots, meter: Meter
+    ) -> Executor:
         claims = Claims(client, self.name, settings.lease)
         announcements = Announcements(client, lambda queue: executor.note_work(queue), upstream.give_up)
         runs = Runs(
@@ -90,12 +99,14 @@ class FunctionWorker(BaseWorker):
             budget=ByteBudget(settings.body_budget),
             keeping=Keeping(settings.result_ttl, settings.failure_ttl, settings.max_result, settings.callback_timeout),
             worker=self.name,
+            meter=meter,
         )
         executor = Executor(
             claims=claims,
             runs=runs,
             announcements=announcements,
-            slots=Slots(settings.max_inflight, settings.max_inflight * _QUEUES_TOTAL, settings.callback_max_inflight),
+            slots=slots,
+            meter=meter,
             only_queues=self._only_queues,
         )
         return executor
@@ -143,6 +154,18 @@ class FunctionWorker(BaseWorker):
             rq.unsubscribe()
         except Unreachable as exc:
             logger.debug("unsubscribing failed: %s", exc)
+
+
+def _metrics_listener(settings: Settings, meter: Meter) -> contextlib.AbstractContextManager[object]:
+    """Where Prometheus reads what this process counts. A port that is taken stops no call."""
+    if not settings.metrics_port:
+        return contextlib.nullcontext()
+    port = settings.metrics_port + int(os.environ.get(NUMBER_VARIABLE) or 0)
+    try:
+        return serve_metrics(port, meter.exposition, settings.metrics_address)
+    except OSError as exc:
+        logger.error("no metrics: cannot listen on port %d (%s)", port, exc.strerror, extra={"event": "no_metrics"})
+        return contextlib.nullcontext()
 
 
 def make_worker(connection: Redis, name: str) -> FunctionWorker:

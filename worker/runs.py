@@ -28,6 +28,7 @@ from worker.decisions import (
     worn_out,
 )
 from worker.deliveries import CallbackSender
+from worker.meter import Meter
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ class Runs:
         budget: ByteBudget,
         keeping: Keeping,
         worker: str,
+        meter: Meter,
     ) -> None:
         self._claims = claims
         self._functions = functions
@@ -55,6 +57,7 @@ class Runs:
         self._budget = budget
         self._keeping = keeping
         self._worker = worker
+        self._meter = meter
 
     async def run(self, claim: Claim) -> Ending | Postponement:
         """What to record. Does not raise but when it is cancelled: a surprise counts as a failure of the platform."""
@@ -68,6 +71,7 @@ class Runs:
             return after_foreign(claim, claim.work, self._moment(claim.work), self._keeping)
         if claim.has_expired and isinstance(claim.work, Invocation):
             return after_expiry(claim, claim.work, self._keeping)
+        self._meter.claimed(claim)
         try:
             result = worn_out(claim) or await self._attempt(claim, claim.work)
         except Exception as exc:  # one call's surprise must not stop the others
@@ -76,9 +80,14 @@ class Runs:
                 extra={"event": "attempt_crashed", "call_id": claim.job_id},
             )
             result = Failure(f"the worker failed unexpectedly ({type(exc).__name__})", 0.0)
-        if isinstance(claim.work, Delivery):
-            return after_delivery(claim, claim.work, result, self._moment(claim.work), self._keeping)
-        return after_invocation(claim, claim.work, result, self._moment(claim.work), self._keeping)
+        decision = self._decide(claim, claim.work, result)
+        self._meter.ended(claim, result, decision)
+        return decision
+
+    def _decide(self, claim: Claim, work: Invocation | Delivery, result: Answer | Failure) -> Ending | Postponement:
+        if isinstance(work, Delivery):
+            return after_delivery(claim, work, result, self._moment(work), self._keeping)
+        return after_invocation(claim, work, result, self._moment(work), self._keeping)
 
     def _moment(self, work: Work) -> Moment:
         route = self._table().get(work.function) if isinstance(work, Invocation) else None

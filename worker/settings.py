@@ -26,6 +26,8 @@ class Settings:
     max_response: int
     body_budget: int
     host_aliases: Mapping[str, str]
+    metrics_address: str
+    metrics_port: int
     log_format: str
 
     @classmethod
@@ -48,12 +50,16 @@ class Settings:
             max_response=env.size("max_response", "256Mi"),
             body_budget=env.size("body_budget", "256Mi"),
             host_aliases=_aliases(env),
+            metrics_address=env.text("metrics_address", "0.0.0.0"),
+            metrics_port=env.integer("metrics_port", 0),
             log_format=env.choice("log_format", "text", ("text", "json")),
         )
         if settings.result_ttl < 1 or settings.failure_ttl < 1:
             env.problem("result_ttl, failure_ttl", "must be at least one second")
         if not 1 <= settings.lease <= 600:
             env.problem("lease", "must be between one second and ten minutes")
+        if settings.metrics_port + settings.worker_processes > 65536:
+            env.problem("metrics_port", f"there is no port {settings.metrics_port + settings.worker_processes - 1}")
         env.finish()
         return settings
 

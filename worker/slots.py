@@ -35,6 +35,11 @@ class Slots:
         return sum(self._sums.values())
 
     @property
+    def by_kind(self) -> dict[str, int]:
+        """What is in flight: calls and callbacks."""
+        return {"call": self._sums[False], "callback": self._sums[True]}
+
+    @property
     def has_work(self) -> bool:
         """Some queue may hold jobs."""
         return bool(self._maybe)

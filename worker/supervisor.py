@@ -23,6 +23,9 @@ logger = logging.getLogger(__name__)
 NAME_VARIABLE = "worker_name"
 """Set for a worker process by its supervisor."""
 
+NUMBER_VARIABLE = "worker_number"
+"""The same: which of the supervisor's processes it is, from 0. One that takes a dead one's place has its number."""
+
 _LONGEST_PAUSE = 10.0
 _HEALTHY_AFTER = 10.0
 _HAND_BACK_AGAIN = 1.0
@@ -35,6 +38,7 @@ _WATCHED = _STOP | {signal.SIGCHLD}
 class _Child:
     process: subprocess.Popen[bytes]
     name: str
+    number: int
     started: float
     failures: int
 
@@ -46,6 +50,7 @@ class _Due:
 
     at: float
     failures: int = 0
+    number: int = 0
     dead: str = ""
 
 
@@ -65,11 +70,11 @@ class Supervisor:
     def run(self) -> int:
         """Returns the exit code."""
         # Blocked and waited for, none is missed; ignored ones (a shell's background jobs ignore SIGINT) never come.
-        for number in _WATCHED:
-            signal.signal(number, lambda *_: None)
+        for watched in _WATCHED:
+            signal.signal(watched, lambda *_: None)
         signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
-        for _ in range(self.settings.worker_processes):
-            self._start(0)
+        for number in range(self.settings.worker_processes):
+            self._start(number, 0)
         while self._children or (self._due and not self.is_stopping):
             self._wait()
             self._bury()
@@ -109,7 +114,7 @@ class Supervisor:
             pause,
             extra={"event": "worker_died", "worker": child.name},
         )
-        self._due.append(_Due(time.monotonic() + pause, failures))
+        self._due.append(_Due(time.monotonic() + pause, failures, child.number))
 
     def _do_what_is_due(self) -> None:
         now = time.monotonic()
@@ -119,16 +124,16 @@ class Supervisor:
             if one.dead:
                 self._hand_back(one.dead)
             elif not self.is_stopping:
-                self._start(one.failures)
+                self._start(one.number, one.failures)
 
-    def _start(self, failures: int) -> None:
+    def _start(self, number: int, failures: int) -> None:
         name = uuid.uuid4().hex
         process = subprocess.Popen(
             [sys.executable, "-m", "worker"],
-            env={**os.environ, NAME_VARIABLE: name},
+            env={**os.environ, NAME_VARIABLE: name, NUMBER_VARIABLE: str(number)},
             preexec_fn=die_with_parent(os.getpid()),
         )
-        self._children.append(_Child(process, name, time.monotonic(), failures))
+        self._children.append(_Child(process, name, number, time.monotonic(), failures))
         logger.info("started worker process %d", process.pid, extra={"event": "worker_started", "worker": name})
 
     def _hand_back(self, name: str) -> None:

@@ -7,7 +7,8 @@ import time
 from flask import Blueprint, Response, g, request
 
 from gateway.api.auth import is_open
-from gateway.metrics import CONTENT_TYPE, InvocationMetrics
+from gateway.metrics import InvocationMetrics
+from swarmfn.exposition import CONTENT_TYPE
 
 
 def metrics_routes(metrics: InvocationMetrics) -> Blueprint:

@@ -55,6 +55,7 @@ class EmbeddedServices:
         environment = {
             **self._compose["worker"].environment,
             **self._python_environment(),
+            "metrics_address": self._settings.listen_address,
             "host_aliases": f"gateway:{GATEWAY_PORT}={reachable(self._settings)}",
         }
         version = code_fingerprint(self._root, "worker", "swarmfn")

@@ -37,5 +37,7 @@ def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
 
 @pytest.fixture
 def stage(own_redis: RedisServer) -> Iterator[QueueStage]:
+    """Both sides of its queue. At the end the books must balance, whatever happened."""
     with QueueStage(own_redis) as stage:
         yield stage
+        stage.ledger.assert_balanced()

@@ -8,7 +8,7 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.metrics import InvocationMetrics
-from gateway.metrics_listener import serve_metrics
+from swarmfn.exposition.listener import serve_metrics
 from swarmfn.wire.replicas import ReplicaTable, Route
 
 

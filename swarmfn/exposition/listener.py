@@ -7,7 +7,7 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 
-from gateway.metrics import CONTENT_TYPE
+from swarmfn.exposition import CONTENT_TYPE
 
 
 class MetricsListener:
