@@ -159,10 +159,19 @@ class Gateway:
                 submissions,
                 settings.async_max_body,
                 settings.upstream_timeout,
-                Rules(settings.idempotency_window, settings.async_max_delay),
+                self._rules(),
             ),
             bridge=Bridge(asyncio.get_running_loop()),
             is_ready=lambda: not self._stop.is_set(),
+        )
+
+    def _rules(self) -> Rules:
+        settings = self._settings
+        return Rules(
+            idempotency_window=settings.idempotency_window,
+            max_delay=settings.async_max_delay,
+            max_depth=settings.queue_max_depth,
+            max_queue_age=settings.queue_max_age,
         )
 
     async def _serve_flask(self, parts: Parts, listener: socket.socket, limits: Limits) -> None:

@@ -23,6 +23,8 @@ class Settings:
     async_max_body: int
     async_max_delay: float
     idempotency_window: float
+    queue_max_depth: int
+    queue_max_age: float
     basic_auth: bool
     user: str | None
     password: str | None = field(repr=False)
@@ -52,6 +54,8 @@ class Settings:
             async_max_body=env.size("async_max_body", "64Mi"),
             async_max_delay=env.duration("async_max_delay", "720h"),
             idempotency_window=env.duration("idempotency_window", "24h"),
+            queue_max_depth=env.integer("queue_max_depth", 0),
+            queue_max_age=env.duration("queue_max_age", "0s"),
             basic_auth=env.flag("basic_auth", True),
             user=env.secret(secrets, "basic-auth-user"),
             password=env.secret(secrets, "basic-auth-password"),

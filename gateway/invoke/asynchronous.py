@@ -9,12 +9,13 @@ from io import BytesIO
 from typing import Any, TypeVar
 
 from gateway.invoke import forwarding
+from gateway.invoke.admission import limits_of, overloaded
 from gateway.invoke.asked import NOTHING, Asked, asked_by
 from gateway.invoke.incoming import Incoming, RawHeaders
 from gateway.invoke.waiting import Waiting
 from swarmfn.jobs.records import Record, moment
 from swarmfn.jobs.submissions import Submissions
-from swarmfn.jobs.terms import PLAIN, IdempotencyKey, Replay, Terms, idempotency_name, short_digest
+from swarmfn.jobs.terms import PLAIN, Full, IdempotencyKey, Replay, Terms, idempotency_name, short_digest
 from swarmfn.wire.call_ids import new_call_id
 from swarmfn.wire.durations import format_duration
 from swarmfn.wire.errors import (
@@ -58,10 +59,12 @@ Found = TypeVar("Found")
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What the operator has set for all asynchronous calls. idempotency_window: seconds a key is remembered; max_delay:
-    seconds a call may be put off for."""
+    seconds a call may be put off for; max_depth, max_queue_age: of a queue, see Policy."""
 
     idempotency_window: float = 86400.0
     max_delay: float = 30 * 86400.0
+    max_depth: int = 0
+    max_queue_age: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +133,7 @@ class Asynchronous:
         """Stores the call, by preference as `call_id`, and returns once Redis has acknowledged it.
 
         Raises QueueUnavailable; if only the acknowledgement was lost, the call is stored as `call_id` all the same.
-        Raises KeyReused.
+        Raises KeyReused or Overloaded.
         """
         received = incoming.header(b"x-call-id")
         terms = await self._terms(incoming, wanted, body)
@@ -139,6 +142,8 @@ class Asynchronous:
             stored = await self._submissions.submit(call, body, terms)
             if isinstance(stored, Replay):
                 return Accepted(stored.call_id, is_replay=True)
+            if isinstance(stored, Full):
+                raise overloaded(wanted.route, terms.limits, stored)
             if stored:
                 return Accepted(call_id)
             # The id is on record already (a callback carries its call's id, and functions forward headers).
@@ -148,9 +153,11 @@ class Asynchronous:
 
     async def _terms(self, incoming: Incoming, wanted: Wanted, body: bytes) -> Terms:
         asked = wanted.asked
-        if asked is NOTHING:
+        limits = limits_of(wanted.route, self._rules.max_depth, self._rules.max_queue_age)
+        if asked is NOTHING and limits is None:
             return PLAIN
-        return Terms(await self._idempotency(incoming, wanted, body), asked.delay, asked.run_at, asked.max_age)
+        key = await self._idempotency(incoming, wanted, body)
+        return Terms(key, asked.delay, asked.run_at, asked.max_age, limits)
 
     async def _idempotency(self, incoming: Incoming, wanted: Wanted, body: bytes) -> IdempotencyKey | None:
         if not wanted.asked.idempotency_key:

@@ -13,12 +13,12 @@ from swarmfn.jobs import layout, records
 from swarmfn.jobs.batches import Batcher
 from swarmfn.jobs.connection import Unreachable, call, command, refused, unavailable
 from swarmfn.jobs.scripts import CANCEL, SUBMIT
-from swarmfn.jobs.terms import PLAIN, Replay, Terms
+from swarmfn.jobs.terms import PLAIN, Full, Replay, Terms, full_of
 from swarmfn.wire.errors import KeyReused
 from swarmfn.wire.invocations import Invocation
 from swarmfn.wire.priorities import PRIORITIES, lane, split_lane
 
-_Reply = bool | str | list[bytes]
+_Reply = bool | str | list[Any]
 """Stored or not, an error's text, or what the call's terms led to."""
 
 _LIVE = frozenset({b"queued", b"started", b"scheduled", b"deferred"})
@@ -51,13 +51,13 @@ class Submissions:
         self._client = client
         self._batches: Batcher[_Submission, _Reply] = Batcher(self._store, lambda item: item.inline_size)
 
-    async def submit(self, invocation: Invocation, body: bytes, terms: Terms = PLAIN) -> bool | Replay:
+    async def submit(self, invocation: Invocation, body: bytes, terms: Terms = PLAIN) -> bool | Replay | Full:
         """Stores one call. False: its id is taken and nothing was stored; a Replay: neither was it, because its
-        idempotency key is that of an earlier call.
+        idempotency key is that of an earlier call; Full: nor then, because its queue has passed its limits.
 
         Returns only after Redis has acknowledged it. Raises QueueUnavailable when Redis did not; the call may
         nevertheless be stored, if only the reply was lost, and then submitting the very same call again says True.
-        Raises KeyReused when the terms forbid the call.
+        Raises KeyReused when the call's key is another one's.
         """
         item = _Submission(invocation, invocation.to_json(), body, terms)
         try:
@@ -159,11 +159,13 @@ def _read(reply: Any) -> _Reply:
     return reply if isinstance(reply, list) else reply == 1
 
 
-def _by_terms(reply: list[bytes]) -> Replay:
+def _by_terms(reply: list[Any]) -> Replay | Full:
     """What a call's terms led to. Raises KeyReused."""
     match reply:
         case [b"replay", call_id]:
             return Replay(call_id.decode())
+        case [b"full", limit, depth, since]:
+            return full_of(limit, depth, since)
         case [b"reused"]:
             raise KeyReused
     raise RuntimeError(f"an unknown reply to a call's terms: {reply!r:.100}")

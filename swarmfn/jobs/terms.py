@@ -5,8 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import time
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
+
+from swarmfn.jobs.layout import rq_time
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -22,21 +26,59 @@ class IdempotencyKey:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueLimits:
+    """queue: without its priorities; max_depth: how many calls may wait or be put off, 0 for any number; max_age: for
+    how many seconds the first may have waited, 0 for any time."""
+
+    queue: str
+    max_depth: int = 0
+    max_age: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        document: dict[str, Any] = {"queue": self.queue}
+        if self.max_depth:
+            document["depth"] = self.max_depth
+        if self.max_age:
+            document["oldest"] = rq_time(time.time() - self.max_age)
+        return document
+
+
+@dataclass(frozen=True, slots=True)
+class Full:
+    """A queue has passed its limits. by_age: by the waiting time of its first call; depth: how many wait or are put
+    off; age: seconds the first one has waited."""
+
+    by_age: bool
+    depth: int
+    age: float
+
+
+def full_of(limit: bytes, depth: int, since: bytes) -> Full:
+    """What SUBMIT says of a full queue."""
+    try:
+        age = time.time() - datetime.fromisoformat(since.decode()).timestamp()
+    except ValueError:
+        age = 0.0
+    return Full(limit == b"age", depth, max(0.0, age))
+
+
+@dataclass(frozen=True, slots=True)
 class Terms:
     """idempotency: a key under which the call is stored once only; delay: seconds before it may run, by Redis's clock;
     run_at: not before this moment, Unix seconds. One that has passed means at once; max_age: seconds after which it is
-    not to run any more, counted from when it may."""
+    not to run any more, counted from when it may; limits: of its queue."""
 
     idempotency: IdempotencyKey | None = None
     delay: float = 0.0
     run_at: float = 0.0
     max_age: float = 0.0
+    limits: QueueLimits | None = None
 
     def to_json(self) -> bytes:
         """SUBMIT's value; empty for the plain terms."""
         if self is PLAIN:
             return b""
-        document: dict[str, Any] = {}
+        document: dict[str, Any] = {} if self.limits is None else self.limits.to_json()
         if self.idempotency is not None:
             document["key"] = self.idempotency.name
             document["print"] = self.idempotency.fingerprint

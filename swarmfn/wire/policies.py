@@ -18,17 +18,22 @@ MIN_WAIT = "com.openfaas.retry.min_wait"
 MAX_WAIT = "com.openfaas.retry.max_wait"
 JITTER = "com.openfaas.retry.jitter"
 CONCURRENCY = "com.openfaas.async.concurrency"
+MAX_DEPTH = "com.openfaas.queue.max_depth"
+MAX_QUEUE_AGE = "com.openfaas.queue.max_age"
 _RETRY = (ATTEMPTS, CODES, MIN_WAIT, MAX_WAIT, JITTER)
 
 JITTERS = ("exponential", "full", "equal")
 DEFAULT_CODES = (408, 429, 500, 502, 504)
 _MOST_ATTEMPTS = 1000
 _MOST_AT_ONCE = 1_000_000
+_DEEPEST = 9_999_999
 _LONGEST_WAIT = 30 * 86400.0
+_GATEWAYS = "the gateway's own limit"
 _CODE = re.compile(r"[1-5][0-9][0-9]")
 _NUMBER = re.compile(r"[0-9]{1,7}")
 
 Value = TypeVar("Value")
+Default = TypeVar("Default")
 
 
 @dataclass(frozen=True)
@@ -68,15 +73,21 @@ class RetryPolicy:
 @dataclass(frozen=True)
 class Policy:
     """retry: None when no annotation asks for it; concurrency: how many asynchronous calls of the function run at a
-    time, whatever the number of workers, 0 for no limit; warnings: a sentence for each value that cannot be used."""
+    time, whatever the number of workers, 0 for no limit; warnings: a sentence for each value that cannot be used;
+    max_depth, max_queue_age: how many calls may wait in its queue, and how many seconds the first of them, before no
+    more are accepted; 0 for no limit, None for the gateway's own."""
 
     retry: RetryPolicy | None = None
     concurrency: int = 0
     warnings: tuple[str, ...] = ()
+    max_depth: int | None = None
+    max_queue_age: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         retry = self.retry.to_json() if self.retry else None
-        return {"retry": retry, "concurrency": self.concurrency, "warnings": list(self.warnings)}
+        document = {"retry": retry, "concurrency": self.concurrency, "warnings": list(self.warnings)}
+        limits = {"max_depth": self.max_depth, "max_queue_age": self.max_queue_age}
+        return document | {name: limit for name, limit in limits.items() if limit is not None}
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> Policy:
@@ -86,6 +97,8 @@ class Policy:
             retry=RetryPolicy.from_json(retry) if retry else None,
             concurrency=int(document.get("concurrency", 0)),
             warnings=tuple(str(warning) for warning in document.get("warnings", ())),
+            max_depth=int(document["max_depth"]) if "max_depth" in document else None,
+            max_queue_age=float(document["max_queue_age"]) if "max_queue_age" in document else None,
         )
 
 
@@ -94,12 +107,14 @@ NO_POLICY = Policy()
 
 def policy_of(annotations: Mapping[str, str]) -> Policy:
     """The policy in a function's annotations. Does not raise."""
-    if not annotations.keys() & {*_RETRY, CONCURRENCY}:
+    if not annotations.keys() & {*_RETRY, CONCURRENCY, MAX_DEPTH, MAX_QUEUE_AGE}:
         return NO_POLICY
     reading = _Reading(annotations)
     retry = reading.retry() if annotations.keys() & set(_RETRY) else None
     concurrency = reading.value(CONCURRENCY, _count(0, _MOST_AT_ONCE), 0)
-    return Policy(retry, concurrency, tuple(reading.warnings))
+    depth = reading.value(MAX_DEPTH, _count(0, _DEEPEST), None, _GATEWAYS)
+    age = reading.value(MAX_QUEUE_AGE, _wait, None, _GATEWAYS)
+    return Policy(retry, concurrency, tuple(reading.warnings), depth, age)
 
 
 class _Reading:
@@ -109,7 +124,7 @@ class _Reading:
         self._annotations = annotations
         self.warnings: list[str] = []
 
-    def value(self, name: str, parse: Callable[[str], Value], default: Value, shown: str = "") -> Value:
+    def value(self, name: str, parse: Callable[[str], Value], default: Default, shown: str = "") -> Value | Default:
         text = self._annotations.get(name)
         if text is None:
             return default

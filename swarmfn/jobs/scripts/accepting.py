@@ -28,6 +28,38 @@ local function due_of(terms)
   return due and due > now and due
 end
 
+-- Of the queue itself and those of its priorities: how many wait or are put off, and since when the first one waits.
+local lanes, depths, since = {':high', '', ':low'}, {}, {}
+local function depth_of(queue)
+  if not depths[queue] then
+    depths[queue] = 0
+    for _, lane in ipairs(lanes) do
+      depths[queue] = depths[queue] + redis.call('LLEN', 'rq:queue:' .. queue .. lane)
+        + redis.call('ZCARD', 'rq:scheduled:' .. queue .. lane)
+    end
+  end
+  return depths[queue]
+end
+local function waits_since(queue)
+  if not since[queue] then
+    since[queue] = ''
+    for _, lane in ipairs(lanes) do
+      local first = redis.call('LINDEX', 'rq:queue:' .. queue .. lane, 0)
+      local moment = first and redis.pcall('HGET', 'rq:job:' .. first, 'enqueued_at')
+      if type(moment) == 'string' and (since[queue] == '' or moment < since[queue]) then since[queue] = moment end
+    end
+  end
+  return since[queue]
+end
+local function refusal(terms, due)
+  if terms.depth and depth_of(terms.queue) >= terms.depth then
+    return {'full', 'depth', depth_of(terms.queue), waits_since(terms.queue)}
+  end
+  -- Moments in RQ's form are in the order of their text.
+  local moment = terms.oldest and not due and waits_since(terms.queue)
+  if moment and moment ~= '' and moment < terms.oldest then return {'full', 'age', depth_of(terms.queue), moment} end
+end
+
 local function put_off(queue, id, due)
   due = string.format('%.6f', due)
   redis.call('ZADD', 'rq:scheduled:' .. queue, due, id)
@@ -51,13 +83,19 @@ local function submit(i)
     -- The very same call, sent again because its first reply was lost, is stored already; any other is refused.
     return redis.pcall('HGET', key, 'call') == call and 1 or 0
   end
+  local due = terms and due_of(terms)
+  local full = terms and terms.queue and refusal(terms, due)
+  if full then
+    drop(upload)
+    return full
+  end
   if upload ~= '' and redis.call('EXISTS', upload) == 0 then return 'its body has gone' end
   -- First of the writes, because it can be refused: the memory is full, or the queue's key is no list.
-  local due = terms and due_of(terms)
   if due then put_off(queue, id, due) else enqueue(queue, id) end
   redis.call('HSET', key, 'data', ARGV[1], 'created_at', ARGV[2], 'enqueued_at', ARGV[2], 'origin', queue,
     'description', 'invoke ' .. fn, 'status', due and 'scheduled' or 'queued', 'timeout', ARGV[i+7], 'call', call)
   if due then redis.call('HDEL', key, 'enqueued_at') end
+  if terms and depths[terms.queue] then depths[terms.queue] = depths[terms.queue] + 1 end
   if upload ~= '' then
     redis.call('RENAME', upload, 'swarmfn:body:' .. id)
     redis.call('PERSIST', 'swarmfn:body:' .. id)
@@ -82,4 +120,5 @@ return replies
 """
 )
 """→ for each item 1 when it is stored, 0 when its id is taken, text when it could not be stored; a list when its terms
-say so: `replay` and the id of the first call with its idempotency key, `reused` when that call was another one."""
+say so: `replay` and the id of the first call with its idempotency key, `reused` when that call was another one; `full`,
+which limit was passed (`depth` or `age`), how many wait, and since when ('': unknown)."""

@@ -11,6 +11,8 @@ from swarmfn.wire.policies import (
     CODES,
     CONCURRENCY,
     JITTER,
+    MAX_DEPTH,
+    MAX_QUEUE_AGE,
     MAX_WAIT,
     MIN_WAIT,
     Policy,
@@ -66,16 +68,29 @@ def test_a_limit_alone_asks_for_no_retries() -> None:
         (CONCURRENCY, "all"),
         (CONCURRENCY, "-1"),
         (CONCURRENCY, "1.5"),
+        (MAX_DEPTH, "deep"),
+        (MAX_DEPTH, "-1"),
+        (MAX_DEPTH, "1e3"),
+        (MAX_QUEUE_AGE, "old"),
+        (MAX_QUEUE_AGE, "-5s"),
+        (MAX_QUEUE_AGE, "1000h"),
     ],
 )
 def test_a_value_that_cannot_be_used_falls_back_and_a_warning_names_it(name: str, text: str) -> None:
     policy = policy_of({name: text})
     assert policy.concurrency == 0
     assert policy.retry in (None, RetryPolicy())
+    assert (policy.max_depth, policy.max_queue_age) == (None, None)
     (warning,) = policy.warnings
     assert warning.startswith(f"annotation {name}: ")
-    assert "default" in warning
+    assert "using the default, " in warning
     assert len(warning) < 400
+
+
+def test_limits_of_a_queue_are_read_and_zero_is_not_the_same_as_none() -> None:
+    assert policy_of({MAX_DEPTH: "100", MAX_QUEUE_AGE: "1m30s"}) == Policy(max_depth=100, max_queue_age=90.0)
+    assert policy_of({MAX_DEPTH: "0", MAX_QUEUE_AGE: "0s"}) == Policy(max_depth=0, max_queue_age=0.0)
+    assert policy_of({CONCURRENCY: "1"}).max_depth is None
 
 
 def test_a_longest_wait_below_the_shortest_is_raised_to_it() -> None:
@@ -86,7 +101,13 @@ def test_a_longest_wait_below_the_shortest_is_raised_to_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "policy", [Policy(), Policy(RetryPolicy(), 3, ("annotation x: bad",)), Policy(RetryPolicy(2, (500,), 0, 0, "full"))]
+    "policy",
+    [
+        Policy(),
+        Policy(max_depth=0, max_queue_age=1.5),
+        Policy(RetryPolicy(), 3, ("annotation x: bad",)),
+        Policy(RetryPolicy(2, (500,), 0, 0, "full")),
+    ],
 )
 def test_a_policy_is_read_back_as_it_was_written(policy: Policy) -> None:
     assert Policy.from_json(json.loads(json.dumps(policy.to_json()))) == policy
