@@ -6,14 +6,14 @@ import errno
 import logging
 import os
 
-from fwatchdog.children import Nursery, find_program
+from fwatchdog.children import Nursery
 from fwatchdog.function_log import FunctionLog
 from fwatchdog.http.messages import Request, Response, text_response
-from fwatchdog.modes import CannotStart
 from fwatchdog.modes.cgi import cgi_variables
-from fwatchdog.modes.forked_run import ForkedRun, ending
+from fwatchdog.modes.forked_run import ForkedRun
 from fwatchdog.modes.marshalling import marshalled
 from fwatchdog.modes.outcomes import about, call_id_of, duration_header
+from fwatchdog.modes.programs import ending, program_of
 from fwatchdog.settings import Settings
 from swarmfn.wire.headers import Headers
 
@@ -70,15 +70,6 @@ class Command:
         if not settings.combine_output:
             log = FunctionLog(settings.prefix_logs, settings.log_buffer_size, call_id_of(request))
         return ForkedRun(self._nursery, self._program, settings.command, environment, log, ahead)
-
-
-def program_of(settings: Settings) -> str:
-    """The file that the command's first word means. Raises CannotStart."""
-    name = settings.command[0]
-    program = find_program(name, os.environ.get("PATH", os.defpath))
-    if program is None:
-        raise CannotStart(f'fprocess: there is no program "{name}" that can be executed')
-    return program
 
 
 def failed(request: Request, exit_code: int, output: list[bytes], seconds: float) -> Response:

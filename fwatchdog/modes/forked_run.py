@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 
 from fwatchdog.children import Child, Environment, Nursery
 from fwatchdog.function_log import FunctionLog
@@ -156,10 +155,3 @@ class ForkedRun:
 def _close_all(descriptors: list[int]) -> None:
     for descriptor in descriptors:
         os.close(descriptor)
-
-
-def ending(exit_code: int) -> str:
-    """How the process ended, in Go's words, which callers of OpenFaaS functions know."""
-    if exit_code >= 0:
-        return f"exit status {exit_code}"
-    return f"signal: {(signal.strsignal(-exit_code) or str(-exit_code)).lower()}"

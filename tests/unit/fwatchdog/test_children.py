@@ -68,9 +68,12 @@ async def test_kill_reaches_descendants_in_sessions_of_their_own() -> None:
     os.close(output)
 
 
+LEAVE_BEHIND = "setsid sleep 600 >/dev/null & until [ $(cut -d' ' -f6 /proc/$!/stat) = $! ]; do :; done; echo $!"
+
+
 async def test_what_a_child_left_in_a_session_of_its_own_outlives_its_end() -> None:
     nursery = Nursery(asyncio.get_running_loop())
-    child, output = spawn(nursery, "/bin/sh", "-c", "setsid sleep 600 >/dev/null & echo $!")
+    child, output = spawn(nursery, "/bin/sh", "-c", LEAVE_BEHIND)
     (daemon,) = await read_line(output)
     assert await exit_code(child) == 0
     child.kill()
