@@ -22,7 +22,11 @@ SHARED = {
         "tests/integration/platform/test_real_input.py",
         "tests/integration/swarm/test_under_load.py",
     ),
-    "a platform of processes": ("tests/integration/docs/", "tests/integration/platform/test_trouble.py"),
+    "a platform of processes": (
+        "tests/integration/docs/",
+        "tests/integration/platform/test_dead_letters.py",
+        "tests/integration/platform/test_trouble.py",
+    ),
 }
 
 
