@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 
 logger = logging.getLogger("function")
 
 _STDERR = 2
+_MARKED = re.compile(rb"\0([^\0\n]{1,1000})\0")
 
 
 class FunctionLog:
     """Takes a function's output as it comes. `call_id` may change between calls; `end_call` ends a line in progress.
 
-    With `has_prefix` lines go through the logger; without, they are written as they are.
+    With `has_prefix` lines go through the logger; without, they are written as they are. A line may name its call
+    itself, as `python_worker.output` marks it.
     """
 
     def __init__(self, has_prefix: bool, longest_line: int, call_id: str = "") -> None:
@@ -26,9 +29,15 @@ class FunctionLog:
         *lines, self._partial = (self._partial + data).split(b"\n")
         for line in lines:
             self._log(line)
-        while len(self._partial) > self._longest_line:
-            self._log(self._partial[: self._longest_line])
-            self._partial = self._partial[self._longest_line :]
+        self._cut_what_is_long()
+
+    def _cut_what_is_long(self) -> None:
+        mark = _MARKED.match(self._partial)
+        start = mark.end() if mark else 0
+        while len(self._partial) > start + self._longest_line:
+            end = start + self._longest_line
+            self._log(self._partial[:end])
+            self._partial = self._partial[:start] + self._partial[end:]
 
     def end_call(self) -> None:
         if self._partial:
@@ -37,11 +46,14 @@ class FunctionLog:
         self.call_id = ""
 
     def _log(self, line: bytes) -> None:
+        call_id = self.call_id
+        if mark := _MARKED.match(line):
+            call_id, line = mark[1].decode("utf-8", "replace"), line[mark.end() :]
         if not self._has_prefix:
             os.write(_STDERR, line + b"\n")
             return
         text = line.rstrip(b"\r").decode("utf-8", "replace")
         extra = {"event": "function_output"}
-        if self.call_id:
-            extra["call_id"] = self.call_id
+        if call_id:
+            extra["call_id"] = call_id
         logger.info("%s", text, extra=extra)

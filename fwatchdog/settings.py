@@ -16,15 +16,20 @@ STREAMING = "streaming"
 HTTP = "http"
 STATIC = "static"
 PYTHON = "python"
-MODES = (FORK, SERIALIZING, STREAMING, HTTP, STATIC, PYTHON)
+WSGI = "wsgi"
+ASGI = "asgi"
+MODES = (FORK, SERIALIZING, STREAMING, HTTP, STATIC, PYTHON, WSGI, ASGI)
 FORKING = frozenset({FORK, SERIALIZING, STREAMING})
 """The modes that start the command for each call."""
+IN_WORKERS = (PYTHON, WSGI, ASGI)
+"""The modes whose function is imported and called in worker processes."""
 
 _CLASSIC = "classic"
 _OF_WATCHDOG = frozenset({SERIALIZING, STREAMING, HTTP, STATIC})
 _OF_EXEC_TIMEOUT = 30.0
 
 _FEWEST_WORKERS = 2
+_ASGI_CALLS = 32
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,9 @@ class Settings:
     log_callid: bool
     log_format: str
     suppress_lock: bool
+    handler: str
     workers: int
+    threads: int
     warnings: tuple[str, ...] = ()
 
     @classmethod
@@ -96,7 +103,9 @@ class Settings:
             log_callid=env.flag("log_callid", True),
             log_format=env.choice("log_format", "text", ("text", "json")),
             suppress_lock=env.flag("suppress_lock", False),
+            handler=env.text("handler", "handler:handle" if mode == PYTHON else "handler:app"),
             workers=env.integer("workers", _default_workers(), minimum=1),
+            threads=env.integer("threads", _ASGI_CALLS if mode == ASGI else 1, minimum=1),
             warnings=(*durations.warnings, *_ignored(mode, upstream_url)),
         )
         env.finish()
@@ -129,8 +138,8 @@ def _mode(env: Environment, command: str, handler_path: str, upstream_url: str) 
         env.problem("mode", "set fprocess to a command, or handler_path to a folder with handler.py")
     elif mode in FORKING and not command:
         env.problem("fprocess", f"mode={mode} needs the command to run for each call")
-    elif mode == PYTHON and not handler_path:
-        env.problem("handler_path", "mode=python needs the folder of handler.py")
+    elif mode in IN_WORKERS and not handler_path:
+        env.problem("handler_path", f"mode={mode} needs the folder of handler.py")
     elif mode == HTTP:
         _check_http(env, command, upstream_url)
     return mode

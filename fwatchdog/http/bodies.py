@@ -166,6 +166,13 @@ class RequestBody:
             pieces += self.take()
         return pieces
 
+    async def wait_complete(self) -> None:
+        """Returns once all of it has arrived, as much memory as that takes; `take()` then has the whole of it."""
+        if self._is_complete:
+            return
+        pieces = await self.read_all()
+        self._pieces.extend(pieces)
+
     async def _more(self) -> None:
         self._wanted()
         self._waiter = asyncio.get_running_loop().create_future()

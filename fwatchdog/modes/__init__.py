@@ -72,7 +72,7 @@ _MODES: Mapping[str, Callable[[Settings, Nursery, Failed], Mode]] = {
     names.STREAMING: _streaming,
     names.HTTP: _http,
     names.STATIC: _static,
-    names.PYTHON: _python,
+    **dict.fromkeys(names.IN_WORKERS, _python),
 }
 
 

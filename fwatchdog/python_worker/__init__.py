@@ -1,5 +1,5 @@
-"""What runs in a worker process of mode=python, beside the user's handler.
+"""What runs in a worker process of the modes python, wsgi and asgi, beside the user's code.
 
 It imports little, and nothing of the watchdog itself: every worker process of every replica carries it. The watchdog's
-side of it is `fwatchdog.modes.python`; the two talk in `frames` over a socket pair.
+side of it is `fwatchdog.modes.python`; the two talk in `frames` over socket pairs.
 """

@@ -1,24 +1,21 @@
-"""The user's handler: finding it, importing it, and calling it in the shape it has."""
+"""The user's handler, called in the shape it has."""
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import inspect
 import os
-import sys
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 from urllib.parse import parse_qsl
 
-PACKAGE = "function"
-"""The name under which handlers import each other, as in the well-known templates: `from function import handler`."""
+from fwatchdog.python_worker.coroutines import Coroutines
+from fwatchdog.python_worker.lane import Call
+from fwatchdog.python_worker.loading import HandlerError
+from fwatchdog.python_worker.results import encode_piece, is_stream, to_result
 
-
-class HandlerError(Exception):
-    """The folder holds no handler that can be called; the message says why."""
+_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 
 
 class FirstValues(Mapping[str, str]):
@@ -65,65 +62,60 @@ class Context:
 
 
 class Handler:
-    """A loaded handler. `call` may raise whatever the user's code raises."""
+    """A loaded handler. `coroutines` is where those run that it returns."""
 
-    def __init__(self, handle: Callable[..., Any]) -> None:
+    def __init__(self, handle: Callable[..., Any], coroutines: Coroutines) -> None:
         self._handle = handle
-        self.takes_event = _takes_event(handle)
+        self._takes_event = _takes_event(handle)
+        self._coroutines = coroutines
         self._context = Context(os.environ.get("HOSTNAME") or os.uname().nodename)
-        self._runner: Any = None
 
-    def call(self, head: Mapping[str, Any], body: bytes) -> Any:
-        if self.takes_event:
-            result = self._handle(_event(head, body), self._context)
+    def serve(self, call: Call) -> None:
+        """Answers one call. Raises BadResult, LaneClosed, and whatever the user's code raises."""
+        result = to_result(self._result(call.head, call.read()), self._takes_event)
+        if is_stream(result.body):
+            self._stream(call, result.status, result.headers, result.body)
         else:
-            result = self._handle(_text_or_bytes(body))
-        return self._run(result) if inspect.iscoroutine(result) else result
-
-    def _run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        """One event loop for all calls, so that clients which a handler keeps open stay usable."""
-        if self._runner is None:
-            import asyncio
-
-            self._runner = asyncio.Runner()
-        return self._runner.run(coroutine)
+            call.answer(result.status, result.headers, result.body)
 
     def close(self) -> None:
-        if self._runner is not None:
-            self._runner.close()
+        self._coroutines.close()
+
+    def _result(self, head: Mapping[str, Any], body: bytes) -> Any:
+        if self._takes_event:
+            event = _event(head, body)
+            # Held by the event alone from here: a handler that drops its body frees the memory.
+            del body
+            result = self._handle(event, self._context)
+        else:
+            argument = _text_or_bytes(body)
+            del body
+            result = self._handle(argument)
+        return self._coroutines.run(result) if inspect.iscoroutine(result) else result
+
+    def _stream(self, call: Call, status: int, headers: list[tuple[str, str]], stream: Any) -> None:
+        """Nothing is sent before there is a first piece: until then an exception can still become a 500."""
+        pieces = self._coroutines.iterate(stream) if inspect.isasyncgen(stream) else stream
+        try:
+            for piece in pieces:
+                data, media_type = encode_piece(piece)
+                if call.has_begun:
+                    call.piece(data)
+                elif data:
+                    call.begin(status, _with_media_type(headers, media_type), data)
+        finally:
+            if (close := getattr(pieces, "close", None)) is not None:
+                close()
+        if call.has_begun:
+            call.end()
+        else:
+            call.answer(status, _with_media_type(headers, encode_piece("")[1]), b"")
 
 
-def load_handler(folder: str) -> Handler:
-    """Imports `handler.py` of `folder` as `function.handler`; plain imports find the folder's modules too.
-
-    Raises HandlerError, and whatever the import raises.
-    """
-    if not os.path.isfile(os.path.join(folder, "handler.py")):
-        raise HandlerError(f"there is no handler.py in {folder}")
-    # First, as with any script: the folder's own modules win over installed ones of the same name.
-    sys.path.insert(0, folder)
-    _import_package(folder)
-    module = importlib.import_module(f"{PACKAGE}.handler")
-    handle = getattr(module, "handle", None)
-    if not callable(handle):
-        raise HandlerError(f"{module.__file__} defines no function handle(event, context) or handle(req)")
-    return Handler(handle)
-
-
-def _import_package(folder: str) -> None:
-    """Makes the folder, whatever its name, the package `function`."""
-    initializer = os.path.join(folder, "__init__.py")
-    if not os.path.isfile(initializer):
-        package = ModuleType(PACKAGE)
-        package.__path__ = [folder]
-        sys.modules[PACKAGE] = package
-        return
-    spec = importlib.util.spec_from_file_location(PACKAGE, initializer, submodule_search_locations=[folder])
-    if spec is None or spec.loader is None:
-        raise HandlerError(f"{initializer} cannot be imported")
-    package = importlib.util.module_from_spec(spec)
-    sys.modules[PACKAGE] = package
-    spec.loader.exec_module(package)
+def _with_media_type(headers: list[tuple[str, str]], media_type: str) -> list[tuple[str, str]]:
+    if any(name.lower() == "content-type" for name, _ in headers):
+        return headers
+    return [("Content-Type", media_type), *headers]
 
 
 def _takes_event(handle: Callable[..., Any]) -> bool:
@@ -139,9 +131,20 @@ def _takes_event(handle: Callable[..., Any]) -> bool:
 
 
 def _event(head: Mapping[str, Any], body: bytes) -> Event:
-    headers = FirstValues([(name, value) for name, value in head["headers"]], ignore_case=True)
-    query = FirstValues(parse_qsl(head["query"], keep_blank_values=True))
-    return Event(body=body, headers=headers, method=head["method"], query=query, path=head["path"])
+    path, _, query = head["target"].partition("?")
+    return Event(
+        body=body,
+        headers=FirstValues(head["headers"], ignore_case=True),
+        method=head["method"],
+        query=FirstValues(parse_qsl(query, keep_blank_values=True) if query else []),
+        path=unescaped(path).decode("utf-8", "replace"),
+    )
+
+
+def unescaped(path: str) -> bytes:
+    """A path with its percent escapes decoded."""
+    raw = path.encode("latin-1")
+    return _ESCAPE.sub(lambda match: bytes((int(match[1], 16),)), raw) if b"%" in raw else raw
 
 
 def _text_or_bytes(body: bytes) -> str | bytes:

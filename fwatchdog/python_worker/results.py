@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from swarmfn.wire.headers import Headers
@@ -22,13 +23,17 @@ class BadResult(Exception):
 
 
 class Result(NamedTuple):
+    """`body` is bytes, or an iterator or async generator of pieces that `encode_piece` takes; then the media type is
+    missing from the headers until the first piece says which it is."""
+
     status: int
     headers: Headers
-    body: bytes
+    body: Any
 
 
 def to_result(value: Any, takes_event: bool) -> Result:
-    """The response in `value`: text, bytes, a dict with statusCode, a tuple (body, status, headers), or JSON data.
+    """The response in `value`: text, bytes, a dict with statusCode, a tuple (body, status, headers), a generator of
+    pieces, or JSON data.
 
     In `handle(event, context)` a dict of nothing but `body` and `headers` is a response too. Raises BadResult.
     """
@@ -46,12 +51,26 @@ def _is_response(value: Mapping[Any, Any], takes_event: bool) -> bool:
     return "statusCode" in value or (takes_event and bool(value) and _RESPONSE_KEYS.issuperset(value))
 
 
+def is_stream(body: Any) -> bool:
+    """Whether it is produced piece by piece, as generators do it, and open files."""
+    return isinstance(body, Iterator) or inspect.isasyncgen(body)
+
+
+def encode_piece(piece: Any) -> tuple[bytes, str]:
+    """The bytes of one piece of a stream, and the media type they suggest. Raises BadResult."""
+    if isinstance(piece, str | bytes | bytearray | memoryview):
+        return _encode(piece)
+    raise BadResult(f"a generator must yield str or bytes, not {type(piece).__name__}")
+
+
 def _result(body: Any, status: Any, headers: Any) -> Result:
+    pairs = [checked_header(name, value) for name, value in _pairs(headers)] if headers else []
+    if is_stream(body):
+        return Result(checked_status(status), pairs, body)
     encoded, media_type = _encode(body)
-    pairs = [_header(name, value) for name, value in _pairs(headers)]
     if not any(name.lower() == "content-type" for name, _ in pairs):
         pairs.insert(0, ("Content-Type", media_type))
-    return Result(_status(status), pairs, encoded)
+    return Result(checked_status(status), pairs, encoded)
 
 
 def _encode(body: Any) -> tuple[bytes, str]:
@@ -69,7 +88,8 @@ def _encode(body: Any) -> tuple[bytes, str]:
         raise BadResult(f"a body of type {type(body).__name__} cannot be sent: {exc}") from exc
 
 
-def _status(status: Any) -> int:
+def checked_status(status: Any) -> int:
+    """A final status of HTTP. Raises BadResult."""
     try:
         number = int(status)
     except (TypeError, ValueError):
@@ -94,7 +114,8 @@ def _pairs(headers: Any) -> Iterable[tuple[Any, Any]]:
         raise BadResult("headers must be a dict, or pairs of name and value") from exc
 
 
-def _header(name: Any, value: Any) -> tuple[str, str]:
+def checked_header(name: Any, value: Any) -> tuple[str, str]:
+    """A header that cannot break the response it is in. Raises BadResult."""
     text = str(value)
     if not isinstance(name, str) or _NAME.fullmatch(name) is None:
         raise BadResult(f"{name!r} is no name of a header")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import socket
@@ -54,11 +55,11 @@ class WatchdogAt:
         """A raw connection; the caller closes it."""
         return socket.create_connection((self.host, self.port), timeout=60)
 
-    def exchange(self, data: bytes) -> bytes:
-        """All the server sends after `data`, until it closes."""
+    def exchange(self, data: bytes, may_break: bool = False) -> bytes:
+        """All the server sends after `data`, until it closes; or until it breaks the connection, if it may."""
         with self.connect() as raw:
             raw.sendall(data)
-            return receive_all(raw)
+            return receive_all(raw, may_break)
 
     def is_ready(self) -> bool:
         return self.request(None, "/_/ready", "GET").status == 200
@@ -100,11 +101,12 @@ class Watchdog(WatchdogAt):
         self.process.kill()
 
 
-def receive_all(raw: socket.socket) -> bytes:
-    """Everything until the other side closes."""
+def receive_all(raw: socket.socket, may_break: bool = False) -> bytes:
+    """Everything until the other side closes, or resets the connection if it may."""
     received = bytearray()
-    while data := raw.recv(65536):
-        received += data
+    with contextlib.suppress(ConnectionResetError) if may_break else contextlib.nullcontext():
+        while data := raw.recv(65536):
+            received += data
     return bytes(received)
 
 

@@ -1,1 +1,1 @@
-"""mode=python, the watchdog's side: a pool of worker processes that have imported the handler and are called."""
+"""The modes python, wsgi and asgi, the watchdog's side: a pool of worker processes that have imported the function."""

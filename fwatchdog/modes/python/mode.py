@@ -1,25 +1,21 @@
-"""The mode itself: a request becomes a frame, the frame that comes back a response."""
+"""The modes python, wsgi and asgi: a call is made in a worker process that has imported the function."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import time
 
 from fwatchdog.children import Nursery
+from fwatchdog.http.bodies import AHEAD
 from fwatchdog.http.messages import Request, Response, text_response
 from fwatchdog.modes import CannotStart
-from fwatchdog.modes.outcomes import about, call_id_of, duration_header, killed_for_time
+from fwatchdog.modes.python.lane import WorkerDied
 from fwatchdog.modes.python.pool import NoWorkers, Pool
-from fwatchdog.modes.python.process import WorkerDied, WorkerProcess
-from fwatchdog.python_worker.frames import Frame
-from fwatchdog.settings import Settings
-
-logger = logging.getLogger(__name__)
+from fwatchdog.modes.python.run import FailedAmid, Run
+from fwatchdog.settings import PYTHON, WSGI, Settings
 
 
 class PythonMode:
-    """Calls the handler in a pool of processes. A run's time starts when a process takes it, not while it waits."""
+    """Calls the function in a pool of processes. A run's time starts when a process takes it, not while it waits."""
 
     def __init__(self, settings: Settings, nursery: Nursery) -> None:
         self._settings = settings
@@ -30,72 +26,39 @@ class PythonMode:
             await self._pool.start()
         except (WorkerDied, OSError) as exc:
             await self._pool.close()
-            raise CannotStart(f"the handler in {self._settings.handler_path} cannot be used: {exc}") from exc
+            raise CannotStart(f"the function in {self._settings.handler_path} cannot be used: {exc}") from exc
 
     async def run(self, request: Request, timeout: float) -> Response:
-        body = await request.body.read_all()
+        if self._wants_whole_body(request):
+            await request.body.wait_complete()
         try:
-            worker = await self._pool.acquire()
+            lane = await self._pool.acquire()
         except NoWorkers as exc:
             return text_response(503, f"The function's process cannot start: {exc}\n")
+        run = Run(self._settings, lane, request)
         try:
-            return await self._run_in(worker, request, body, timeout)
-        finally:
-            self._pool.release(worker)
+            async with asyncio.timeout(timeout or None):
+                response = await run.response(timeout)
+        except TimeoutError:
+            self._pool.abandon(lane, "another call in it ran into its exec_timeout", at_once=True)
+            return run.timed_out(timeout)
+        except WorkerDied:
+            self._pool.release(lane)
+            return run.died(await lane.process.ending())
+        except FailedAmid:
+            self._pool.release(lane)
+            raise
+        except BaseException:
+            self._pool.abandon(lane, "another call in it was stopped", at_once=False)
+            raise
+        self._pool.release(lane)
+        return response
+
+    def _wants_whole_body(self, request: Request) -> bool:
+        """A slow client must not keep a process waiting. Applications read what is long, or comes as it is made."""
+        if self._settings.mode == WSGI:
+            return request.length is not None and request.length <= AHEAD
+        return self._settings.mode == PYTHON
 
     async def close(self) -> None:
         await self._pool.close()
-
-    async def _run_in(self, worker: WorkerProcess, request: Request, body: list[bytes], timeout: float) -> Response:
-        started = time.monotonic()
-        call_id = call_id_of(request)
-        head = {
-            "method": request.method,
-            "path": request.path.decode("utf-8", "replace"),
-            "query": request.query,
-            "headers": request.headers,
-        }
-        try:
-            async with asyncio.timeout(timeout or None):
-                frame = await worker.call(head, body, call_id)
-        except TimeoutError:
-            worker.kill()
-            return killed_for_time(timeout, time.monotonic() - started, call_id)
-        except WorkerDied:
-            return await self._died(worker, time.monotonic() - started, call_id)
-        except asyncio.CancelledError:
-            worker.kill()
-            raise
-        return self._answer(frame, time.monotonic() - started, call_id)
-
-    def _answer(self, frame: Frame, seconds: float, call_id: str) -> Response:
-        if "error" in frame.head:
-            return self._raised(frame.head["error"], frame.head["traceback"], seconds, call_id)
-        headers = [(name, value) for name, value in frame.head["headers"]]
-        if self._settings.content_type:
-            headers = [(name, value) for name, value in headers if name.lower() != "content-type"]
-            headers.append(("Content-Type", self._settings.content_type))
-        headers.append(duration_header(seconds))
-        if self._settings.write_debug:
-            size = sum(map(len, frame.body))
-            logger.info("wrote %d bytes after %.6f s", size, seconds, extra=about("run_ended", call_id))
-        return Response(frame.head["status"], headers, frame.body)
-
-    def _raised(self, error: str, traceback: str, seconds: float, call_id: str) -> Response:
-        logger.error("the function failed: %s", error, extra=about("run_failed", call_id))
-        text = f"The function failed: {error}. Its log has the details.\n"
-        if self._settings.write_debug and traceback:
-            text = traceback
-        return text_response(500, text, [duration_header(seconds)])
-
-    async def _died(self, worker: WorkerProcess, seconds: float, call_id: str) -> Response:
-        """The handler took its process down with it."""
-        worker.kill()
-        exited: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        worker.child.on_exit(lambda code: None if exited.done() else exited.set_result(code))
-        exit_code = await exited
-        ending = f"signal {-exit_code}" if exit_code < 0 else f"exit status {exit_code}"
-        extra = about("worker_died", call_id)
-        logger.error("the function's process ended during a call (%s); a new one starts", ending, extra=extra)
-        text = f"The function's process ended before it answered ({ending}).\n"
-        return text_response(500, text, [duration_header(seconds)])

@@ -1,20 +1,23 @@
-"""The worker processes of one function: calls wait for a free one, dead ones are replaced."""
+"""The worker processes of one function: calls wait for a free lane, dead processes are replaced."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Coroutine
 
 from fwatchdog.children import Nursery
-from fwatchdog.modes.python.process import WorkerDied, WorkerProcess
-from fwatchdog.settings import Settings
+from fwatchdog.modes.python.lane import WorkerDied
+from fwatchdog.modes.python.process import Lane, WorkerProcess
+from fwatchdog.settings import ASGI, Settings
 
 logger = logging.getLogger(__name__)
 
 _FIRST_WAIT = 0.2
 _LONGEST_WAIT = 5.0
 _FAREWELL = 2.0
+_STOP_GRACE = 1.0
 
 
 class NoWorkers(Exception):
@@ -22,106 +25,157 @@ class NoWorkers(Exception):
 
 
 class Pool:
-    """Keeps `settings.workers` processes. Calls get them in the order in which they came."""
+    """Keeps `settings.workers` processes. Calls get places in them in the order in which they came."""
 
     def __init__(self, settings: Settings, nursery: Nursery) -> None:
         self._settings = settings
         self._nursery = nursery
-        self._free: deque[WorkerProcess] = deque()
-        self._waiting: deque[asyncio.Future[WorkerProcess]] = deque()
-        self._workers: set[WorkerProcess] = set()
-        self._starts: set[asyncio.Task[None]] = set()
+        self._waiting: deque[asyncio.Future[Lane]] = deque()
+        self._processes: list[WorkerProcess] = []
+        self._retiring: set[WorkerProcess] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._is_closed = False
 
     async def start(self) -> None:
         """Returns once the first is ready; the others follow. Raises WorkerDied, OSError."""
-        worker = await self._spawn()
-        await worker.ready()
-        self._free.append(worker)
+        self._processes.append(await self._spawn())
         for _ in range(self._settings.workers - 1):
             self._add()
 
-    async def acquire(self) -> WorkerProcess:
-        """A free process, for this caller alone until `release`. Raises NoWorkers."""
-        while self._free:
-            worker = self._free.popleft()
-            if worker.is_alive:
-                return worker
-            self._replace(worker)
-        turn: asyncio.Future[WorkerProcess] = asyncio.get_running_loop().create_future()
+    async def acquire(self) -> Lane:
+        """A lane for this call alone until `release` or `abandon`. Raises NoWorkers."""
+        lane = self._free_lane()
+        if lane is not None:
+            return lane
+        turn: asyncio.Future[Lane] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
         try:
             return await turn
         except asyncio.CancelledError:
-            # Given a process in the very moment in which the caller went.
+            # Given a lane in the very moment in which the caller went.
             if turn.done() and not turn.cancelled() and turn.exception() is None:
                 self.release(turn.result())
             raise
 
-    def release(self, worker: WorkerProcess) -> None:
-        """Gives the process to the next call; one that is dead, or was killed, is replaced."""
-        if not worker.is_alive:
-            self._replace(worker)
+    def _free_lane(self) -> Lane | None:
+        """One in the process with the fewest calls."""
+        least = min(self._processes, key=_load, default=None)
+        return least.take() if least is not None else None
+
+    def release(self, lane: Lane) -> None:
+        """The call has ended, and the lane may take the next one, unless its process is dead."""
+        process = lane.process
+        process.give_back(lane)
+        if process.is_retiring:
+            if not process.in_flight:
+                self._bury(process)
             return
-        while self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                turn.set_result(worker)
-                return
-        self._free.append(worker)
+        self._serve_waiting()
+
+    def abandon(self, lane: Lane, ending: str, at_once: bool) -> None:
+        """The call has to be stopped, and with it its process; `ending` is what other calls there are told.
+
+        When it need not be `at_once`, other calls in the process may end first; it gets no new ones.
+        """
+        if self._settings.mode == ASGI and lane.process.is_alive:
+            self._start_task(self._stop(lane, ending, at_once))
+        else:
+            self._end_process(lane, ending, at_once)
+
+    async def _stop(self, lane: Lane, ending: str, at_once: bool) -> None:
+        """A task on an event loop can be cancelled, at the cost of nobody else, unless it does not let itself."""
+        try:
+            async with asyncio.timeout(_STOP_GRACE):
+                await lane.connection.stop()
+        except (TimeoutError, WorkerDied):
+            self._end_process(lane, ending, at_once)
+        else:
+            self.release(lane)
+
+    def _end_process(self, lane: Lane, ending: str, at_once: bool) -> None:
+        process = lane.process
+        if at_once or not process.is_alive or process.in_flight == 1:
+            self._replace(process, ending)
+        elif not process.is_retiring:
+            process.is_retiring = True
+            self._retiring.add(process)
+            self._processes.remove(process)
+            self._add()
+        self.release(lane)
 
     async def close(self) -> None:
-        """Free processes may run their exit handlers; whatever is still in a call is killed."""
+        """Processes without calls may run their exit handlers; the others are killed."""
         self._is_closed = True
-        for start in self._starts:
-            start.cancel()
-        for worker in self._workers.difference(self._free):
-            worker.kill()
-        await asyncio.gather(*(worker.end(_FAREWELL) for worker in self._free))
+        for task in tuple(self._tasks):
+            task.cancel()
+        for process in (*self._retiring, *self._processes):
+            if process.in_flight:
+                process.kill()
+        await asyncio.gather(*(process.end(_FAREWELL) for process in self._processes if process.is_alive))
+
+    def _serve_waiting(self) -> None:
+        while self._waiting:
+            if self._waiting[0].done():
+                self._waiting.popleft()
+                continue
+            lane = self._free_lane()
+            if lane is None:
+                return
+            self._waiting.popleft().set_result(lane)
 
     async def _spawn(self) -> WorkerProcess:
-        worker = await WorkerProcess.start(self._nursery, self._settings)
-        self._workers.add(worker)
-        return worker
+        process = WorkerProcess(self._settings, self._replace)
+        try:
+            await process.start(self._nursery)
+        except BaseException:
+            process.kill()
+            raise
+        return process
 
-    def _replace(self, worker: WorkerProcess) -> None:
-        self._bury(worker)
-        if not self._is_closed:
-            self._add()
+    def _replace(self, process: WorkerProcess, ending: str = "") -> None:
+        """Called when a process is lost, too."""
+        self._bury(process, ending)
+        if process in self._processes:
+            self._processes.remove(process)
+            if not self._is_closed:
+                self._add()
+
+    def _bury(self, process: WorkerProcess, ending: str = "") -> None:
+        process.kill(ending)
+        self._retiring.discard(process)
 
     def _add(self) -> None:
-        start = asyncio.get_running_loop().create_task(self._start_another())
-        self._starts.add(start)
-        start.add_done_callback(self._starts.discard)
+        self._start_task(self._start_another())
 
-    def _bury(self, worker: WorkerProcess) -> None:
-        worker.kill()
-        self._workers.discard(worker)
+    def _start_task(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _start_another(self) -> None:
         wait = _FIRST_WAIT
         while True:
             try:
-                worker = await self._spawn()
-                try:
-                    await worker.ready()
-                except BaseException:
-                    self._bury(worker)
-                    raise
+                process = await self._spawn()
             except (WorkerDied, OSError) as exc:
                 self._start_failed(exc, wait)
                 await asyncio.sleep(wait)
                 wait = min(_LONGEST_WAIT, wait * 2)
             else:
-                self.release(worker)
+                self._processes.append(process)
+                self._serve_waiting()
                 return
 
     def _start_failed(self, exc: Exception, wait: float) -> None:
         extra = {"event": "worker_start_failed"}
         logger.error("a new process of the function did not start: %s; will retry in %g s", exc, wait, extra=extra)
-        if self._workers:
+        if self._processes:
             return
         while self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():
                 turn.set_exception(NoWorkers(str(exc)))
+
+
+def _load(process: WorkerProcess) -> int:
+    return process.in_flight

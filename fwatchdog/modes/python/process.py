@@ -6,97 +6,141 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import fwatchdog
 from fwatchdog.children import Child, Nursery
 from fwatchdog.function_log import FunctionLog
+from fwatchdog.modes.python.lane import LaneConnection, WorkerDied
 from fwatchdog.pipes import PipeReader
-from fwatchdog.python_worker.frames import Frame, FrameReader, encode_head
+from fwatchdog.python_worker import frames
 from fwatchdog.settings import Settings
 
 # -P: the working directory, often the handler's own, must not stand in for modules that this program needs.
 _BOOT = (
-    "import sys; root = sys.argv[1]; sys.path.insert(0, root); "
-    "from fwatchdog.python_worker.calls import main; sys.path.remove(root); "
-    "sys.exit(main(int(sys.argv[2]), sys.argv[3]))"
+    "import sys; root, kind, folder, name, lanes = sys.argv[1:]; sys.path.insert(0, root); "
+    "from fwatchdog.python_worker.main import main; sys.path.remove(root); "
+    "sys.exit(main(kind, folder, name, [int(lane) for lane in lanes.split(',')]))"
 )
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(fwatchdog.__file__)))
 
 
-class WorkerDied(Exception):
-    """The process ended while something was expected of it."""
+@dataclass(eq=False, slots=True)
+class Lane:
+    """A place for one call in a process."""
+
+    process: WorkerProcess
+    connection: LaneConnection
 
 
-class WorkerProcess(asyncio.Protocol):
-    """One process with the handler in it; takes one call at a time. `kill()` must be called in every case."""
+class WorkerProcess:
+    """One process with the function in it. `kill()` must be called in every case.
 
-    def __init__(self, child: Child, log: FunctionLog) -> None:
-        self.child = child
-        self._log = log
+    `in_flight` counts the lanes that are taken. A process that `is_retiring` gets no further calls.
+    """
+
+    def __init__(self, settings: Settings, on_lost: Callable[[WorkerProcess], None]) -> None:
+        self._settings = settings
+        self._on_lost = on_lost
+        self._log = FunctionLog(settings.prefix_logs, settings.log_buffer_size)
         self._output: PipeReader | None = None
-        self._frames = FrameReader()
-        self._transport: asyncio.Transport | None = None
-        self._reply: asyncio.Future[Frame] | None = None
-        self._writable: asyncio.Future[None] | None = None
+        self._child: Child | None = None
+        self._lanes: list[Lane] = []
+        self._free: list[Lane] = []
+        self._has_single_lane = settings.threads == 1
+        self._ending = ""
+        self.in_flight = 0
         self.is_alive = True
+        self.is_retiring = False
 
-    @classmethod
-    async def start(cls, nursery: Nursery, settings: Settings) -> WorkerProcess:
-        """A process that is importing the handler; `ready()` waits for it. Raises OSError."""
-        ours, theirs = socket.socketpair()
+    async def start(self, nursery: Nursery) -> None:
+        """Returns once the function is imported. Raises OSError, WorkerDied with the reason in one line."""
+        pairs = [socket.socketpair() for _ in range(self._settings.threads)]
         output, writes = os.pipe2(os.O_CLOEXEC)
         try:
-            worker = cls._spawn(nursery, settings, theirs.fileno(), writes)
+            self._child = self._spawn(nursery, [theirs.fileno() for _, theirs in pairs], writes)
         except BaseException:
-            ours.close()
             os.close(output)
+            for ours, _ in pairs:
+                ours.close()
             raise
         finally:
-            theirs.close()
             os.close(writes)
-        worker._output = PipeReader(output, worker._log.feed)
-        ours.setblocking(False)
-        await asyncio.get_running_loop().create_unix_connection(lambda: worker, sock=ours)
-        return worker
+            for _, theirs in pairs:
+                theirs.close()
+        self._output = PipeReader(output, self._log.feed)
+        for ours, _ in pairs:
+            await self._connect(ours)
+        frame = await self._lanes[0].connection.next()
+        self._end_output()
+        if frame.kind != frames.READY:
+            raise WorkerDied(frame.head.get("reason", "it said something else than that it is ready"))
+        self._free = list(self._lanes)
 
-    @classmethod
-    def _spawn(cls, nursery: Nursery, settings: Settings, theirs: int, output: int) -> WorkerProcess:
-        folder = os.path.abspath(settings.handler_path)
+    def _spawn(self, nursery: Nursery, lanes: list[int], output: int) -> Child:
+        folder = os.path.abspath(self._settings.handler_path)
         options = ("-P", "-s") if sys.flags.no_user_site else ("-P",)
-        command = (sys.executable, *options, "-c", _BOOT, _ROOT, str(theirs), folder)
+        numbers = ",".join(map(str, lanes))
+        arguments = (_ROOT, self._settings.mode, folder, self._settings.handler, numbers)
         null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-        os.set_inheritable(theirs, True)
+        for descriptor in lanes:
+            os.set_inheritable(descriptor, True)
         try:
-            child = nursery.spawn(sys.executable, command, os.environb, null, output, output)
+            command = (sys.executable, *options, "-c", _BOOT, *arguments)
+            return nursery.spawn(sys.executable, command, os.environb, null, output, output)
         finally:
             os.close(null)
-        return cls(child, FunctionLog(settings.prefix_logs, settings.log_buffer_size))
 
-    async def ready(self) -> None:
-        """Returns once the handler is imported. Raises WorkerDied with the reason in one line."""
-        frame = await self._expect()
+    async def _connect(self, ours: socket.socket) -> None:
+        ours.setblocking(False)
+        connection = LaneConnection(self._lost)
+        await asyncio.get_running_loop().create_unix_connection(lambda: connection, sock=ours)
+        self._lanes.append(Lane(self, connection))
+
+    def take(self) -> Lane | None:
+        """A free lane for one call, if there is one."""
+        if not self._free or not self.is_alive or self.is_retiring:
+            return None
+        self.in_flight += 1
+        return self._free.pop()
+
+    def give_back(self, lane: Lane) -> None:
+        self.in_flight -= 1
+        self._free.append(lane)
+
+    def begin_output(self, call_id: str) -> None:
+        """What comes from now on is this call's. With several lanes the process itself marks the lines."""
+        if self._has_single_lane:
+            self._log.call_id = call_id
+
+    def end_output(self) -> None:
+        """What was printed before the answer was sent is in the pipe by now and belongs to this call."""
         self._end_output()
-        if "failed" in frame.head:
-            raise WorkerDied(frame.head["failed"])
 
-    async def call(self, head: Mapping[str, Any], body: Sequence[bytes], call_id: str) -> Frame:
-        """The handler's answer. Raises WorkerDied. After a cancelled call the process is good for nothing: kill it."""
-        self._log.call_id = call_id
-        reply = self._expect()
-        await self._send(encode_head(head, sum(map(len, body))), body)
-        try:
-            return await reply
-        finally:
-            self._end_output()
+    def _end_output(self) -> None:
+        if self._output is not None:
+            self._output.read()
+        if self._has_single_lane:
+            self._log.end_call()
+
+    async def ending(self) -> str:
+        """How the process ended, for a call that was in it; waits for the end."""
+        if self._ending or self._child is None:
+            return self._ending
+        exited: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._child.on_exit(lambda code: None if exited.done() else exited.set_result(code))
+        exit_code = await exited
+        return f"signal {-exit_code}" if exit_code < 0 else f"exit status {exit_code}"
 
     async def end(self, timeout: float) -> None:
         """Lets the process end in its own way (exit handlers of the user's code), then kills what is left of it."""
+        self.is_alive = False
         ended = asyncio.Event()
-        self.child.on_exit(lambda _: ended.set())
-        if self._transport is not None:
-            self._transport.close()
+        if self._child is not None:
+            self._child.on_exit(lambda _: ended.set())
+        for lane in self._lanes:
+            lane.connection.close(abort=False)
         try:
             async with asyncio.timeout(timeout):
                 await ended.wait()
@@ -105,64 +149,20 @@ class WorkerProcess(asyncio.Protocol):
         finally:
             self.kill()
 
-    def kill(self) -> None:
-        """Ends the process and all it started."""
+    def kill(self, ending: str = "") -> None:
+        """Ends the process and all it started; `ending` is what other calls in it are told."""
+        self._ending = self._ending or ending
         self.is_alive = False
-        self.child.kill()
-        if self._reply is not None:
-            self._reply.cancel()
-        if self._transport is not None:
-            self._transport.abort()
-        self._end_output()
+        if self._child is not None:
+            self._child.kill()
+        for lane in self._lanes:
+            lane.connection.close()
         if self._output is not None:
+            self._end_output()
             self._output.close()
 
-    def _expect(self) -> asyncio.Future[Frame]:
-        self._reply = asyncio.get_running_loop().create_future()
-        if not self.is_alive:
-            self._fail()
-        return self._reply
-
-    def _fail(self) -> None:
-        if self._reply is not None and not self._reply.done():
-            self._reply.set_exception(WorkerDied("the process ended"))
-
-    def _end_output(self) -> None:
-        """What was printed before the answer was sent is in the pipe by now and belongs to this call."""
-        if self._output is not None:
-            self._output.read()
-        self._log.end_call()
-
-    async def _send(self, head: bytes, body: Sequence[bytes]) -> None:
-        assert self._transport is not None
-        if sum(map(len, body)) < 65536:
-            self._transport.write(b"".join((head, *body)))
-            return
-        for piece in (head, *body):
-            if self._writable is not None:
-                await self._writable
-            self._transport.write(piece)
-
-    # -- asyncio.Protocol ------------------------------------------------------------------------------------------
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        for frame in self._frames.feed(data):
-            if self._reply is not None and not self._reply.done():
-                self._reply.set_result(frame)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.is_alive = False
-        self.resume_writing()
-        self._fail()
-
-    def pause_writing(self) -> None:
-        self._writable = asyncio.get_running_loop().create_future()
-
-    def resume_writing(self) -> None:
-        if self._writable is not None and not self._writable.done():
-            self._writable.set_result(None)
-        self._writable = None
+    def _lost(self) -> None:
+        """A lane was closed from the other side: by the end of the process, mostly."""
+        if self.is_alive:
+            self.is_alive = False
+            self._on_lost(self)

@@ -23,7 +23,7 @@ from tests.support.watchdog import FUNCTIONS, Watchdog, WatchdogAt
 
 Start = Callable[..., Watchdog]
 
-EVERY_MODE = ("fork", "serializing", "streaming", "http", "python")
+EVERY_MODE = ("fork", "serializing", "streaming", "http", "python", "wsgi", "asgi")
 """The modes that run a function; mode=static has none."""
 
 OVER_HTTP = frozenset({"served", "echoing"})
@@ -50,6 +50,8 @@ def settings_for(mode: str, name: str) -> dict[str, object]:
     """The settings with which a watchdog serves the function `name` of tests/functions in `mode`."""
     if mode == "python":
         return {"handler_path": FUNCTIONS / name}
+    if mode in ("wsgi", "asgi"):
+        return {"mode": mode, "handler_path": FUNCTIONS / mode, "handler": f"every_mode:{name}"}
     if mode == "http":
         port = free_port()
         command = f"{sys.executable} {_SERVER} {name} {port}"

@@ -14,7 +14,15 @@ from tests.support.processes import is_running
 from tests.support.waiting import wait_until
 from tests.support.watchdog import Watchdog, processes_in, receive_all
 
-TIMEOUT_STATUS = {"fork": 408, "serializing": 500, "streaming": 408, "http": 504, "python": 408}
+TIMEOUT_STATUS = {
+    "fork": 408,
+    "serializing": 500,
+    "streaming": 408,
+    "http": 504,
+    "python": 408,
+    "wsgi": 408,
+    "asgi": 408,
+}
 """What OpenFaaS's watchdogs answer in each mode; a streaming run that wrote nothing yet has no other status."""
 
 

@@ -122,7 +122,9 @@ def test_sys_exit_ends_the_call_and_not_the_process(function: Function) -> None:
     assert watchdog.request(b"").body == before
 
 
-@pytest.mark.parametrize(("how", "ending"), [("_exit", b"exit status 3"), ("segfault", b"signal 11")])
+@pytest.mark.parametrize(
+    ("how", "ending"), [("_exit", b"exit status 3"), ("segfault", b"signal 11"), ("kill", b"signal 9")]
+)
 def test_handler_that_kills_its_interpreter_gets_a_new_one(function: Function, how: str, ending: bytes) -> None:
     watchdog = function("crashy")
     before = watchdog.request(b"").body
@@ -132,6 +134,53 @@ def test_handler_that_kills_its_interpreter_gets_a_new_one(function: Function, h
     after = watchdog.request(b"")
     assert after.status == 200
     assert after.body != before
+
+
+EVERYTHING_CAUGHT = """
+import time
+while True:
+    try:
+        time.sleep(600)
+    except BaseException:
+        pass
+"""
+HARD_TO_STOP = {
+    "busy loop": "while True: pass",
+    "a search in C": "import re; re.match(r'(a+)+$', 'a' * 60 + 'b')",
+    "a hash in C": "import hashlib; hashlib.pbkdf2_hmac('sha256', b'x', b'y', 2 * 10**9)",
+    "a number in C": "str(3 ** 10**9)",
+    "ignored signals": "import signal, time; [signal.signal(n, signal.SIG_IGN) for n in (1, 2, 15)]; time.sleep(600)",
+    "every exception caught": EVERYTHING_CAUGHT,
+}
+
+
+@pytest.mark.parametrize("how", HARD_TO_STOP)
+def test_exec_timeout_holds_against_what_cannot_be_interrupted(start: Start, tmp_path: Path, how: str) -> None:
+    code = HARD_TO_STOP[how]
+    source = f"CODE = {code!r}\n\ndef handle(req):\n    return exec(CODE, {{}}) if req else 'fine'\n"
+    (tmp_path / "handler.py").write_text(source)
+    watchdog = start(handler_path=tmp_path, exec_timeout="500ms")
+    answer = watchdog.request(b"go")
+    assert (answer.status, answer.body) == (408, b"Killed process.\n")
+    assert watchdog.request(b"").body == b"fine"
+
+
+def test_handler_that_runs_out_of_memory_costs_its_own_call(start: Start, tmp_path: Path) -> None:
+    source = """
+import os, resource
+
+def handle(req):
+    if req:
+        resource.setrlimit(resource.RLIMIT_AS, (1 << 30, resource.RLIM_INFINITY))
+        return len([bytes(1 << 26) for _ in range(100)])
+    return open("/proc/self/oom_score_adj").read()
+"""
+    (tmp_path / "handler.py").write_text(source)
+    watchdog = start(handler_path=tmp_path)
+    answer = watchdog.request(b"go")
+    assert (answer.status, answer.body[:34]) == (500, b"The function failed: MemoryError. ")
+    # Where the kernel has to choose, it takes this process and not the watchdog.
+    assert int(watchdog.request(b"").body) >= 500
 
 
 def test_prints_are_in_the_log_with_their_call(function: Function) -> None:
@@ -158,14 +207,14 @@ def test_import_error_ends_the_watchdog_with_a_readable_log(function: Function) 
     log = watchdog.process.log()
     assert "Traceback" in log
     last = log.splitlines()[-1]
-    assert "cannot start: the handler in" in last
+    assert "cannot start: the function in" in last
     assert "No module named 'a_module_that_nobody_has'" in last
 
 
 @pytest.mark.parametrize(
     ("source", "words"),
     [
-        ("x = 1", "defines no function handle"),
+        ("x = 1", "defines no handle that can be called"),
         ("def handle(a, b, c): pass", "is neither handle(event, context) nor handle(req)"),
         ("import sys; sys.exit(4)", "SystemExit"),
         ("import os; os._exit(4)", "the process ended"),

@@ -14,4 +14,6 @@ def handle(req):
         os._exit(3)
     if req == "segfault":
         os.kill(os.getpid(), signal.SIGSEGV)
+    if req == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
     return str(os.getpid())

@@ -2,23 +2,23 @@ from __future__ import annotations
 
 import pytest
 
-from fwatchdog.python_worker.frames import FrameReader, encode_head
+from fwatchdog.python_worker.frames import ANSWER, CALL, FrameReader, lead
 
 
-def encode(head: dict[str, object], body: bytes) -> bytes:
-    return encode_head(head, len(body)) + body
+def encode(head: dict[str, object], body: bytes, kind: int = CALL) -> bytes:
+    return lead(kind, head, len(body)) + body
 
 
 @pytest.mark.parametrize("size", [1, 5, 12, 13, 10_000])
 def test_frames_are_put_together_however_they_arrive(size: int) -> None:
-    data = encode({"a": "ü"}, b"") + encode({"b": 1}, b"body") + encode({}, b"x" * 1000)
+    data = encode({"a": "ü"}, b"") + encode({"b": 1}, b"body") + encode({}, b"x" * 1000, ANSWER)
     reader, frames = FrameReader(), []
     for start in range(0, len(data), size):
         frames += reader.feed(data[start : start + size])
-    assert [(frame.head, b"".join(frame.body)) for frame in frames] == [
-        ({"a": "ü"}, b""),
-        ({"b": 1}, b"body"),
-        ({}, b"x" * 1000),
+    assert [(frame.kind, frame.head, b"".join(frame.body)) for frame in frames] == [
+        (CALL, {"a": "ü"}, b""),
+        (CALL, {"b": 1}, b"body"),
+        (ANSWER, {}, b"x" * 1000),
     ]
 
 

@@ -39,3 +39,12 @@ def test_bytes_that_are_no_text_do_not_stop_the_log(caplog: pytest.LogCaptureFix
 def test_without_prefix_lines_are_written_as_they_are(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     FunctionLog(has_prefix=False, longest_line=100).feed(b"\xff raw\n")
     assert capfdbinary.readouterr().err == b"\xff raw\n"
+
+
+def test_marked_lines_name_their_own_call(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    log = FunctionLog(has_prefix=True, longest_line=4)
+    log.feed(b"\0c-1\0one\n\0c-2\0two\nbare\n\0c-3\0abcdefgh")
+    log.feed(b"ij\n")
+    assert lines(caplog)[:3] == [("one", "c-1"), ("two", "c-2"), ("bare", None)]
+    assert lines(caplog)[3:] == [("abcd", "c-3"), ("efghij", "c-3")]
