@@ -8,6 +8,7 @@ import tarfile
 from pathlib import Path
 
 import docker
+from docker.models.containers import Container
 
 from swarmfn.provider.swarm import SwarmProvider, Timing
 from swarmfn.wire.functions import FunctionSpec
@@ -50,6 +51,7 @@ class Swarm:
         self._build()
         self._network()
         self._gate: NetworkNamespace | None = None
+        self._gates: list[Container] = []
 
     def connect(self, address: str, port: int, timeout: float) -> socket.socket:
         """A connection as the gateway makes it, from inside the functions' network."""
@@ -58,8 +60,8 @@ class Swarm:
     def close(self) -> None:
         """Leaves nothing on the engine but the image, for the next ones."""
         self.leave()
-        for container in self.client.containers.list(all=True, filters={"ancestor": IMAGE, "network": NETWORK}):
-            container.remove(force=True)
+        for gate in self._gates:
+            gate.remove(force=True)
         remove_networks(self.client, NETWORK)
         self.client.close()
 
@@ -81,6 +83,7 @@ class Swarm:
             gate = self.client.containers.run(
                 IMAGE, ["sleep", "infinity"], network=NETWORK, detach=True, healthcheck={"test": ["NONE"]}
             )
+            self._gates.append(gate)
             gate.reload()
             # The number is that of the engine's machine, which has processes of its own.
             processes = Path(f"/proc/{self.engine.machine.pid}/root/proc")
