@@ -1,4 +1,5 @@
-"""The administrator's password and Redis's: made once, kept for as long as the state directory is."""
+"""The administrator's password, Redis's, and the key that callbacks are signed with: made once, kept for as long as the
+state directory is."""
 
 from __future__ import annotations
 
@@ -24,6 +25,7 @@ def make_credentials(state: StateDirectory) -> Credentials:
     user = _secret(state, "basic-auth-user", USER)
     password = _secret(state, "basic-auth-password", secrets.token_urlsafe(24))
     redis_password = _secret(state, "redis-password", secrets.token_urlsafe(24))
+    _secret(state, "callback-signing-key", secrets.token_urlsafe(32))
     if not state.credentials.exists():
         write_private(state.credentials, _described(state, user, password))
     return Credentials(user, password, redis_password)

@@ -13,6 +13,7 @@ from swarmfn.upstream import DeadlinePassed, Response, Upstream, UpstreamFailure
 from swarmfn.wire.invocations import Delivery
 from worker.decisions import Answer, Failure
 from worker.exchanges import head_of, send
+from worker.signatures import Signer
 
 _READ_OF_ANSWER = 64 * 1024
 """A receiver's answer is its status. So much of a body is read only to keep the connection."""
@@ -43,8 +44,9 @@ def receiver_of(url: str, aliases: Mapping[str, str]) -> Receiver:
 class CallbackSender:
     """Offers results to callback URLs. `timeout` is for the whole exchange; `host_aliases` has lower-case keys."""
 
-    def __init__(self, upstream: Upstream, host_aliases: Mapping[str, str], timeout: float) -> None:
+    def __init__(self, upstream: Upstream, host_aliases: Mapping[str, str], timeout: float, signer: Signer) -> None:
         self._upstream = upstream
+        self._signer = signer
         self._aliases = host_aliases
         self._timeout = timeout
 
@@ -54,7 +56,8 @@ class CallbackSender:
         started = time.perf_counter()
         try:
             receiver = receiver_of(delivery.url, self._aliases)
-            head = head_of("POST", receiver.target, receiver.host, delivery.headers, len(body))
+            headers = [*delivery.headers, *await self._signer.headers(body, time.time())]
+            head = head_of("POST", receiver.target, receiver.host, headers, len(body))
         except ValueError:
             return Failure("the callback URL or its headers cannot be sent", 0.0, is_hopeless=True)
         deadline = asyncio.get_running_loop().time() + self._timeout

@@ -33,6 +33,7 @@ from worker.presence import Presence, forget
 from worker.replicas import Announcements
 from worker.runs import Runs
 from worker.settings import Settings
+from worker.signatures import Signer
 from worker.slots import Slots
 from worker.supervisor import NUMBER_VARIABLE
 from worker.tasks import cancel_all
@@ -94,7 +95,9 @@ class FunctionWorker(BaseWorker):
         runs = Runs(
             claims=claims,
             functions=FunctionCaller(upstream, settings.max_response),
-            receivers=CallbackSender(upstream, settings.host_aliases, settings.callback_timeout),
+            receivers=CallbackSender(
+                upstream, settings.host_aliases, settings.callback_timeout, Signer(settings.callback_signing_key)
+            ),
             table=lambda: announcements.table,
             budget=ByteBudget(settings.body_budget),
             keeping=Keeping(settings.result_ttl, settings.failure_ttl, settings.max_result, settings.callback_timeout),

@@ -14,6 +14,7 @@ class Settings:
 
     redis_address: str
     redis_password: str | None = field(repr=False)
+    callback_signing_key: str | None = field(repr=False)
     max_inflight: int
     worker_processes: int
     lease: float
@@ -38,6 +39,7 @@ class Settings:
         settings = cls(
             redis_address=env.text("faas_redis_address", "redis:6379"),
             redis_password=env.secret(secrets, "redis-password"),
+            callback_signing_key=env.secret(secrets, "callback-signing-key"),
             max_inflight=env.integer("max_inflight", 100, minimum=1),
             worker_processes=env.integer("worker_processes", 1, minimum=1),
             lease=env.duration("lease", "12s"),
@@ -56,6 +58,8 @@ class Settings:
         )
         if settings.result_ttl < 1 or settings.failure_ttl < 1:
             env.problem("result_ttl, failure_ttl", "must be at least one second")
+        if settings.callback_signing_key == "":
+            env.problem(f"{secrets}/callback-signing-key", "is empty; remove it if callbacks are not to be signed")
         if not 1 <= settings.lease <= 600:
             env.problem("lease", "must be between one second and ten minutes")
         if settings.metrics_port + settings.worker_processes > 65536:

@@ -32,6 +32,8 @@ _OURS_TO_CALLBACK = frozenset(
         names.PARENT_CALL_ID,
         names.RETRY,
         names.RETRY_MAX,
+        names.CALLBACK_SIGNATURE,
+        names.CALLBACK_TIMESTAMP,
         "user-agent",
         "date",
         "server",

@@ -16,7 +16,7 @@ from gateway.settings import Settings as GatewaySettings
 from swarmfn.wire.errors import SettingsError
 from worker.settings import Settings as WorkerSettings
 
-SECRETS = {"basic-auth-user": "admin", "basic-auth-password": "x", "redis-password": "y"}
+SECRETS = {"basic-auth-user": "admin", "basic-auth-password": "x", "redis-password": "y", "callback-signing-key": "z"}
 COMPOSE = "docker-compose.swarm.yml"
 
 

@@ -33,6 +33,18 @@ def test_settings_are_read_and_the_password_is_never_shown(tmp_path: Path) -> No
     assert settings.host_aliases == {"gateway:8080": "127.0.0.1:9090", "other:80": "10.0.0.1:80"}
 
 
+def test_the_signing_key_is_a_file_that_is_not_empty_and_is_never_shown(tmp_path: Path) -> None:
+    variables = {"secret_mount_path": str(tmp_path)}
+    assert Settings.from_environment(variables).callback_signing_key is None
+    (tmp_path / "callback-signing-key").write_text("signs!\n")
+    settings = Settings.from_environment(variables)
+    assert settings.callback_signing_key == "signs!"
+    assert "signs!" not in repr(settings)
+    (tmp_path / "callback-signing-key").write_text("\n")
+    with pytest.raises(SettingsError, match="callback-signing-key"):
+        Settings.from_environment(variables)
+
+
 def test_every_bad_variable_is_named_at_once() -> None:
     bad = {"max_inflight": "0", "drain_timeout": "soon", "host_aliases": "gateway", "result_ttl": "10ms", "lease": "1h"}
     with pytest.raises(SettingsError) as raised:
