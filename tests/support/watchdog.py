@@ -69,6 +69,7 @@ class Watchdog(WatchdogAt):
     """A started one. Use it as a context manager; `settings` are its environment."""
 
     def __init__(self, log_path: Path, settings: Mapping[str, str], wait: bool = True) -> None:
+        """Returns when it is ready; with `wait` false at once."""
         defaults = {"suppress_lock": "true", "metrics_port": "0", "healthcheck_interval": "0", "workers": "1"}
         with listening_socket() as listener:
             super().__init__("127.0.0.1", listener.getsockname()[1])
@@ -78,7 +79,8 @@ class Watchdog(WatchdogAt):
             self.process = ChildProcess(command, log_path, environment, pass_fds=(descriptor,))
         if wait:
             try:
-                self.process.wait_for_log("event=ready")
+                is_json = settings.get("log_format") == "json"
+                self.process.wait_for_log('"event": "ready"' if is_json else "event=ready")
             except BaseException:
                 self.process.kill()
                 raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 from collections.abc import Callable
@@ -10,9 +11,9 @@ from typing import Protocol
 
 import pytest
 
-from tests.support.processes import is_running
+from tests.support.processes import free_port, is_running
 from tests.support.waiting import wait_until
-from tests.support.watchdog import Watchdog, processes_in, receive_all
+from tests.support.watchdog import Watchdog, WatchdogAt, processes_in, receive_all
 
 TIMEOUT_STATUS = {
     "fork": 408,
@@ -78,6 +79,21 @@ def test_exec_timeout_kills_the_whole_process_group(serve_runs: Serve, tmp_path:
     family = processes_in(pids)
     wait_until(lambda: not any(map(is_running, family)), message="parent and grandchild are dead")
     assert float(answer.header("X-Duration-Seconds") or "") >= 1.5
+
+
+def test_exec_timeout_ends_a_busy_loop_that_ignores_signals(serve_runs: Serve) -> None:
+    watchdog = serve_runs.shared("troubled", exec_timeout="1s", workers="2")
+    assert watchdog.request(b"spin\n").status == TIMEOUT_STATUS[serve_runs.mode]
+    assert watchdog.request(b"echo\nnext").body == b"next"
+
+
+def test_exec_timeout_reaches_processes_in_sessions_of_their_own(serve_runs: Serve, tmp_path: Path) -> None:
+    watchdog = serve_runs("troubled", exec_timeout="2s")
+    pids = tmp_path / "pids"
+    assert watchdog.request(f"family {pids}\n".encode()).status == TIMEOUT_STATUS[serve_runs.mode]
+    family = processes_in(pids)
+    assert len(family) == 2
+    wait_until(lambda: not any(map(is_running, family)), message="parent and child are dead")
 
 
 def test_x_timeout_lowers_exec_timeout(serve: Serve) -> None:
@@ -160,6 +176,25 @@ def test_drain_lets_calls_end_and_exits_clean(serve: Serve) -> None:
     assert watchdog.process.wait() == 0
 
 
+def test_drain_takes_no_new_connection_while_the_last_calls_end(serve: Serve) -> None:
+    watchdog = serve("sleepy", max_inflight="1")
+    with watchdog.connect() as raw:
+        raw.sendall(post(b"2"))
+        wait_until(lambda: watchdog.request(None, "/_/ready", "GET").status == 429, message="the call is under way")
+        watchdog.process.send(signal.SIGTERM)
+        wait_until(lambda: refuses(watchdog), message="new connections are refused")
+        assert b"slept 2\n" in receive_all(raw)
+    assert watchdog.process.wait() == 0
+
+
+def refuses(watchdog: Watchdog) -> bool:
+    try:
+        watchdog.connect().close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
 def test_drain_is_unhealthy_but_still_serves_until_the_interval_is_over(serve: Serve) -> None:
     watchdog = serve("echo", healthcheck_interval="60s")
     watchdog.process.send(signal.SIGTERM)
@@ -212,3 +247,45 @@ def test_duration_that_does_not_parse_falls_back_with_a_warning(serve: Serve) ->
     watchdog = serve.shared("echo", exec_timeout="soon")
     assert "exec_timeout: expected seconds or a duration" in watchdog.process.log()
     assert watchdog.request(b"x").status == 200
+
+
+def test_metrics_count_what_callers_got(serve: Serve) -> None:
+    port = free_port()
+    watchdog = serve("sleepy", metrics_port=port, exec_timeout="30s", workers="2")
+
+    def metrics() -> list[str]:
+        return WatchdogAt("127.0.0.1", port).request(None, "/metrics", "GET").body.decode().splitlines()
+
+    watchdog.request(b"0")
+    watchdog.request(b"20", headers={"X-Timeout": "200ms"})
+    with watchdog.connect() as raw:
+        raw.sendall(post(b"20"))
+        wait_until(lambda: "http_requests_in_flight 1" in metrics(), message="one call is in flight")
+    wait_until(lambda: "http_requests_in_flight 0" in metrics(), message="none is in flight")
+    lines = metrics()
+    for code in (200, TIMEOUT_STATUS[serve.mode], 499):
+        assert f'http_requests_total{{code="{code}",method="post"}} 1' in lines
+        assert f'http_request_duration_seconds_count{{code="{code}",method="post"}} 1' in lines
+
+
+def test_readiness_can_be_the_functions_own(serve: Serve) -> None:
+    """echo says how it saw the request, sleepy fails when it gets no number."""
+    assert serve.shared("echo", ready_path="/am/i/ready").request(None, "/_/ready", "GET").status == 200
+    answer = serve.shared("sleepy", ready_path="/x", exec_timeout="5s").request(None, "/_/ready", "GET")
+    assert answer.status >= 500
+
+
+def test_log_can_be_json_with_the_calls_id_on_its_lines(serve: Serve) -> None:
+    watchdog = serve("sleepy", log_format="json", exec_timeout="30s")
+    watchdog.request(b"20", headers={"X-Timeout": "100ms", "X-Call-Id": "c-5"})
+    lines = [json.loads(line) for line in watchdog.process.log().splitlines()]
+    (killed,) = [line for line in lines if line.get("event") == "exec_timeout"]
+    assert killed["call_id"] == "c-5"
+    assert {"time", "level", "logger", "message"} <= killed.keys()
+
+
+def test_calls_id_can_be_left_out_of_the_log(serve: Serve) -> None:
+    watchdog = serve("sleepy", log_callid="false", exec_timeout="30s")
+    watchdog.request(b"20", headers={"X-Timeout": "100ms", "X-Call-Id": "c-5"})
+    assert "event=exec_timeout" in watchdog.process.log()
+    assert "c-5" not in watchdog.process.log()

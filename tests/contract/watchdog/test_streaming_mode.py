@@ -106,7 +106,7 @@ def test_serializing_run_that_fails_is_a_500_with_the_error_and_the_output(start
 
 def test_caller_that_reads_slowly_holds_the_run_back(start: Start, tmp_path: Path) -> None:
     """The command waits at a full pipe instead of the watchdog's memory filling up."""
-    watchdog = start(mode="streaming", fprocess=f"head -c {300 << 20} /dev/zero")
+    watchdog = start(mode="streaming", fprocess=f"head -c {100 << 20} /dev/zero")
     with watchdog.connect() as raw:
         raw.sendall(b"GET / HTTP/1.0\r\nHost: f\r\n\r\n")
         received = len(raw.recv(1))
@@ -114,8 +114,8 @@ def test_caller_that_reads_slowly_holds_the_run_back(start: Start, tmp_path: Pat
         while data := raw.recv(1 << 20):
             received += len(data)
             peak = max(peak, watchdog.memory())
-    assert received > 300 << 20
-    assert peak < 60 << 20
+    assert received > 100 << 20
+    assert peak < 50 << 20
 
 
 def test_large_request_is_passed_on_in_flat_memory(start: Start) -> None:
@@ -123,9 +123,35 @@ def test_large_request_is_passed_on_in_flat_memory(start: Start) -> None:
     piece = bytes(1 << 20)
     peak = 0
     with watchdog.connect() as raw:
-        raw.sendall(b"POST / HTTP/1.1\r\nHost: f\r\nContent-Length: %d\r\n\r\n" % (300 << 20))
-        for _ in range(300):
+        raw.sendall(b"POST / HTTP/1.1\r\nHost: f\r\nContent-Length: %d\r\n\r\n" % (100 << 20))
+        for _ in range(100):
             raw.sendall(piece)
             peak = max(peak, watchdog.memory())
-        assert b"%d\n" % (300 << 20) in receive_until(raw, b"0\r\n\r\n")
-    assert peak < 60 << 20
+        assert b"%d\n" % (100 << 20) in receive_until(raw, b"0\r\n\r\n")
+    assert peak < 50 << 20
+
+
+def test_caller_gone_in_the_middle_of_the_output_ends_the_run(start: Start, tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    command = script(tmp_path, f"echo $$ > {shlex.quote(str(pid))}; exec cat /dev/zero")
+    with start(mode="streaming", fprocess=command).connect() as raw:
+        raw.sendall(GET)
+        raw.recv(100_000)
+    running = int(wait_until(lambda: pid.exists() and pid.read_text()))
+    wait_until(lambda: not is_running(running), message="the run is dead")
+
+
+def test_body_that_does_not_arrive_in_time_ends_the_run(start: Start) -> None:
+    watchdog = start(mode="streaming", fprocess="cat", read_timeout="500ms")
+    with watchdog.connect() as raw:
+        raw.sendall(b"POST / HTTP/1.1\r\nHost: f\r\nContent-Length: 9\r\n\r\nhello")
+        received = b""
+        with contextlib.suppress(ConnectionResetError):
+            received = receive_all(raw)
+    assert received.endswith(b"hello\r\n")
+    wait_until(lambda: not watchdog.children(), message="the run is dead")
+
+
+def test_client_that_sends_everything_before_it_reads_gets_everything(start: Start) -> None:
+    body = bytes(20 << 20)
+    assert start(mode="streaming", fprocess="cat").request(body).body == body

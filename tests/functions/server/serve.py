@@ -59,6 +59,24 @@ class Functions(http.server.BaseHTTPRequestHandler):
         """The client's port: the same one when a connection is used again."""
         self.answer(200, b"%d" % self.client_address[1])
 
+    def do_echo(self) -> None:
+        self.answer(200, self.body())
+
+    def do_through(self) -> None:
+        """The body, while it comes."""
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for piece in self.pieces():
+            self.chunk(piece)
+        self.chunk(b"")
+
+    def do_hang(self) -> None:
+        """Answers nothing, and ends when its client has gone."""
+        self.body()
+        select.select([self.connection], [], [])
+        self.close_connection = True
+
     def do_close(self) -> None:
         """No length: the end of the connection is the end of the body."""
         self.send_response(200)
@@ -104,7 +122,9 @@ class Functions(http.server.BaseHTTPRequestHandler):
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         self.chunk(b"first")
-        time.sleep(60)
+        self.body()
+        select.select([self.connection], [], [], 60)
+        self.close_connection = True
 
     def do_wait(self) -> None:
         """Writes to the file named in a header when it begins, and when its client has gone."""

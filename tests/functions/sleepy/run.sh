@@ -1,4 +1,4 @@
 # Sleeps as many seconds as the body says.
 read -r seconds
-sleep "$seconds"
+sleep "$seconds" || exit
 echo "slept $seconds"
