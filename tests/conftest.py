@@ -29,6 +29,8 @@ SHARED = {
     ),
 }
 
+_ENGINES = {"docker_engine", "frail_swarm", "swarm_platform"}
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """A shell's background job ignores SIGINT, and so would every program that a test starts and interrupts."""
@@ -43,12 +45,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Long tests are deselected, not skipped: a run without them is complete, with none of its tests passed over."""
+    for item in items:
+        if _needs_engine(item):
+            item.add_marker("engine")
     if config.getoption("--long"):
         return
     long = [item for item in items if item.get_closest_marker("long")]
     if long:
         config.hook.pytest_deselected(items=long)
         items[:] = [item for item in items if not item.get_closest_marker("long")]
+
+
+def _needs_engine(item: pytest.Item) -> bool:
+    parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    return bool(_ENGINES.intersection(getattr(item, "fixturenames", ()))) or "swarm" in map(str, parameters)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
