@@ -172,6 +172,7 @@ class Gateway:
             max_delay=settings.async_max_delay,
             max_depth=settings.queue_max_depth,
             max_queue_age=settings.queue_max_age,
+            guard=settings.callback_guard,
         )
 
     async def _serve_flask(self, parts: Parts, listener: socket.socket, limits: Limits) -> None:

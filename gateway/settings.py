@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from swarmfn.wire.callback_guard import CallbackGuard, read_guard
 from swarmfn.wire.environment import Environment
 
 
@@ -25,6 +26,7 @@ class Settings:
     idempotency_window: float
     queue_max_depth: int
     queue_max_age: float
+    callback_guard: CallbackGuard
     basic_auth: bool
     user: str | None
     password: str | None = field(repr=False)
@@ -56,6 +58,7 @@ class Settings:
             idempotency_window=env.duration("idempotency_window", "24h"),
             queue_max_depth=env.integer("queue_max_depth", 0),
             queue_max_age=env.duration("queue_max_age", "0s"),
+            callback_guard=read_guard(env),
             basic_auth=env.flag("basic_auth", True),
             user=env.secret(secrets, "basic-auth-user"),
             password=env.secret(secrets, "basic-auth-password"),

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from swarmfn.jobs.outgoing import callback_target
-from swarmfn.upstream import DeadlinePassed, Response, Upstream, UpstreamFailure
+from swarmfn.upstream import DeadlinePassed, NotPermitted, Response, Upstream, UpstreamFailure
+from swarmfn.wire.callback_guard import CallbackGuard
 from swarmfn.wire.invocations import Delivery
 from worker.decisions import Answer, Failure
 from worker.exchanges import head_of, send
@@ -21,12 +22,15 @@ _READ_OF_ANSWER = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """Where a callback goes. `address` is host:port; `host` what the Host header says."""
+    """Where a callback goes. `address` is host:port; `host` what the Host header says; `name` and `port` what the URL
+    says."""
 
     address: str
     host: str
     target: str
     is_tls: bool
+    name: str
+    port: int
 
 
 def receiver_of(url: str, aliases: Mapping[str, str]) -> Receiver:
@@ -36,16 +40,31 @@ def receiver_of(url: str, aliases: Mapping[str, str]) -> Receiver:
         raise ValueError(f"{url[:200]!r} is not an absolute http(s) URL")
     is_tls = parts.scheme == "https"
     name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    named = f"{name}:{parts.port or (443 if is_tls else 80)}"
+    port = parts.port or (443 if is_tls else 80)
+    named = f"{name}:{port}"
     host = parts.netloc.rpartition("@")[2]
-    return Receiver(aliases.get(named.lower(), named), host, callback_target(parts.path, parts.query), is_tls)
+    target = callback_target(parts.path, parts.query)
+    return Receiver(aliases.get(named.lower(), named), host, target, is_tls, parts.hostname, port)
 
 
 class CallbackSender:
-    """Offers results to callback URLs. `timeout` is for the whole exchange; `host_aliases` has lower-case keys."""
+    """Offers results to callback URLs. `timeout` is for the whole exchange; `host_aliases` has lower-case keys.
 
-    def __init__(self, upstream: Upstream, host_aliases: Mapping[str, str], timeout: float, signer: Signer) -> None:
+    What `guard` does not trust is reached over connections of its own, each of which the guard has permitted. `close()`
+    ends those; `upstream` is the caller's.
+    """
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        host_aliases: Mapping[str, str],
+        timeout: float,
+        signer: Signer,
+        guard: CallbackGuard,
+    ) -> None:
         self._upstream = upstream
+        self._guard = guard
+        self._guarded = Upstream(permits=guard.permits) if guard.is_on else upstream
         self._signer = signer
         self._aliases = host_aliases
         self._timeout = timeout
@@ -60,11 +79,16 @@ class CallbackSender:
             head = head_of("POST", receiver.target, receiver.host, headers, len(body))
         except ValueError:
             return Failure("the callback URL or its headers cannot be sent", 0.0, is_hopeless=True)
+        trusted = self._guard.trusts(receiver.name, receiver.port)
+        upstream = self._upstream if trusted else self._guarded
         deadline = asyncio.get_running_loop().time() + self._timeout
         try:
-            response = await send(self._upstream, receiver.address, head, body, deadline, tls=receiver.is_tls)
+            response = await send(upstream, receiver.address, head, body, deadline, tls=receiver.is_tls)
         except DeadlinePassed:
             return Failure("the receiver did not answer in time", time.perf_counter() - started)
+        except NotPermitted:
+            spent = time.perf_counter() - started
+            return Failure("the receiver is not where callbacks may go (callback_guard)", spent, is_hopeless=True)
         except UpstreamFailure:
             return Failure("the receiver could not be reached", time.perf_counter() - started)
         await _drain(response)
@@ -74,6 +98,11 @@ class CallbackSender:
             if name.lower() == b"retry-after"
         ]
         return Answer(response.status, asked, b"", time.perf_counter() - started)
+
+    async def close(self) -> None:
+        """Ends the connections that are not the caller's."""
+        if self._guarded is not self._upstream:
+            await self._guarded.close()
 
 
 async def _drain(response: Response) -> None:

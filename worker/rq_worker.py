@@ -66,10 +66,17 @@ class FunctionWorker(BaseWorker):
     async def _work(self, settings: Settings, burst: bool) -> bool:
         client = connect_like(self.connection)
         upstream = Upstream()
+        receivers = CallbackSender(
+            upstream,
+            settings.host_aliases,
+            settings.callback_timeout,
+            Signer(settings.callback_signing_key),
+            settings.callback_guard,
+        )
         try:
             slots = Slots(settings.max_inflight, settings.max_inflight * _QUEUES_TOTAL, settings.callback_max_inflight)
             meter = Meter(lambda: slots.by_kind)
-            executor = self._executor(settings, client, upstream, slots, meter)
+            executor = self._executor(settings, client, upstream, receivers, slots, meter)
             # Before anybody sees this worker: one that is seen can be told to stop.
             for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(number, executor.drain)
@@ -84,20 +91,25 @@ class FunctionWorker(BaseWorker):
             self.successful_job_count, self.failed_job_count = executor.succeeded, executor.failed
             return bool(executor.succeeded or executor.failed)
         finally:
+            await receivers.close()
             await upstream.close()
             await client.aclose()
 
     def _executor(
-        self, settings: Settings, client: redis.asyncio.Redis, upstream: Upstream, slots: Slots, meter: Meter
+        self,
+        settings: Settings,
+        client: redis.asyncio.Redis,
+        upstream: Upstream,
+        receivers: CallbackSender,
+        slots: Slots,
+        meter: Meter,
     ) -> Executor:
         claims = Claims(client, self.name, settings.lease)
         announcements = Announcements(client, lambda queue: executor.note_work(queue), upstream.give_up)
         runs = Runs(
             claims=claims,
             functions=FunctionCaller(upstream, settings.max_response),
-            receivers=CallbackSender(
-                upstream, settings.host_aliases, settings.callback_timeout, Signer(settings.callback_signing_key)
-            ),
+            receivers=receivers,
             table=lambda: announcements.table,
             budget=ByteBudget(settings.body_budget),
             keeping=Keeping(settings.result_ttl, settings.failure_ttl, settings.max_result, settings.callback_timeout),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from swarmfn.wire.callback_guard import CallbackGuard, read_guard
 from swarmfn.wire.environment import Environment
 
 
@@ -27,6 +28,7 @@ class Settings:
     max_response: int
     body_budget: int
     host_aliases: Mapping[str, str]
+    callback_guard: CallbackGuard
     metrics_address: str
     metrics_port: int
     log_format: str
@@ -36,6 +38,7 @@ class Settings:
         """Raises SettingsError that names every bad variable."""
         env = Environment(variables)
         secrets = env.text("secret_mount_path", "/run/secrets")
+        aliases = _aliases(env)
         settings = cls(
             redis_address=env.text("faas_redis_address", "redis:6379"),
             redis_password=env.secret(secrets, "redis-password"),
@@ -51,7 +54,8 @@ class Settings:
             max_result=env.size("max_result", "16Mi"),
             max_response=env.size("max_response", "256Mi"),
             body_budget=env.size("body_budget", "256Mi"),
-            host_aliases=_aliases(env),
+            host_aliases=aliases,
+            callback_guard=read_guard(env, frozenset(aliases)),
             metrics_address=env.text("metrics_address", "0.0.0.0"),
             metrics_port=env.integer("metrics_port", 0),
             log_format=env.choice("log_format", "text", ("text", "json")),

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from gateway.invoke.callbacks import check_callback
+from gateway.invoke.callbacks import Callbacks
 from gateway.invoke.incoming import Incoming
 from swarmfn.wire.durations import format_duration, parse_duration
 from swarmfn.wire.errors import InvalidRequest
@@ -39,7 +39,7 @@ class Asked:
 NOTHING = Asked()
 
 
-def asked_by(incoming: Incoming, max_delay: float) -> Asked:
+def asked_by(incoming: Incoming, max_delay: float, callbacks: Callbacks) -> Asked:
     """Nothing runs later than `max_delay` seconds from now. Raises InvalidRequest that names the header and what it
     should hold."""
     # In one pass, which is all that most calls need.
@@ -54,7 +54,7 @@ def asked_by(incoming: Incoming, max_delay: float) -> Asked:
         values.setdefault(header, value.decode("latin-1").strip())
     callback_url = values.get(CALLBACK_URL, "")
     if callback_url:
-        check_callback(callback_url)
+        callbacks.check(callback_url)
     if DELAY in values and RUN_AT in values:
         raise InvalidRequest(f"{DELAY}, {RUN_AT}: only one of the two can be given.", f"Leave out {DELAY}.")
     return Asked(

@@ -11,12 +11,15 @@ from typing import Any, TypeVar
 from gateway.invoke import forwarding
 from gateway.invoke.admission import limits_of, overloaded
 from gateway.invoke.asked import NOTHING, Asked, asked_by
+from gateway.invoke.callbacks import Callbacks
 from gateway.invoke.incoming import Incoming, RawHeaders
 from gateway.invoke.waiting import Waiting
 from swarmfn.jobs.records import Record, moment
 from swarmfn.jobs.submissions import Submissions
 from swarmfn.jobs.terms import PLAIN, Full, IdempotencyKey, Replay, Terms, idempotency_name, short_digest
+from swarmfn.upstream import Names
 from swarmfn.wire.call_ids import new_call_id
+from swarmfn.wire.callback_guard import ANYWHERE, CallbackGuard
 from swarmfn.wire.durations import format_duration
 from swarmfn.wire.errors import (
     AlreadyEnded,
@@ -59,12 +62,14 @@ Found = TypeVar("Found")
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What the operator has set for all asynchronous calls. idempotency_window: seconds a key is remembered; max_delay:
-    seconds a call may be put off for; max_depth, max_queue_age: of a queue, see Policy."""
+    seconds a call may be put off for; max_depth, max_queue_age: of a queue, see Policy; guard: where
+    callbacks may go."""
 
     idempotency_window: float = 86400.0
     max_delay: float = 30 * 86400.0
     max_depth: int = 0
     max_queue_age: float = 0.0
+    guard: CallbackGuard = ANYWHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +113,7 @@ class Asynchronous:
         self._longest_wait = longest_wait
         self._rules = rules or Rules()
         self._waiting = Waiting(submissions)
+        self._callbacks = Callbacks(self._rules.guard, Names())
 
     def check(self, incoming: Incoming) -> Wanted:
         """What can be refused before the body is read. Raises FunctionNotFound, InvalidRequest or TooLarge."""
@@ -117,7 +123,7 @@ class Asynchronous:
             raise FunctionNotFound(name)
         if incoming.length is not None and incoming.length > self._max_body:
             raise self._too_large()
-        return Wanted(route, asked_by(incoming, self._rules.max_delay))
+        return Wanted(route, asked_by(incoming, self._rules.max_delay, self._callbacks))
 
     async def read(self, chunks: AsyncIterator[bytes]) -> bytes:
         """The whole body. Raises TooLarge as soon as it is over the limit."""
@@ -133,8 +139,10 @@ class Asynchronous:
         """Stores the call, by preference as `call_id`, and returns once Redis has acknowledged it.
 
         Raises QueueUnavailable; if only the acknowledgement was lost, the call is stored as `call_id` all the same.
-        Raises KeyReused or Overloaded.
+        Raises InvalidRequest, KeyReused or Overloaded.
         """
+        if wanted.asked.callback_url:
+            await self._callbacks.check_addresses(wanted.asked.callback_url)
         received = incoming.header(b"x-call-id")
         terms = await self._terms(incoming, wanted, body)
         for _ in range(2):

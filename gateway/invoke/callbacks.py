@@ -2,12 +2,71 @@
 
 from __future__ import annotations
 
+import asyncio
+import ipaddress
 from urllib.parse import urlsplit
 
+from swarmfn.upstream import Names
+from swarmfn.wire.callback_guard import CallbackGuard
 from swarmfn.wire.errors import InvalidRequest
 from swarmfn.wire.headers import CALLBACK_URL
 
 _MAX_URL = 8192
+
+
+_LOOKUP_TIMEOUT = 2.0
+
+
+class Callbacks:
+    """Checks callback URLs as they come in. The worker looks again when it connects."""
+
+    def __init__(self, guard: CallbackGuard, names: Names) -> None:
+        self._guard = guard
+        self._names = names
+
+    def check(self, url: str) -> None:
+        """What can be told from the URL alone. Raises InvalidRequest."""
+        check_callback(url)
+        host, port = _place(url)
+        if _is_address(host) and not self._guard.trusts(host, port) and not self._guard.permits(host):
+            raise _forbidden(host)
+
+    async def check_addresses(self, url: str) -> None:
+        """What its host's name resolves to; one that does not resolve just now is left to the worker. Raises
+        InvalidRequest."""
+        if not self._guard.is_on:
+            return
+        host, port = _place(url)
+        if self._guard.trusts(host, port):
+            return
+        try:
+            async with asyncio.timeout(_LOOKUP_TIMEOUT):
+                addresses = await self._names.addresses(host)
+        except (OSError, ValueError):
+            return
+        if not any(map(self._guard.permits, addresses)):
+            raise _forbidden(host)
+
+
+def _place(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _forbidden(host: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"{CALLBACK_URL}: {host[:200]!r} is not where callbacks may go (callback_guard).",
+        "Send an address that the operator allows (callback_allow), or one of this platform's functions, such as "
+        "http://gateway:8080/function/NAME.",
+    )
 
 
 def check_callback(url: str) -> None:

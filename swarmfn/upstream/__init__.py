@@ -32,7 +32,7 @@ caller decides whether the request may be repeated.
 """
 
 from swarmfn.upstream.client import Upstream
-from swarmfn.upstream.failures import BodyTooLarge, Broken, DeadlinePassed, NotSent, UpstreamFailure
+from swarmfn.upstream.failures import BodyTooLarge, Broken, DeadlinePassed, NotPermitted, NotSent, UpstreamFailure
 from swarmfn.upstream.heads import request_head
 from swarmfn.upstream.names import Names
 from swarmfn.upstream.response import Response
@@ -42,6 +42,7 @@ __all__ = [
     "Broken",
     "DeadlinePassed",
     "Names",
+    "NotPermitted",
     "NotSent",
     "Response",
     "Upstream",

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 
 from swarmfn.upstream.addresses import split_address
 from swarmfn.upstream.connection import Connection
-from swarmfn.upstream.failures import DeadlinePassed, NotSent
+from swarmfn.upstream.failures import DeadlinePassed, NotPermitted, NotSent
 from swarmfn.upstream.names import Names
 from swarmfn.upstream.pool import Pool
 from swarmfn.upstream.response import Response
@@ -23,7 +23,8 @@ class Upstream:
     connection is kept, to be shorter than the replicas' own; max_idle: how many are kept per address; silence_limit:
     whole seconds (at least 4) after which an exchange with a machine that is no longer there ends as Broken, however
     long the function may run; tls_context: for exchanges with `tls=True`, by default one that checks certificates
-    against the system's.
+    against the system's; permits: of an IP address, whether it may be connected to. It is asked about the very address
+    that is then used, so a name that resolves to something else the next time gains nothing.
     """
 
     def __init__(
@@ -34,12 +35,14 @@ class Upstream:
         max_idle: int = 256,
         silence_limit: int = 24,
         tls_context: ssl.SSLContext | None = None,
+        permits: Callable[[str], bool] | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._connect_timeout = connect_timeout
         self._silence_limit = silence_limit
         self._pool = Pool(self._loop, idle_timeout, max_idle)
         self._tls_context = tls_context
+        self._permits = permits
         self._open: set[Connection] = set()
         self._is_closed = False
         self._all_gone = asyncio.Event()
@@ -130,7 +133,12 @@ class Upstream:
         """A connection to the first of the host's addresses that takes one."""
         host, port = split_address(address)
         failure: OSError | None = None
-        for place in await self._names.addresses(host):
+        places = await self._names.addresses(host)
+        if self._permits is not None:
+            places = [place for place in places if self._permits(place)]
+            if not places:
+                raise NotPermitted(address, "has no address that may be connected to.")
+        for place in places:
             try:
                 return await self._open_connection(address, tls, host, place, port)
             except OSError as exc:

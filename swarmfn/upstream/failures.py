@@ -15,6 +15,10 @@ class NotSent(UpstreamFailure):
     """Not one byte of the request was written, so another replica may be tried."""
 
 
+class NotPermitted(NotSent):
+    """None of the host's addresses may be connected to."""
+
+
 class Broken(UpstreamFailure):
     """The connection was lost after sending, or the answer is not HTTP. The replica may have run the request.
 

@@ -12,15 +12,18 @@ ALIASES = {"gateway:8080": "127.0.0.1:9090", "plain:80": "127.0.0.1:81"}
 @pytest.mark.parametrize(
     ("url", "receiver"),
     [
-        ("http://host/", Receiver("host:80", "host", "/", False)),
-        ("https://host/x?y=1", Receiver("host:443", "host", "/x?y=1", True)),
-        ("http://host:8080", Receiver("host:8080", "host:8080", "/", False)),
-        ("http://[::1]:81/", Receiver("[::1]:81", "[::1]:81", "/", False)),
-        ("http://Gateway:8080/function/b", Receiver("127.0.0.1:9090", "Gateway:8080", "/function/b", False)),
-        ("http://plain/", Receiver("127.0.0.1:81", "plain", "/", False)),
-        ("http://gateway:8081/", Receiver("gateway:8081", "gateway:8081", "/", False)),
-        ("http://user:pw@host/", Receiver("host:80", "host", "/", False)),
-        ("http://host/#part", Receiver("host:80", "host", "/", False)),
+        ("http://host/", Receiver("host:80", "host", "/", False, "host", 80)),
+        ("https://host/x?y=1", Receiver("host:443", "host", "/x?y=1", True, "host", 443)),
+        ("http://host:8080", Receiver("host:8080", "host:8080", "/", False, "host", 8080)),
+        ("http://[::1]:81/", Receiver("[::1]:81", "[::1]:81", "/", False, "::1", 81)),
+        (
+            "http://Gateway:8080/function/b",
+            Receiver("127.0.0.1:9090", "Gateway:8080", "/function/b", False, "gateway", 8080),
+        ),
+        ("http://plain/", Receiver("127.0.0.1:81", "plain", "/", False, "plain", 80)),
+        ("http://gateway:8081/", Receiver("gateway:8081", "gateway:8081", "/", False, "gateway", 8081)),
+        ("http://user:pw@host/", Receiver("host:80", "host", "/", False, "host", 80)),
+        ("http://host/#part", Receiver("host:80", "host", "/", False, "host", 80)),
     ],
 )
 def test_a_callback_url_names_a_receiver(url: str, receiver: Receiver) -> None:
