@@ -6,8 +6,8 @@ The JSON names and types are those of OpenFaaS's provider API; Python names are 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from swarmfn.wire.durations import parse_duration
@@ -118,12 +118,27 @@ class FunctionSpec:
         """The queue its asynchronous calls wait in: its own, unless an annotation names another that is not kept for
         callbacks or priorities."""
         named = self.annotations.get(QUEUE_ANNOTATION, "")
-        return self.name if not named or named.partition(":")[0] == CALLBACKS or is_lane(named) else named
+        return self.name if not named or _is_kept(named) else named
 
     @property
     def policy(self) -> Policy:
-        """What it asks of its asynchronous calls."""
-        return policy_of(self.annotations)
+        """What it asks of its asynchronous calls, with a warning for each value that cannot be used."""
+        policy = policy_of(self.annotations)
+        warnings = [*self._queue_warnings(), *self._exec_timeout_warnings()]
+        return replace(policy, warnings=(*policy.warnings, *warnings)) if warnings else policy
+
+    def _queue_warnings(self) -> Iterator[str]:
+        named = self.annotations.get(QUEUE_ANNOTATION, "")
+        if _is_kept(named):
+            yield f"annotation {QUEUE_ANNOTATION}: {named!r:.50} is a name the platform keeps; using {self.name}"
+
+    def _exec_timeout_warnings(self) -> Iterator[str]:
+        for kind, source in (("envVars", self.env_vars), ("label", self.labels)):
+            text = source.get(EXEC_TIMEOUT) or "0"
+            try:
+                parse_duration(text)
+            except ValueError as exc:
+                yield f"{kind} {EXEC_TIMEOUT}: {str(exc)[:200]}; passed over"
 
     def exec_timeout(self, image_env: Mapping[str, str], default: float) -> float:
         """Seconds one attempt may run: envVars, else label, else the image's ENV, else `default`.
@@ -138,6 +153,11 @@ class FunctionSpec:
             if seconds > 0:
                 return seconds
         return default
+
+
+def _is_kept(queue: str) -> bool:
+    """Whether a queue of this name is for callbacks, or for calls of a priority."""
+    return queue.partition(":")[0] == CALLBACKS or is_lane(queue)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import pytest
 
 from swarmfn.wire.errors import FaasError, InvalidFunction, InvalidRequest
 from swarmfn.wire.functions import FunctionSpec, FunctionStatus, Resources, check_namespace
+from swarmfn.wire.policies import NO_POLICY
 
 FULL: dict[str, Any] = {
     "service": "figlet",
@@ -168,6 +169,26 @@ def test_a_function_waits_in_its_own_queue_unless_an_annotation_names_another() 
     assert spec(annotations={"com.openfaas.queue": "slow-lane"}).queue == "slow-lane"
     assert spec(annotations={"com.openfaas.queue": "callbacks:gateway:8080"}).queue == "echo"
     assert spec(annotations={"com.openfaas.queue": "work:high"}).queue == "echo"
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"annotations": {"com.openfaas.queue": "work:high"}}, ["com.openfaas.queue", "work:high", "echo"]),
+        ({"annotations": {"com.openfaas.queue": "callbacks"}}, ["com.openfaas.queue", "callbacks", "echo"]),
+        ({"envVars": {"exec_timeout": "soon"}}, ["envVars exec_timeout", "soon"]),
+        ({"labels": {"exec_timeout": "-1s"}}, ["label exec_timeout", "-1s"]),
+        ({"annotations": {"com.openfaas.retry.attempts": "x"}}, ["com.openfaas.retry.attempts"]),
+    ],
+)
+def test_what_cannot_be_used_is_warned_of(fields: dict[str, Any], words: list[str]) -> None:
+    (warning,) = spec(**fields).policy.warnings
+    assert all(word in warning for word in words)
+
+
+def test_what_can_be_used_is_not() -> None:
+    plain = spec(envVars={"exec_timeout": ""}, labels={"exec_timeout": "90"}, annotations={"com.openfaas.queue": "q"})
+    assert plain.policy == NO_POLICY
 
 
 def test_exec_timeout_is_taken_from_variables_then_label_then_image_then_default() -> None:
