@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from fwatchdog.http.bodies import RequestBody
@@ -48,17 +48,30 @@ class Stream(Protocol):
         """Sends `data`; returns when the client keeps up. Raises BrokenResponse beyond the Content-Length."""
 
 
+class DroppedStream:
+    """Takes the answer to a request that did not come over a connection: only its status is of interest."""
+
+    def __init__(self) -> None:
+        self.has_begun = False
+
+    async def begin(self, status: int, headers: Headers) -> None:
+        self.has_begun = True
+
+    async def write(self, data: bytes) -> None:
+        return
+
+
 @dataclass(slots=True)
 class Request:
     """`target` is the path and query as sent. `length` is None for a chunked body. `stream` is the way to answer
-    bit by bit; a request that did not come over a connection has none."""
+    bit by bit."""
 
     method: str
     target: str
     headers: Headers
     length: int | None
     body: RequestBody
-    stream: Stream | None = None
+    stream: Stream = field(default_factory=DroppedStream)
 
     @property
     def raw_path(self) -> str:

@@ -35,7 +35,7 @@ class StreamingMode:
             run = await self._command.start(request, timeout, AHEAD)
         except NotStarted as exc:
             return exc.response
-        stream = request.stream or _Nowhere()
+        stream = request.stream
         try:
             size = await self._pass_on(run, stream)
             ended = await run.finish()
@@ -82,16 +82,3 @@ class StreamingMode:
         elif self._settings.write_debug:
             log_success(request, size, seconds)
         return Response(200, [("Content-Type", self._media_type)])
-
-
-class _Nowhere:
-    """Takes the output of a request that did not come over a connection: only its status is of interest."""
-
-    def __init__(self) -> None:
-        self.has_begun = False
-
-    async def begin(self, status: int, headers: list[tuple[str, str]]) -> None:
-        self.has_begun = True
-
-    async def write(self, data: bytes) -> None:
-        return

@@ -42,11 +42,11 @@ class HttpMode:
                 return await self._exchange(request, started)
         except TimeoutError:
             log_kill(timeout, call_id)
-            if request.stream is not None and request.stream.has_begun:
+            if request.stream.has_begun:
                 raise BrokenResponse("the function's server took too long to answer") from None
             return Response(504, [duration_header(time.monotonic() - started)])
         except ExchangeFailed as exc:
-            if request.stream is not None and request.stream.has_begun:
+            if request.stream.has_begun:
                 raise BrokenResponse(str(exc)) from exc
             logger.error("the call failed: %s", exc, extra=about("exchange_failed", call_id))
             return text_response(502, f"The call failed: {exc}.\n", [duration_header(time.monotonic() - started)])
@@ -84,13 +84,11 @@ class HttpMode:
             self._log(request, head.status, sum(map(len, response.body)), started)
             return response
         size = 0
-        if request.stream is not None:
-            await request.stream.begin(head.status, headers)
+        await request.stream.begin(head.status, headers)
         while pieces := await connection.read():
             for piece in pieces:
                 size += len(piece)
-                if request.stream is not None:
-                    await request.stream.write(piece)
+                await request.stream.write(piece)
         self._log(request, head.status, size, started)
         return Response(head.status, headers)
 

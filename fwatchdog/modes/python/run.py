@@ -99,13 +99,10 @@ class Run:
         self._lane.connection.write(frames.BODY, {"more": not body.is_complete or body.waiting_bytes > 0}, pieces)
 
     async def _begin(self, head: Mapping[str, Any]) -> None:
-        if self._request.stream is None:
-            raise BrokenResponse("there is no connection to stream to")
         self._status = head["status"]
         await self._request.stream.begin(self._status, self._headers(head))
 
     async def _write(self, pieces: list[bytes]) -> None:
-        assert self._request.stream is not None
         for piece in pieces:
             self._sent += len(piece)
             await self._request.stream.write(piece)
@@ -158,4 +155,4 @@ class Run:
 
     @property
     def _has_begun(self) -> bool:
-        return self._request.stream is not None and self._request.stream.has_begun
+        return self._request.stream.has_begun

@@ -31,7 +31,7 @@ class StaticMode:
     async def run(self, request: Request, timeout: float) -> Response:
         started = time.monotonic()
         response = await self._serve(request, started)
-        if request.stream is None or not request.stream.has_begun:
+        if not request.stream.has_begun:
             response.headers.append(duration_header(time.monotonic() - started))
         return response
 
@@ -75,8 +75,6 @@ async def _send(
     """`length` bytes of the file from `offset`. One that shrinks meanwhile breaks the connection."""
     if request.method == "GET" and length <= _PIECE:
         return Response(status, headers, (os.pread(descriptor, length, offset),))
-    if request.stream is None:
-        return Response(status, headers)
     length_header = ("Content-Length", str(length))
     await request.stream.begin(status, [*headers, length_header, duration_header(time.monotonic() - started)])
     while request.method == "GET" and length and (piece := os.pread(descriptor, min(_PIECE, length), offset)):

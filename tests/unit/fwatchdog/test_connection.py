@@ -139,7 +139,6 @@ async def test_handler_that_fails_is_a_500_and_the_connection_goes_on() -> None:
 
 
 def stream_of(request: Request) -> Stream:
-    assert request.stream is not None
     return request.stream
 
 
