@@ -12,10 +12,13 @@ from swarmfn.wire.invocations import Attempt, Delivery, Foreign, Invocation
 
 Work = Invocation | Delivery | Foreign
 
+# Given bytes, `json.loads` guesses their encoding first.
+_decode = json.JSONDecoder().decode
 _LONGEST_RUN = 10 * 365 * 86400.0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+# Not frozen: making a frozen record costs four times as much, and there are thousands of these a second.
+@dataclass(slots=True, eq=False)
 class Claim:
     """One job taken off a queue, held under a lease. `execution` is the fencing token; no two claims are equal.
 
@@ -37,6 +40,8 @@ class Claim:
     @property
     def next_attempt(self) -> int:
         """The number of the attempt about to be made: those that only the platform failed do not count."""
+        if not self.attempts:
+            return 1
         # Of many, the record keeps the last ones, which are numbered; other people's workers may not number theirs.
         numbers = (attempt.number for attempt in self.attempts)
         return 1 + max(sum(attempt.status != 0 for attempt in self.attempts), *numbers, 0)
@@ -68,7 +73,7 @@ def read_work(job_id: str, queue: str, data: bytes, text: bytes) -> Work:
     if not layout.is_our_data(data):
         return Foreign("its data is not an invocation of this platform")
     try:
-        document = json.loads(text)
+        document = _decode(text.decode())
         if "to" in document:
             return Delivery.from_json(job_id, document)
         invocation = Invocation.from_json(job_id, queue, document)

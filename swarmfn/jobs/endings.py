@@ -19,7 +19,8 @@ _RQ_SUCCESSFUL, _RQ_FAILED = 1, 2
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, as claims are not.
+@dataclass(slots=True)
 class Ending:
     """How a claim ends.
 

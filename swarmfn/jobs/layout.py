@@ -60,11 +60,13 @@ UPLOAD_TTL = 600
 """Seconds after which a large body goes away that no job came to own."""
 
 
+@lru_cache(4096)
 def is_callback_queue(queue: str) -> bool:
     """Whether `queue` holds deliveries, not calls."""
     return queue == CALLBACK_QUEUE or queue.startswith(f"{CALLBACK_QUEUE}:")
 
 
+@lru_cache(4096)
 def base_queue(queue: str) -> str:
     """The queue that `queue` is beside, for calls of a priority; else itself."""
     return queue if is_callback_queue(queue) else split_lane(queue)[0]
