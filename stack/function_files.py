@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +17,27 @@ from swarmfn.wire.functions import FunctionSpec
 SOURCE_ANNOTATION = "com.swarmfn.source"
 """A hash of the function's folder: with it, a change of its code is a change of its spec."""
 
+_MODES = {"python3-wsgi": "wsgi", "python3-asgi": "asgi"}
+"""What the templates' images have in their environment, for functions that run from their folders."""
+
 
 @dataclass(frozen=True)
 class Source:
-    """Where a function's code is, and the template that its image is made with."""
+    """Where a function's code is, the template that its image is made with, and the arguments of that build."""
 
     lang: str
     folder: Path
+    build_args: Mapping[str, str] = field(default_factory=dict)
 
 
 def load_sources(path: Path) -> dict[str, Source]:
     """The source of each function in the file. Raises StackError naming the place."""
     return {
-        name: Source(str(entry.get("lang", "dockerfile")), (path.parent / str(entry["handler"])).resolve())
+        name: Source(
+            str(entry.get("lang", "dockerfile")),
+            (path.parent / str(entry["handler"])).resolve(),
+            {key: str(value) for key, value in entry.get("build_args", {}).items()},
+        )
         for name, entry in _entries(path).items()
     }
 
@@ -54,12 +62,14 @@ def _entries(path: Path) -> dict[str, Mapping[str, Any]]:
 
 def _function(name: str, entry: Mapping[str, Any], base: Path) -> FunctionSpec:
     folder = (base / str(entry["handler"])).resolve()
+    mode = _MODES.get(entry.get("lang", ""))
+    environment = {**({"mode": mode} if mode else {}), **entry.get("environment", {})}
     return FunctionSpec.from_json(
         {
             "service": name,
             "image": f"dir:{folder}",
             "envProcess": entry.get("fprocess", ""),
-            "envVars": {key: str(value) for key, value in entry.get("environment", {}).items()},
+            "envVars": {key: str(value) for key, value in environment.items()},
             "labels": entry.get("labels", {}),
             "annotations": {**entry.get("annotations", {}), SOURCE_ANNOTATION: source_hash(folder)},
             "secrets": entry.get("secrets", []),

@@ -28,7 +28,9 @@ def deploy_swarm_examples(
 ) -> bool:
     """Whether anything was deployed. Raises StackError; DeployFailed for examples that are not healthy."""
     stack_file = root / "examples" / "stack.yml"
-    sources = [FunctionSource(name, one.folder, one.lang) for name, one in load_sources(stack_file).items()]
+    sources = [
+        FunctionSource(name, one.folder, one.lang, one.build_args) for name, one in load_sources(stack_file).items()
+    ]
     images = ensure_function_images(client, sources, root, base_image, say)
     functions = [
         replace(

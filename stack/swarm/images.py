@@ -8,7 +8,7 @@ carries it is known to be ours: labels alone are inherited by every image built 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -45,11 +45,12 @@ class ImageRef:
 
 @dataclass(frozen=True)
 class FunctionSource:
-    """A function to build: `lang` as in stack.yml, `folder` with its code."""
+    """A function to build: `lang` and `build_args` as in stack.yml, `folder` with its code."""
 
     name: str
     folder: Path
     lang: str
+    build_args: Mapping[str, str] = field(default_factory=dict)
 
 
 def ensure_stack_image(client: docker.DockerClient, root: Path, image: str, base: str, say: Say) -> ImageRef:
@@ -76,7 +77,7 @@ def ensure_function_images(
     watchdog = ensure_watchdog_image(client, root, base, say).name
     images = {}
     for one in functions:
-        recipe_of = partial(build_recipe, one.folder, one.lang, root, watchdog)
+        recipe_of = partial(build_recipe, one.folder, one.lang, root, watchdog, one.build_args)
         images[one.name] = ensure_image(client, f"swarmfn/{one.name}:{LATEST}", recipe_of, say).name
     return images
 

@@ -13,6 +13,7 @@ from swarmfn.provider.local.decisions import Phase
 from swarmfn.provider.local.definitions import Definition
 from swarmfn.provider.local.environment import replica_environment
 from swarmfn.provider.local.output import Output
+from swarmfn.provider.local.programs import IMPORTING_MODES
 from swarmfn.provider.local.records import Record
 from swarmfn.provider.local.state_dir import StateDir
 from swarmfn.provider.local.venvs import Venvs
@@ -87,7 +88,9 @@ class Launcher:
         if program.command:
             environment |= {"mode": "fork", "fprocess": program.command, "function_process": program.command}
         else:
-            environment |= {"mode": "python", "handler_path": program.folder}
+            mode = environment.get("mode", "")
+            chosen = mode if mode in IMPORTING_MODES else IMPORTING_MODES[0]
+            environment |= {"mode": chosen, "handler_path": program.folder}
         if program.venv:
             environment["PATH"] = f"{self._venvs.folder(program.venv) / 'bin'}{os.pathsep}{environment['PATH']}"
         own = environment.get("PYTHONPATH", "")

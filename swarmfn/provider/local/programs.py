@@ -19,6 +19,8 @@ from swarmfn.wire.functions import EXEC_TIMEOUT, FunctionSpec
 logger = logging.getLogger(__name__)
 
 FOLDER_PREFIX = "dir:"
+IMPORTING_MODES = ("python", "wsgi", "asgi")
+"""The watchdog's modes for code in a folder."""
 # Variables of an image that describe the image's own file system, not this machine's.
 _IMAGE_ONLY = ("PATH", "HOME")
 _IMAGE_ONLY_PREFIXES = ("PYTHON", "LD_")
@@ -28,7 +30,8 @@ _IMAGE_ONLY_PREFIXES = ("PYTHON", "LD_")
 class Program:
     """How replicas of a function are started.
 
-    folder: where it runs ("" = it has none); command: forked for each call ("" = the folder's handler.py is called);
+    folder: where it runs ("" = it has none); command: forked for each call ("" = the folder's code is called, in the
+    watchdog's mode python unless the variables name another);
     image_env: the Dockerfile's ENV; venv: key of the virtual environment ("" = this machine's own Python);
     contents: fingerprint of the folder.
     """
@@ -108,17 +111,19 @@ def _image_environment(folder: Path) -> dict[str, str]:
 
 
 def _checked_mode(mode: str, command: str, folder: Path | None) -> str:
-    """The command to fork, "" for a handler. Raises InvalidFunction where there is nothing to run."""
-    if mode not in ("", "fork", "python"):
-        raise InvalidFunction(
-            "envVars", f'mode "{mode}" does not run as a local process yet.', 'Set mode to "fork" or "python".'
-        )
-    if command and mode != "python":
+    """The command to fork, "" for code that is imported. Raises InvalidFunction where there is nothing to run."""
+    if mode not in ("", "fork", *IMPORTING_MODES):
+        hint = 'Set mode to "fork" or one of ' + ", ".join(IMPORTING_MODES) + "."
+        raise InvalidFunction("envVars", f'mode "{mode}" does not run as a local process yet.', hint)
+    if command and mode not in IMPORTING_MODES:
         return command
+    if folder is not None and mode in IMPORTING_MODES and mode != "python":
+        # The application may be in any module, and its import says best what is wrong.
+        return ""
     if folder is not None and mode != "fork" and (folder / "handler.py").is_file():
         return ""
     if mode == "fork" or folder is None:
-        raise InvalidFunction("envVars", f'mode "{mode}" has nothing to run.', "fork needs envProcess, python a dir:.")
+        raise InvalidFunction("envVars", f'mode "{mode}" has nothing to run.', "fork needs envProcess, others a dir:.")
     raise InvalidFunction(
         "image", f"there is no handler.py in {folder}, and no process is named.", "Add one, or give envProcess."
     )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import struct
 import zlib
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import docker
 import pytest
@@ -111,6 +113,19 @@ def test_the_programs_of_a_function_see_nothing_of_the_watchdog(docker_engine: D
     assert "No module named 'fwatchdog'" in answer.text
 
 
+@pytest.mark.parametrize("lang", ["python3", "python3-http", "python3-wsgi", "python3-asgi"])
+def test_a_template_works_as_it_is(docker_engine: DockerEngine, start: Start, lang: str) -> None:
+    """Its own `function` folder is where faas-cli's `new` starts from."""
+    recipe = build_recipe(
+        REPOSITORY / "template" / lang / "function", lang, REPOSITORY, images.watchdog_image(docker_engine)
+    )
+    image = images.build(docker_engine, f"tests/{lang}", recipe, images.watchdog_image(docker_engine))
+    function = start(image, environment={"healthcheck_interval": "0"})
+    assert call(function, b"you").text == "hello you"
+    assert "Uid:\t1000" in function.run("cat", "/proc/1/status")
+    assert function.stop() == 0, function.log()
+
+
 def test_python_templates_take_a_handler_of_the_classic_shape(
     docker_engine: DockerEngine, start: Start, tmp_path: Path
 ) -> None:
@@ -121,10 +136,36 @@ def test_python_templates_take_a_handler_of_the_classic_shape(
     assert call(start(image), b"loud").text == "LOUD"
 
 
-def test_the_template_works_as_it_is(docker_engine: DockerEngine, start: Start) -> None:
-    """Its own `function` folder is where faas-cli's `new` starts from."""
-    image = images.function_image(docker_engine, REPOSITORY / "template" / "python3-http" / "function")
-    assert call(start(image), b"you").text == "hello you"
+TIMEOUTS = """
+ARG BASE
+FROM ${BASE}
+ENV fprocess="xargs sleep"
+ENV read_timeout=2
+ENV write_timeout=9
+ENV exec_timeout=3
+ENV healthcheck_interval=0
+"""
+
+
+def test_the_timeouts_in_a_functions_dockerfile_hold(docker_engine: DockerEngine, start: Start, tmp_path: Path) -> None:
+    """Seconds, as ENV lines: what the guide on asynchronous functions tells their authors to write."""
+    folder = tmp_path / "timeouts"
+    folder.mkdir()
+    (folder / "Dockerfile").write_text(TIMEOUTS)
+    function = start(images.function_image(docker_engine, folder, "dockerfile"))
+    address = urlsplit(function.url())
+    with socket.create_connection((address.hostname, address.port), timeout=60) as slow:
+        slow.sendall(b"POST / HTTP/1.1\r\nHost: f\r\nContent-Length: 10\r\n\r\nhalf")
+        assert slow.recv(65536).startswith(b"HTTP/1.1 408 ")
+    killed = call(function, b"60")
+    assert (killed.status_code, killed.text) == (408, "Killed process.\n")
+    assert 3 <= float(killed.headers["X-Duration-Seconds"]) < 60
+    # What runs when the container is told to stop may end, within write_timeout.
+    with socket.create_connection((address.hostname, address.port), timeout=60) as running:
+        running.sendall(b"POST / HTTP/1.1\r\nHost: f\r\nContent-Length: 1\r\n\r\n2")
+        wait_until(lambda: "sleep" in function.run("sh", "-c", "cat /proc/[0-9]*/cmdline"))
+        assert function.stop() == 0, function.log()
+        assert running.recv(65536).startswith(b"HTTP/1.1 200 ")
 
 
 def test_additional_packages_are_installed(docker_engine: DockerEngine, start: Start) -> None:

@@ -52,6 +52,14 @@ def test_a_folder_holds_what_runs_there(stack: dict[str, Any], examples: Path, n
     assert ways.count(True) == 1
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_the_file_beside_a_function_says_the_same_as_the_one_for_all(
+    stack: dict[str, Any], examples: Path, name: str
+) -> None:
+    alone = yaml.safe_load((examples / name / "stack.yml").read_text())
+    assert alone == {**stack, "functions": {name: {**stack["functions"][name], "handler": "."}}}
+
+
 def test_every_requirement_is_pinned(examples: Path) -> None:
     lines = [line for path in examples.glob("*/requirements.txt") for line in path.read_text().splitlines()]
     assert lines

@@ -7,6 +7,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 from stack.build_recipes import Recipe, folder_files, stack_recipe, watchdog_recipe
 from stack.errors import StackError
@@ -94,7 +95,7 @@ def test_a_folder_without_one_gets_the_watchdog_for_its_command(tmp_path: Path) 
 
 
 def test_an_unknown_language_is_refused_with_those_that_there_are(folder: Path) -> None:
-    with pytest.raises(UnknownTemplate, match=r"'cobol'.*dockerfile, python3-http"):
+    with pytest.raises(UnknownTemplate, match=r"'cobol'.*dockerfile, python3, "):
         build_recipe(folder, "cobol", ROOT)
     with pytest.raises(UnknownTemplate):
         build_recipe(folder, "../examples/sleep", ROOT)
@@ -110,7 +111,26 @@ def test_every_example_has_a_recipe() -> None:
         folder = Path(function.image.removeprefix("dir:"))
         lang = "python3-http" if (folder / "handler.py").exists() else "dockerfile"
         assert build_recipe(folder, lang, ROOT).content_hash()
-    assert templates(ROOT) == ["dockerfile", "python3-http"]
+    assert templates(ROOT) == ["dockerfile", "python3", "python3-asgi", "python3-http", "python3-wsgi"]
+
+
+@pytest.mark.parametrize("lang", ["python3", "python3-asgi", "python3-wsgi"])
+def test_the_templates_for_python_build_in_the_same_way(lang: str) -> None:
+    def lines(template: str) -> list[str]:
+        text = (ROOT / "template" / template / "Dockerfile").read_text()
+        return [line for line in text.splitlines() if not line.startswith("ENV mode=")]
+
+    assert lines(lang) == lines("python3-http")
+
+
+@pytest.mark.parametrize("lang", templates(ROOT))
+def test_a_template_has_the_layout_that_faas_cli_knows(lang: str) -> None:
+    folder = ROOT / "template" / lang
+    described = yaml.safe_load((folder / "template.yml").read_text())
+    assert described["language"] == lang
+    assert described["welcome_message"]
+    expected = ["Dockerfile"] if lang == "dockerfile" else ["handler.py", "requirements.txt"]
+    assert sorted(path.name for path in (folder / "function").iterdir() if path.is_file()) == expected
 
 
 def test_the_images_hold_the_programs_and_not_the_rest_of_the_repository() -> None:

@@ -75,3 +75,20 @@ def test_the_examples_can_be_read() -> None:
 def test_the_template_and_the_folder_of_a_function_are_known(tmp_path: Path) -> None:
     assert load_sources(stack_file(tmp_path)) == {"greet": Source("python3-http", tmp_path / "greet")}
     assert load_sources(stack_file(tmp_path, "functions: {greet: {handler: .}}"))["greet"].lang == "dockerfile"
+
+
+@pytest.mark.parametrize(
+    ("lang", "mode"), [("python3", None), ("python3-http", None), ("python3-wsgi", "wsgi"), ("python3-asgi", "asgi")]
+)
+def test_a_folder_runs_in_the_mode_that_its_templates_image_would_have(
+    tmp_path: Path, lang: str, mode: str | None
+) -> None:
+    path = stack_file(tmp_path, f"functions: {{greet: {{lang: {lang}, handler: ., environment: {{a: 1}}}}}}")
+    assert load_functions(path)[0].env_vars == {"a": "1", **({"mode": mode} if mode else {})}
+    dockerfile = (REPOSITORY / "template" / lang / "Dockerfile").read_text()
+    assert f"\nENV mode={mode or 'python'} " in dockerfile
+
+
+def test_arguments_of_the_build_are_known(tmp_path: Path) -> None:
+    text = "functions: {greet: {handler: ., build_args: {ADDITIONAL_PACKAGE: tree, N: 1}}}"
+    assert load_sources(stack_file(tmp_path, text))["greet"].build_args == {"ADDITIONAL_PACKAGE": "tree", "N": "1"}

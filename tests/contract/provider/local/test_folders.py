@@ -128,3 +128,24 @@ def test_every_replica_has_a_port_of_its_own(engine: LocalEngine, provider: Loca
     provider.scale("who", 4)
     addresses = wait_for_replicas(provider, "who", 4)
     assert len({call(engine, address).body for address in addresses}) == 4
+
+
+WSGI = """
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return [b"wsgi"]
+"""
+ASGI = """
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.body", "body": b"asgi"})
+"""
+
+
+@pytest.mark.parametrize(("mode", "source"), [("wsgi", WSGI), ("asgi", ASGI)])
+def test_an_application_runs_in_its_folder(
+    engine: LocalEngine, provider: LocalProvider, mode: str, source: str
+) -> None:
+    provider.deploy(replace(engine.handler("web", source), env_vars={"mode": mode}))
+    assert call_function(engine, "web").body == mode
