@@ -90,13 +90,14 @@ def redis(password: str, **settings: str) -> Iterator[int]:
 
 
 def cpu_seconds(process: subprocess.Popen[bytes]) -> float:
-    """User and system time of a process group's members so far, those that have ended included where reaped."""
+    """User and system time of a program's processes so far (all in its session, whatever their groups), those that
+    have ended included where they were reaped."""
     total = 0
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError):
                 fields = (entry / "stat").read_text().rpartition(")")[2].split()
-                if int(fields[2]) == process.pid:
+                if int(fields[3]) == process.pid:
                     total += sum(int(field) for field in fields[11:15])
     return total / _TICKS
 
