@@ -25,6 +25,8 @@ _BOOT = (
 )
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(fwatchdog.__file__)))
 
+_LAST_WORDS = 0.5
+
 
 @dataclass(eq=False, slots=True)
 class Lane:
@@ -70,6 +72,7 @@ class WorkerProcess:
             for _, theirs in pairs:
                 theirs.close()
         self._output = PipeReader(output, self._log.feed)
+        self._child.on_exit(self._exited)
         for ours, _ in pairs:
             await self._connect(ours)
         frame = await self._lanes[0].connection.next()
@@ -155,11 +158,21 @@ class WorkerProcess:
         self.is_alive = False
         if self._child is not None:
             self._child.kill()
-        for lane in self._lanes:
-            lane.connection.close()
+        self._close_lanes()
         if self._output is not None:
             self._end_output()
             self._output.close()
+
+    def _exited(self, exit_code: int) -> None:
+        """Children that the function forked hold the lanes open. What they keep alive is cut off once the answers that
+        the process had sent are surely read."""
+        assert self._child is not None
+        self._child.kill()
+        asyncio.get_running_loop().call_later(_LAST_WORDS, self._close_lanes)
+
+    def _close_lanes(self) -> None:
+        for lane in self._lanes:
+            lane.connection.close()
 
     def _lost(self) -> None:
         """A lane was closed from the other side: by the end of the process, mostly."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -181,6 +182,32 @@ def handle(req):
     assert (answer.status, answer.body[:34]) == (500, b"The function failed: MemoryError. ")
     # Where the kernel has to choose, it takes this process and not the watchdog.
     assert int(watchdog.request(b"").body) >= 500
+
+
+@pytest.mark.parametrize("leave", ["pass", "os.setsid()"])
+def test_crash_is_noticed_though_a_forked_child_lives_on(start: Start, tmp_path: Path, leave: str) -> None:
+    source = f"""
+import os, time
+
+def handle(req):
+    if req:
+        if os.fork() == 0:
+            {leave}
+            open(req, "w").write(str(os.getpid()))
+            time.sleep(60)
+        while not os.path.exists(req):
+            time.sleep(0.01)
+        os._exit(3)
+    return "fine"
+"""
+    (tmp_path / "handler.py").write_text(source)
+    watchdog, file = start(handler_path=tmp_path), tmp_path / "pid"
+    answer = watchdog.request(str(file).encode())
+    assert answer.body == b"The function's process ended before it answered (exit status 3).\n"
+    assert watchdog.request(b"").body == b"fine"
+    for pid in processes_in(file):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, 9)
 
 
 def test_prints_are_in_the_log_with_their_call(function: Function) -> None:
