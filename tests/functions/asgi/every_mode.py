@@ -1,4 +1,4 @@
-"""echo, sleepy and family as ASGI applications."""
+"""echo, sleepy, family and troubled as ASGI applications."""
 
 import asyncio
 import importlib.util
@@ -12,10 +12,12 @@ def _handler(name):
     return module
 
 
-_family = _handler("family")
+_family, _troubled = _handler("family"), _handler("troubled")
 
 
-async def _body(receive):
+async def _body(scope, receive):
+    if scope["type"] != "http":
+        raise NotImplementedError(scope["type"])
     pieces = []
     while True:
         message = await receive()
@@ -31,15 +33,20 @@ async def _answer(send, body, media_type):
 
 async def echo(scope, receive, send):
     media_type = dict(scope.get("headers", ())).get(b"content-type", b"application/octet-stream")
-    await _answer(send, await _body(receive), media_type)
+    await _answer(send, await _body(scope, receive), media_type)
 
 
 async def sleepy(scope, receive, send):
-    text = (await _body(receive)).decode()
+    text = (await _body(scope, receive)).decode()
     await asyncio.sleep(float(text))
     await _answer(send, f"slept {text}\n".encode(), b"text/plain")
 
 
 async def family(scope, receive, send):
     """Blocks the event loop: no cancellation stops it."""
-    _family.handle((await _body(receive)).decode())
+    _family.handle((await _body(scope, receive)).decode())
+
+
+async def troubled(scope, receive, send):
+    answer = _troubled.handle((await _body(scope, receive)).decode())
+    await _answer(send, answer.encode(), b"text/plain")

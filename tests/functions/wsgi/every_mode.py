@@ -1,4 +1,4 @@
-"""echo, sleepy and family as WSGI applications, with the code of the handlers of these names."""
+"""echo, sleepy, family and troubled as WSGI applications, with the code of the handlers of these names."""
 
 import importlib.util
 from pathlib import Path
@@ -11,7 +11,7 @@ def _handler(name):
     return module
 
 
-_sleepy, _family = _handler("sleepy"), _handler("family")
+_sleepy, _family, _troubled = _handler("sleepy"), _handler("family"), _handler("troubled")
 
 
 def _text(handler):
@@ -29,3 +29,9 @@ def echo(environ, start_response):
 
 
 sleepy, family = _text(_sleepy), _text(_family)
+
+
+def troubled(environ, start_response):
+    answer = _troubled.handle(environ["wsgi.input"].read().decode())
+    start_response("200 OK", [])
+    return [answer.encode()]
