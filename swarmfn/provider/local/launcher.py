@@ -13,7 +13,7 @@ from swarmfn.provider.local.decisions import Phase
 from swarmfn.provider.local.definitions import Definition
 from swarmfn.provider.local.environment import replica_environment
 from swarmfn.provider.local.output import Output
-from swarmfn.provider.local.programs import IMPORTING_MODES
+from swarmfn.provider.local.programs import FORKING_MODES, IMPORTING_MODES
 from swarmfn.provider.local.records import Record
 from swarmfn.provider.local.state_dir import StateDir
 from swarmfn.provider.local.venvs import Venvs
@@ -85,12 +85,13 @@ class Launcher:
             temporary = self._state.temporary_folder(definition.function.name)
             temporary.mkdir(mode=0o700, exist_ok=True)
             environment["TMPDIR"] = str(temporary)
+        modes = FORKING_MODES if program.command else IMPORTING_MODES
+        mode = environment.get("mode", "")
+        environment["mode"] = mode if mode in modes else modes[0]
         if program.command:
-            environment |= {"mode": "fork", "fprocess": program.command, "function_process": program.command}
+            environment |= {"fprocess": program.command, "function_process": program.command}
         else:
-            mode = environment.get("mode", "")
-            chosen = mode if mode in IMPORTING_MODES else IMPORTING_MODES[0]
-            environment |= {"mode": chosen, "handler_path": program.folder}
+            environment["handler_path"] = program.folder
         if program.venv:
             environment["PATH"] = f"{self._venvs.folder(program.venv) / 'bin'}{os.pathsep}{environment['PATH']}"
         own = environment.get("PYTHONPATH", "")

@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 FOLDER_PREFIX = "dir:"
 IMPORTING_MODES = ("python", "wsgi", "asgi")
 """The watchdog's modes for code in a folder."""
+FORKING_MODES = ("fork", "classic", "serializing", "streaming")
+"""The watchdog's modes for a command that is started for each call."""
 # Variables of an image that describe the image's own file system, not this machine's.
 _IMAGE_ONLY = ("PATH", "HOME")
 _IMAGE_ONLY_PREFIXES = ("PYTHON", "LD_")
@@ -112,18 +114,20 @@ def _image_environment(folder: Path) -> dict[str, str]:
 
 def _checked_mode(mode: str, command: str, folder: Path | None) -> str:
     """The command to fork, "" for code that is imported. Raises InvalidFunction where there is nothing to run."""
-    if mode not in ("", "fork", *IMPORTING_MODES):
-        hint = 'Set mode to "fork" or one of ' + ", ".join(IMPORTING_MODES) + "."
-        raise InvalidFunction("envVars", f'mode "{mode}" does not run as a local process yet.', hint)
+    if mode not in ("", *FORKING_MODES, *IMPORTING_MODES):
+        # Replicas of http mode would share the port of their server; static has no folder that both sides agree on.
+        hint = "Set mode to one of " + ", ".join((*FORKING_MODES, *IMPORTING_MODES)) + "."
+        raise InvalidFunction("envVars", f'mode "{mode}" does not run as a local process.', hint)
     if command and mode not in IMPORTING_MODES:
         return command
     if folder is not None and mode in IMPORTING_MODES and mode != "python":
         # The application may be in any module, and its import says best what is wrong.
         return ""
-    if folder is not None and mode != "fork" and (folder / "handler.py").is_file():
+    if folder is not None and mode not in FORKING_MODES and (folder / "handler.py").is_file():
         return ""
-    if mode == "fork" or folder is None:
-        raise InvalidFunction("envVars", f'mode "{mode}" has nothing to run.', "fork needs envProcess, others a dir:.")
+    if mode in FORKING_MODES or folder is None:
+        hint = "A mode with a process for each call needs envProcess, the others a dir:."
+        raise InvalidFunction("envVars", f'mode "{mode}" has nothing to run.', hint)
     raise InvalidFunction(
         "image", f"there is no handler.py in {folder}, and no process is named.", "Add one, or give envProcess."
     )

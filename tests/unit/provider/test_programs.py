@@ -97,6 +97,8 @@ def test_any_image_runs_with_env_process(function: FunctionSpec) -> None:
         ({"env_process": "./plain.txt"}, "envProcess", "executable"),
         ({"env_process": "cat", "secrets": ("token",)}, "secrets", "cannot have secrets"),
         ({"env_process": "cat", "env_vars": {"mode": "http"}}, "envVars", 'mode "http"'),
+        ({"env_process": "cat", "env_vars": {"mode": "static"}}, "envVars", 'mode "static"'),
+        ({"env_vars": {"mode": "streaming"}}, "envVars", "nothing to run"),
         ({"env_vars": {"mode": "fork"}}, "envVars", "nothing to run"),
         ({"image": "x", "env_process": "cat", "env_vars": {"mode": "python"}}, "envVars", "nothing to run"),
     ],

@@ -68,6 +68,14 @@ def test_a_dockerfiles_fprocess_is_the_command(engine: LocalEngine, provider: Lo
     assert call_function(engine, "count", "12345").body == "5"
 
 
+def test_a_command_runs_in_the_mode_it_asks_for(engine: LocalEngine, provider: LocalProvider) -> None:
+    folder = engine.folder("fail", {"run.sh": "echo part; echo to the log >&2; exit 3\n"})
+    function = replace(engine.echo("fail"), image=f"dir:{folder}", env_process="sh run.sh")
+    provider.deploy(replace(function, env_vars={"mode": "streaming"}))
+    answer = call_function(engine, "fail")
+    assert (answer.status, answer.body) == (200, "part")
+
+
 def test_modules_of_a_function_do_not_take_the_place_of_the_watchdogs(
     engine: LocalEngine, provider: LocalProvider
 ) -> None:
