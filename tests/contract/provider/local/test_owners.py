@@ -77,12 +77,19 @@ def _check_next_owner(engine: LocalEngine) -> None:
             addresses = provider.table()["who"].addresses if wanted else ()
             pids = {int(call(engine, address).body) for address in addresses}
             assert len(pids) == wanted
-            assert marked_pids(engine.state_dir) == pids
+            assert marked_pids(engine.state_dir) == pids, _told(engine.state_dir)
             return True
 
         wait_until(is_settled, timeout=30, message="every wanted replica, and no other process")
     finally:
         provider.close()
+
+
+def _told(state_dir: Path) -> str:
+    """What there is to know when it does not settle."""
+    records = [json.loads(path.read_text()) for path in (state_dir / "run" / "replicas").iterdir()]
+    known = [(record["process"]["pid"], record["phase"]) for record in records]
+    return f"recorded: {known}, marked: {list(processes.marked())}"
 
 
 def test_a_replica_that_was_not_written_down_is_ended(engine: LocalEngine, provider: LocalProvider) -> None:
