@@ -105,7 +105,7 @@ def test_x_timeout_lowers_exec_timeout(serve: Serve) -> None:
 
 
 def test_caller_gone_kills_the_whole_process_group(serve_runs: Serve, tmp_path: Path) -> None:
-    watchdog = serve_runs("family")
+    watchdog = serve_runs.shared("family", exec_timeout="1m", workers="2")
     pids = tmp_path / "pids"
     with watchdog.connect() as raw:
         raw.sendall(post(str(pids).encode()))
@@ -115,7 +115,7 @@ def test_caller_gone_kills_the_whole_process_group(serve_runs: Serve, tmp_path: 
 
 
 def test_caller_that_resets_is_gone_too(serve_runs: Serve, tmp_path: Path) -> None:
-    watchdog = serve_runs("family")
+    watchdog = serve_runs.shared("family", exec_timeout="1m", workers="2")
     pids = tmp_path / "pids"
     with watchdog.connect() as raw:
         raw.sendall(post(str(pids).encode()))
@@ -125,7 +125,7 @@ def test_caller_that_resets_is_gone_too(serve_runs: Serve, tmp_path: Path) -> No
 
 
 def test_caller_gone_is_noticed_behind_pipelined_requests(serve_runs: Serve, tmp_path: Path) -> None:
-    watchdog = serve_runs("family")
+    watchdog = serve_runs.shared("family", exec_timeout="1m", workers="2")
     pids = tmp_path / "pids"
     with watchdog.connect() as raw:
         raw.sendall(post(str(pids).encode()))
@@ -179,11 +179,11 @@ def test_drain_lets_calls_end_and_exits_clean(serve: Serve) -> None:
 def test_drain_takes_no_new_connection_while_the_last_calls_end(serve: Serve) -> None:
     watchdog = serve("sleepy", max_inflight="1")
     with watchdog.connect() as raw:
-        raw.sendall(post(b"2"))
+        raw.sendall(post(b"1"))
         wait_until(lambda: watchdog.request(None, "/_/ready", "GET").status == 429, message="the call is under way")
         watchdog.process.send(signal.SIGTERM)
         wait_until(lambda: refuses(watchdog), message="new connections are refused")
-        assert b"slept 2\n" in receive_all(raw)
+        assert b"slept 1\n" in receive_all(raw)
     assert watchdog.process.wait() == 0
 
 

@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -37,6 +37,16 @@ def tool(start: Start) -> Tool:
     return start_one
 
 
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watchdog]:
+    """One of these for all tests that leave it as they found it."""
+    port = free_port()
+    settings = {"mode": "http", "fprocess": f"{sys.executable} {SERVER} tool {port}"}
+    settings["upstream_url"] = f"http://127.0.0.1:{port}"
+    with Watchdog(tmp_path_factory.mktemp("http") / "log", settings) as watchdog:
+        yield watchdog
+
+
 def test_request_reaches_the_server_as_it_was(tool: Tool) -> None:
     watchdog = tool("echo")
     headers = {"X-A": "1", "Content-Type": "text/css", "Host": "f.example", "TE": "x", "Keep-Alive": "x"}
@@ -56,8 +66,8 @@ def test_path_of_the_url_comes_first(tool: Tool) -> None:
 
 
 @pytest.mark.parametrize("status", [201, 204, 304, 404, 500, 503])
-def test_answer_is_the_servers_own(tool: Tool, status: int) -> None:
-    answer = tool().request(None, f"/status/{status}", "GET")
+def test_answer_is_the_servers_own(running: Watchdog, status: int) -> None:
+    answer = running.request(None, f"/status/{status}", "GET")
     assert answer.status == status
     assert [value for name, value in answer.headers if name == "Set-Cookie"] == ["a=1", "b=2"]
     # Named by Connection, it is for one hop only.
@@ -70,15 +80,14 @@ def test_answer_to_head_keeps_its_length(tool: Tool) -> None:
     assert (answer.header("Content-Length"), answer.body) == ("5", b"")
 
 
-def test_body_may_end_with_the_connection(tool: Tool) -> None:
-    watchdog = tool()
-    assert watchdog.request(None, "/close", "GET").body == b"until the end"
-    assert watchdog.request(None, "/close", "GET").body == b"until the end"
+def test_body_may_end_with_the_connection(running: Watchdog) -> None:
+    assert running.request(None, "/close", "GET").body == b"until the end"
+    assert running.request(None, "/close", "GET").body == b"until the end"
 
 
-def test_answer_arrives_as_it_is_made(tool: Tool, tmp_path: Path) -> None:
+def test_answer_arrives_as_it_is_made(running: Watchdog, tmp_path: Path) -> None:
     go_on = tmp_path / "go-on"
-    with tool().connect() as raw:
+    with running.connect() as raw:
         raw.sendall(b"GET /pieces HTTP/1.1\r\nHost: f\r\nX-File: %s\r\n\r\n" % str(go_on).encode())
         assert b"Transfer-Encoding: chunked" in receive_until(raw, b"first\r\n")
         go_on.touch()
@@ -97,17 +106,15 @@ def test_chunked_request_can_be_buffered(tool: Tool, name: str, buffered: str, f
     assert f'["{framing}", '.encode() in answer
 
 
-def test_connection_to_the_server_is_used_again(tool: Tool) -> None:
-    watchdog = tool()
-    ports = {watchdog.request(None, "/connection", "GET").body for _ in range(10)}
+def test_connection_to_the_server_is_used_again(running: Watchdog) -> None:
+    ports = {running.request(None, "/connection", "GET").body for _ in range(10)}
     assert len(ports) < 10
 
 
-def test_connection_that_the_server_closed_is_not_used_again(tool: Tool) -> None:
-    watchdog = tool()
+def test_connection_that_the_server_closed_is_not_used_again(running: Watchdog) -> None:
     for _ in range(5):
-        assert watchdog.request(b"", "/close").status == 200
-        assert watchdog.request(b"abc", "/count").body == b"3"
+        assert running.request(b"", "/close").status == 200
+        assert running.request(b"abc", "/count").body == b"3"
 
 
 def test_calls_do_not_wait_for_one_another(tool: Tool) -> None:
@@ -145,29 +152,27 @@ def test_answer_that_takes_too_long_is_broken_off(tool: Tool) -> None:
     assert received.endswith(b"first\r\n")
 
 
-def test_caller_gone_closes_the_exchange(tool: Tool, tmp_path: Path) -> None:
-    watchdog, file = tool(), tmp_path / "file"
-    with watchdog.connect() as raw:
+def test_caller_gone_closes_the_exchange(running: Watchdog, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    with running.connect() as raw:
         raw.sendall(b"GET /wait HTTP/1.1\r\nHost: f\r\nX-File: %s\r\n\r\n" % str(file).encode())
         wait_until(lambda: file.exists() and file.read_text() == "began\n")
     wait_until(lambda: file.read_text() == "began\ngone\n")
 
 
-def test_caller_gone_in_the_middle_of_an_answer_closes_the_exchange(tool: Tool) -> None:
-    watchdog = tool()
+def test_caller_gone_in_the_middle_of_an_answer_closes_the_exchange(running: Watchdog) -> None:
     for _ in range(5):
-        with watchdog.connect() as raw:
+        with running.connect() as raw:
             raw.sendall(b"GET /large/1000 HTTP/1.1\r\nHost: f\r\n\r\n")
             raw.recv(1000)
-    assert watchdog.request(None, "/pid", "GET").status == 200
+    assert running.request(None, "/pid", "GET").status == 200
 
 
 @pytest.mark.parametrize(
     ("path", "words"), [("/half", None), ("/garbage", b"something else than a response"), ("/early", b"too large")]
 )
-def test_odd_answers(tool: Tool, path: str, words: bytes | None) -> None:
-    watchdog = tool()
-    with watchdog.connect() as raw:
+def test_odd_answers(running: Watchdog, path: str, words: bytes | None) -> None:
+    with running.connect() as raw:
         raw.sendall(b"POST %s HTTP/1.1\r\nHost: f\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc" % path.encode())
         received = b""
         with contextlib.suppress(ConnectionResetError):
@@ -178,7 +183,7 @@ def test_odd_answers(tool: Tool, path: str, words: bytes | None) -> None:
         assert b"Content-Length: 100\r\n" in received
     else:
         assert words in received
-    assert watchdog.request(None, "/pid", "GET").status == 200
+    assert running.request(None, "/pid", "GET").status == 200
 
 
 def test_large_bodies_pass_in_flat_memory(tool: Tool) -> None:
@@ -257,11 +262,10 @@ def test_server_is_told_to_stop_only_after_the_calls_have_ended(tool: Tool) -> N
     assert re.search(r"told to stop[^\0]*stopped by itself", watchdog.process.log())
 
 
-def test_output_of_the_server_is_in_the_log(tool: Tool) -> None:
-    watchdog = tool()
-    watchdog.request(b"", "/print")
-    watchdog.process.wait_for_log("function: on standard output")
-    watchdog.process.wait_for_log("function: on standard error")
+def test_output_of_the_server_is_in_the_log(running: Watchdog) -> None:
+    running.request(b"", "/print")
+    running.process.wait_for_log("function: on standard output")
+    running.process.wait_for_log("function: on standard error")
 
 
 def test_processes_of_the_server_end_with_it(start: Start, tmp_path: Path) -> None:
