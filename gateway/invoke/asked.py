@@ -42,12 +42,17 @@ NOTHING = Asked()
 def asked_by(incoming: Incoming, max_delay: float, callbacks: Callbacks) -> Asked:
     """Nothing runs later than `max_delay` seconds from now. Raises InvalidRequest that names the header and what it
     should hold."""
-    # In one pass, which is all that most calls need.
-    given = [pair for pair in incoming.headers if pair[0] in _NAMES]
-    if not given:
-        return NOTHING
+    for name, _ in incoming.headers:
+        if name in _NAMES:
+            return _asked(incoming, max_delay, callbacks)
+    return NOTHING  # as most calls do
+
+
+def _asked(incoming: Incoming, max_delay: float, callbacks: Callbacks) -> Asked:
     values: dict[str, str] = {}
-    for name, value in given:
+    for name, value in incoming.headers:
+        if name not in _NAMES:
+            continue
         header = _NAMES[name]
         if header in values and header != CALLBACK_URL:
             raise InvalidRequest(f"{header}: given more than once.", "Send it once.")

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from gateway.invoke import forwarding
 from gateway.invoke.admission import limits_of, overloaded
@@ -45,10 +45,16 @@ from swarmfn.wire.headers import (
 )
 from swarmfn.wire.invocations import Invocation
 from swarmfn.wire.names import function_name
+from swarmfn.wire.policies import NO_POLICY
 from swarmfn.wire.priorities import NORMAL, lane, split_lane
 from swarmfn.wire.replicas import ReplicaTable, Route
 
-_NOT_STORED = frozenset(name.lower() for name in (CALLBACK_URL, CALL_ID, DELAY, MAX_AGE, PRIORITY, RUN_AT, START_TIME))
+_NOT_STORED = frozenset(name.lower().encode() for name in (CALLBACK_URL, DELAY, MAX_AGE, PRIORITY, RUN_AT)) | {
+    CALL_ID.encode(),
+    START_TIME.encode(),
+}
+"""As forwarding names them: a client's headers in lower case, ours as we write them."""
+
 _NOT_IN_RESULT = CREDENTIALS | {"content-length", CALL_ID.lower(), FUNCTION_NAME.lower()}
 
 _PUT_OFF = {"scheduled": "runAt", "retrying": "nextAttemptAt"}
@@ -72,16 +78,14 @@ class Rules:
     guard: CallbackGuard = ANYWHERE
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """A call that may be stored as soon as its body is there."""
 
     route: Route
     asked: Asked
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(NamedTuple):
     """The id that stands for the call; is_replay: it is an earlier one's, with the same idempotency key."""
 
     call_id: str
@@ -113,6 +117,7 @@ class Asynchronous:
         self._longest_wait = longest_wait
         self._rules = rules or Rules()
         self._waiting = Waiting(submissions)
+        self._takes_any_number = not (self._rules.max_depth or self._rules.max_queue_age)
         self._callbacks = Callbacks(self._rules.guard, Names())
 
     def check(self, incoming: Incoming) -> Wanted:
@@ -144,7 +149,10 @@ class Asynchronous:
         if wanted.asked.callback_url:
             await self._callbacks.check_addresses(wanted.asked.callback_url)
         received = incoming.header(b"x-call-id")
-        terms = await self._terms(incoming, wanted, body)
+        if wanted.asked is NOTHING and wanted.route.policy is NO_POLICY and self._takes_any_number:
+            terms = PLAIN
+        else:
+            terms = await self._terms(incoming, wanted, body)
         for _ in range(2):
             call = self._invocation(incoming, wanted, call_id, received)
             stored = await self._submissions.submit(call, body, terms)
@@ -162,8 +170,6 @@ class Asynchronous:
     async def _terms(self, incoming: Incoming, wanted: Wanted, body: bytes) -> Terms:
         asked = wanted.asked
         limits = limits_of(wanted.route, self._rules.max_depth, self._rules.max_queue_age)
-        if asked is NOTHING and limits is None:
-            return PLAIN
         key = await self._idempotency(incoming, wanted, body)
         return Terms(key, asked.delay, asked.run_at, asked.max_age, limits)
 
@@ -234,7 +240,7 @@ class Asynchronous:
         return Invocation(
             call_id=call_id,
             function=route.name,
-            queue=lane(route.queue, wanted.asked.priority),
+            queue=route.queue if wanted.asked is NOTHING else lane(route.queue, wanted.asked.priority),
             invoked_as=incoming.name,
             method=incoming.method,
             path=incoming.path,
@@ -325,5 +331,5 @@ def _stored_headers(incoming: Incoming, call_id: str) -> Headers:
     return [
         (name.decode("latin-1"), value.decode("latin-1"))
         for name, value in forwarding.to_function(incoming, call_id)
-        if name.decode("latin-1").lower() not in _NOT_STORED
+        if name not in _NOT_STORED
     ]

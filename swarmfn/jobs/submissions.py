@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import redis.asyncio
 
@@ -24,8 +23,7 @@ _Reply = bool | str | list[Any]
 _LIVE = frozenset({b"queued", b"started", b"scheduled", b"deferred"})
 
 
-@dataclass(frozen=True, slots=True)
-class _Submission:
+class _Submission(NamedTuple):
     invocation: Invocation
     call: bytes
     body: bytes
@@ -148,15 +146,15 @@ class Submissions:
                 len(item.body),
                 item.upload_key if item.is_large else b"",
                 math.ceil(invocation.exec_timeout) + layout.STOCK_MARGIN,
-                item.terms.to_json(),
+                b"" if item.terms is PLAIN else item.terms.to_json(),
             )
-        return [_read(reply) for reply in await call(self._client, SUBMIT, *arguments)]
+        return [True if reply == 1 else _read(reply) for reply in await call(self._client, SUBMIT, *arguments)]
 
 
 def _read(reply: Any) -> _Reply:
     if isinstance(reply, bytes):
         return reply.decode("utf-8", "replace")
-    return reply if isinstance(reply, list) else reply == 1
+    return reply if isinstance(reply, list) else False
 
 
 def _by_terms(reply: list[Any]) -> Replay | Full:

@@ -76,8 +76,6 @@ class Terms:
 
     def to_json(self) -> bytes:
         """SUBMIT's value; empty for the plain terms."""
-        if self is PLAIN:
-            return b""
         document: dict[str, Any] = {} if self.limits is None else self.limits.to_json()
         if self.idempotency is not None:
             document["key"] = self.idempotency.name
