@@ -41,22 +41,30 @@ def main() -> None:
         stack.enter_context(program([sys.executable, server, "--port", fast], fast))
         stack.enter_context(program([sys.executable, server, "--port", slow, "--delay", options.delay], slow))
         redis_port = stack.enter_context(redis("bench", appendonly="yes"))
-        accept(stack, options, folder, fast, redis_port)
+        safe_redis = stack.enter_context(redis("bench", appendonly="yes", appendfsync="always"))
+        accept(stack, options, folder, fast, redis_port, safe_redis)
         for port, title in ((fast, "no-op"), (slow, f"{options.delay:g} ms")):
             print(f"\n## Drain, {title} server\n")
             drain(options, folder, port, redis_port)
 
 
 def accept(
-    stack: contextlib.ExitStack, options: argparse.Namespace, folder: Path, upstream: int, redis_port: int
+    stack: contextlib.ExitStack,
+    options: argparse.Namespace,
+    folder: Path,
+    upstream: int,
+    redis_port: int,
+    safe_redis: int,
 ) -> None:
     print("## Accept, 64 connections\n")
-    port, stock_port = free_port(), free_port()
+    port, safe_port, stock_port = free_port(), free_port(), free_port()
     ours = stack.enter_context(gateway("fastlane", port, upstream, redis_port, folder))
+    safe = stack.enter_context(gateway("fastlane", safe_port, upstream, safe_redis, folder))
     command = [sys.executable, REPOSITORY / "benchmarks/stock.py", stock_port, redis_port, "bench"]
     stock = stack.enter_context(program(command, stock_port))
     contestants = {
         "fast lane": accepting(ours, port, options, redis_port),
+        "fast lane, AOF always": accepting(safe, safe_port, options, safe_redis),
         "Flask + Queue.enqueue": accepting(stock, stock_port, options, redis_port),
     }
     table(rounds(options.rounds, contestants), "Flask + Queue.enqueue", "accepted/s", smaller_is_better=False)

@@ -1,6 +1,6 @@
 """The stock way, as the baseline: a Flask route on waitress that calls Queue.enqueue, and a job that POSTs.
 
-`python stock.py PORT REDIS_PORT REDIS_PASSWORD` serves it.
+`python stock.py PORT REDIS_PORT REDIS_PASSWORD [FUNCTION_ADDRESS]` serves it.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ def post(url: str, body: bytes) -> int:
 
 def main() -> None:
     port, redis_port, password = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+    function = sys.argv[4] if len(sys.argv) > 4 else "noop:8080"
     app = Flask(__name__)
     # By name: RQ does not take functions of a program's main module.
     queues: dict[str, Queue] = {}
@@ -31,7 +32,7 @@ def main() -> None:
     @app.post("/async-function/<name>")
     def accept(name: str) -> tuple[str, int, dict[str, str]]:
         queue = queues.get(name) or queues.setdefault(name, Queue(name, connection=connection))
-        job = queue.enqueue("stock.post", f"http://{name}:8080/", request.get_data())
+        job = queue.enqueue("stock.post", f"http://{function}/", request.get_data())
         return "", 202, {"X-Call-Id": job.id}
 
     waitress.serve(app, host="127.0.0.1", port=port, threads=64, connection_limit=1000)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -80,6 +81,9 @@ class FunctionWorker(BaseWorker):
             # Before anybody sees this worker: one that is seen can be told to stop.
             for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(number, executor.drain)
+            # What is here stays: the collector need not look at it again and again, nor after a few hundred objects.
+            gc.freeze()
+            gc.set_threshold(20_000, 20, 20)
             self._say_hello()
             beat = asyncio.create_task(self._beat(self._presence(client), executor))
             try:

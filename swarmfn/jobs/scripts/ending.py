@@ -96,9 +96,8 @@ local function finish(i)
   redis.call('XADD', results, 'MAXLEN', 10, '*', 'type', ARGV[i+9], 'worker_name', ARGV[1],
     succeeded and 'return_value' or 'exc_string', succeeded and ARGV[i+10] or ARGV[i+11],
     'execution_id', execution, 'execution_started_at', ARGV[i+13], 'execution_ended_at', now)
-  -- The body goes first: what follows need not move it.
-  drop_body(id, key, ttl, succeeded, is_large)
   write_end(i, key, succeeded and 'finished' or 'failed')
+  drop_body(id, key, ttl, succeeded, is_large)
   redis.call('EXPIRE', results, ttl + ARGV[4])
   redis.call('EXPIRE', key, ttl + ARGV[4])
   register((succeeded and 'rq:finished:' or 'rq:failed:') .. queue, now + ttl, id)
