@@ -22,7 +22,8 @@ from tests.support.processes import free_port, is_running
 from tests.support.waiting import wait_until
 from tests.support.watchdog import FUNCTIONS, Watchdog, WatchdogAt, processes_in
 
-MODES = ("fork", "streaming", "http", "python")
+IN_WORKERS = ("python", "wsgi", "asgi")
+MODES = ("fork", "streaming", "http", *IN_WORKERS)
 CALLERS = 12
 WORKERS = 6
 KILLED = b"Killed process.\n"
@@ -30,10 +31,11 @@ BROKEN = (200, None)
 """The head of an answer whose body never ended."""
 
 OF_RUNS = ("echo", "large", "unread", "exit", "crash", "hang", "spin", "victim", "family", "half", "gone")
+IN_PYTHON = (*(action for action in OF_RUNS if action != "half"), "raise")
 ACTIONS = {
     "fork": OF_RUNS,
     "streaming": OF_RUNS,
-    "python": (*(action for action in OF_RUNS if action != "half"), "raise"),
+    **dict.fromkeys(IN_WORKERS, IN_PYTHON),
     "http": ("echo", "large", "hang", "half", "garbage", "gone", "leave-large"),
 }
 
@@ -54,7 +56,8 @@ def test_every_caller_gets_its_answer_and_nothing_is_left(mode: str, calls: int,
     texts = {name: str(value) for name, value in {**function(mode), **settings}.items()}
     with Watchdog(tmp_path / "log", texts) as watchdog:
         wait_until(
-            lambda: mode != "python" or len(watchdog.children()) == WORKERS, message="all worker processes are there"
+            lambda: mode not in IN_WORKERS or len(watchdog.children()) == WORKERS,
+            message="all worker processes are there",
         )
         before = len(open_files(watchdog))
         trouble = Trouble(mode, watchdog, tmp_path)
@@ -71,6 +74,9 @@ def test_every_caller_gets_its_answer_and_nothing_is_left(mode: str, calls: int,
 def function(mode: str) -> dict[str, object]:
     if mode == "python":
         return {"handler_path": FUNCTIONS / "troubled"}
+    if mode in IN_WORKERS:
+        # A single call in each process: what another one there does is not this one's to suffer.
+        return {"mode": mode, "handler_path": FUNCTIONS / mode, "handler": "every_mode:troubled", "threads": 1}
     if mode == "http":
         port = free_port()
         command = f"{sys.executable} {FUNCTIONS / 'server' / 'serve.py'} tool {port}"
@@ -83,7 +89,7 @@ def open_files(watchdog: Watchdog) -> list[str]:
 
 
 def assert_nothing_is_left(mode: str, watchdog: Watchdog, before: int) -> None:
-    own = {"python": WORKERS, "http": 1}.get(mode, 0)
+    own = {**dict.fromkeys(IN_WORKERS, WORKERS), "http": 1}.get(mode, 0)
     wait_until(lambda: watchdog.request(None, "/_/ready", "GET").status == 200, message="no call is under way")
     wait_until(lambda: len(watchdog.children()) == own, message="no process is left, and no zombie")
     assert all(is_running(int(pid)) for pid in watchdog.children())
@@ -197,9 +203,9 @@ class Trouble:
                 "half": BROKEN,
                 "garbage": (502, f"{garbage}the status line is malformed: 'this is no response'.\n".encode()),
             }[action]
-        dead = b"The function's process ended before it answered (%s).\n" if self._mode == "python" else b"%s\n"
+        dead = b"The function's process ended before it answered (%s).\n" if self._mode in IN_WORKERS else b"%s\n"
         segfault, killed = (b"signal 11", b"signal 9")
-        if self._mode != "python":
+        if self._mode not in IN_WORKERS:
             segfault, killed = b"signal: segmentation fault", b"signal: killed"
         return {
             "unread": (200, b"not read\n"),
