@@ -9,8 +9,8 @@ from typing import Any, Protocol
 from fwatchdog.python_worker import frames
 from fwatchdog.python_worker.failures import traceback_of
 from fwatchdog.python_worker.frames import Frame
-from fwatchdog.python_worker.handler import unescaped
 from fwatchdog.python_worker.output import flush, output_of, write_traceback
+from fwatchdog.python_worker.paths import unescaped
 from fwatchdog.python_worker.results import BadResult, checked_header, checked_status
 
 Message = MutableMapping[str, Any]

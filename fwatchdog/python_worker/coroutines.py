@@ -15,7 +15,7 @@ _END = object()
 class Coroutines:
     """Runs coroutines to their end. The loop starts with the first one; handlers without any carry no asyncio.
 
-    With `threads`, calls of several threads share the loop, which has a thread of its own.
+    With `has_threads` calls of several threads share the loop, which then has a thread of its own.
     """
 
     def __init__(self, has_threads: bool) -> None:

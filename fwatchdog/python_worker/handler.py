@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import os
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +12,8 @@ from urllib.parse import parse_qsl
 from fwatchdog.python_worker.coroutines import Coroutines
 from fwatchdog.python_worker.lane import Call
 from fwatchdog.python_worker.loading import HandlerError
+from fwatchdog.python_worker.paths import unescaped
 from fwatchdog.python_worker.results import encode_piece, is_stream, to_result
-
-_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 
 
 class FirstValues(Mapping[str, str]):
@@ -139,12 +137,6 @@ def _event(head: Mapping[str, Any], body: bytes) -> Event:
         query=FirstValues(parse_qsl(query, keep_blank_values=True) if query else []),
         path=unescaped(path).decode("utf-8", "replace"),
     )
-
-
-def unescaped(path: str) -> bytes:
-    """A path with its percent escapes decoded."""
-    raw = path.encode("latin-1")
-    return _ESCAPE.sub(lambda match: bytes((int(match[1], 16),)), raw) if b"%" in raw else raw
 
 
 def _text_or_bytes(body: bytes) -> str | bytes:

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from fwatchdog.python_worker.handler import unescaped
 from fwatchdog.python_worker.lane import Call
+from fwatchdog.python_worker.paths import unescaped
 from fwatchdog.python_worker.results import BadResult, checked_header, checked_status
 from swarmfn.wire.headers import Headers
 

@@ -76,7 +76,7 @@ class WorkerProcess:
         for ours, _ in pairs:
             await self._connect(ours)
         frame = await self._lanes[0].connection.next()
-        self._end_output()
+        self.end_output()
         if frame.kind != frames.READY:
             raise WorkerDied(frame.head.get("reason", "it said something else than that it is ready"))
         self._free = list(self._lanes)
@@ -119,9 +119,6 @@ class WorkerProcess:
 
     def end_output(self) -> None:
         """What was printed before the answer was sent is in the pipe by now and belongs to this call."""
-        self._end_output()
-
-    def _end_output(self) -> None:
         if self._output is not None:
             self._output.read()
         if self._has_single_lane:
@@ -160,7 +157,7 @@ class WorkerProcess:
             self._child.kill()
         self._close_lanes()
         if self._output is not None:
-            self._end_output()
+            self.end_output()
             self._output.close()
 
     def _exited(self, exit_code: int) -> None:
