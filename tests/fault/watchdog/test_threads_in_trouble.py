@@ -71,8 +71,7 @@ def test_every_caller_gets_an_answer_and_nothing_is_left(tmp_path: Path, calls: 
         with ThreadPoolExecutor(CALLERS) as pool:
             wrong = list(filter(None, pool.map(lambda item: one(watchdog, item[1], item[0]), enumerate(actions))))
         assert wrong == []
-        wait_until(lambda: len(watchdog.children()) == WORKERS, message="as many processes as before")
-        assert all(is_running(int(pid)) for pid in watchdog.children())
+        wait_until(lambda: [is_running(int(pid)) for pid in watchdog.children()] == [True] * WORKERS)
         wait_until(lambda: descriptors(watchdog) <= before, message="no descriptor is left")
         # Every place for a call works: as many at once as there are.
         with ThreadPoolExecutor(WORKERS * THREADS) as pool:
