@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from swarmfn.jobs.outgoing import callback_target
+from swarmfn.jobs.outgoing import callback_target, offer_headers
 from swarmfn.upstream import DeadlinePassed, NotPermitted, Response, Upstream, UpstreamFailure
 from swarmfn.wire.callback_guard import CallbackGuard
 from swarmfn.wire.invocations import Delivery
@@ -75,7 +75,7 @@ class CallbackSender:
         started = time.perf_counter()
         try:
             receiver = receiver_of(delivery.url, self._aliases)
-            headers = [*delivery.headers, *await self._signer.headers(body, time.time())]
+            headers = [*offer_headers(delivery), *await self._signer.headers(body, time.time())]
             head = head_of("POST", receiver.target, receiver.host, headers, len(body))
         except ValueError:
             return Failure("the callback URL or its headers cannot be sent", 0.0, is_hopeless=True)

@@ -9,7 +9,7 @@ from swarmfn import __version__
 from swarmfn.jobs.layout import CALLBACK_QUEUE
 from swarmfn.wire import headers as names
 from swarmfn.wire.headers import Headers, end_to_end, first
-from swarmfn.wire.invocations import Invocation, StoredResponse
+from swarmfn.wire.invocations import Delivery, Invocation, StoredResponse
 from swarmfn.wire.names import NAMESPACE
 
 USER_AGENT = f"swarmfn/{__version__}"
@@ -34,6 +34,7 @@ _OURS_TO_CALLBACK = frozenset(
         names.RETRY_MAX,
         names.CALLBACK_SIGNATURE,
         names.CALLBACK_TIMESTAMP,
+        names.IDEMPOTENCY_KEY,
         "user-agent",
         "date",
         "server",
@@ -96,6 +97,12 @@ def delivery_headers(
         # In a chain of callbacks each call but the first has an id of its own; this leads back to the one before.
         kept.append((names.PARENT_CALL_ID, parent))
     return kept
+
+
+def offer_headers(delivery: Delivery) -> Headers:
+    """The headers of one offer of a callback. All offers of it have the same key: a receiver that has heard it, another
+    asynchronous function above all, need not act on it twice."""
+    return [*delivery.headers, (names.IDEMPOTENCY_KEY, delivery.delivery_id)]
 
 
 def delivery_queue(url: str) -> str:

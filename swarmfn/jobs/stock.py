@@ -17,7 +17,7 @@ from rq import get_current_job
 
 from swarmfn.jobs import layout, stock_records
 from swarmfn.jobs.claimed import read_work
-from swarmfn.jobs.outgoing import function_headers, request_target
+from swarmfn.jobs.outgoing import function_headers, offer_headers, request_target
 from swarmfn.wire.headers import Headers
 from swarmfn.wire.invocations import Delivery, Foreign, Invocation, StoredResponse
 from swarmfn.wire.replicas import REPLICAS_KEY, decode_table
@@ -98,7 +98,7 @@ def _deliver(client: redis.Redis, delivery: Delivery, body: bytes) -> str:
         response = requests.post(
             delivery.url,
             data=body,
-            headers=dict(_merged(delivery.headers)),
+            headers=dict(_merged(offer_headers(delivery))),
             timeout=DELIVERY_TIMEOUT,
             allow_redirects=False,
         )

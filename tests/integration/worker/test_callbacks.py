@@ -22,6 +22,7 @@ from tests.support.worker_process import publish
 
 def teapot(request: Received) -> Answer:
     own = [("Content-Type", "text/x"), ("X-Own", "1"), ("X-Call-Id", "forged"), ("X-Function-Status", "299")]
+    own.append(("Idempotency-Key", "forged"))
     return 418, own, b"\x00short and stout"
 
 
@@ -36,6 +37,7 @@ def test_a_callback_carries_the_raw_answer_and_exactly_these_headers(stage: Queu
     headers = dict(told.headers)
     assert len(headers) == len(told.headers)
     assert float(headers.pop("X-Duration-Seconds")) > 0
+    assert headers.pop("Idempotency-Key") == record.delivery_id
     assert headers == {
         "Host": receiver.address,
         "Content-Type": "text/x",
