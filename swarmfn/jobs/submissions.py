@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import redis.asyncio
@@ -60,15 +61,18 @@ class Submissions:
         item = _Submission(invocation, invocation.to_json(), body, terms)
         try:
             if item.is_large:
+                if terms is not PLAIN:
+                    # A Redis that has too much already is not sent a large body only to refuse it.
+                    would = await self._batches.add(item._replace(body=b"", terms=replace(terms, is_probe=True)))
+                    if would is not True:
+                        return _outcome(would)
                 # Over a connection of its own, so that a large body does not hold up everyone's batch, and under a name
                 # of its own until the id is known to be free.
                 await self._client.set(item.upload_key, body, ex=layout.UPLOAD_TTL)
             reply = await self._batches.add(item)
         except Unreachable as exc:
             raise unavailable(exc) from exc
-        if isinstance(reply, str):
-            raise refused(reply)
-        return _by_terms(reply) if isinstance(reply, list) else reply
+        return _outcome(reply)
 
     async def record(self, call_id: str) -> records.Record | None:
         """What is known of a call, or None. Raises QueueUnavailable."""
@@ -155,6 +159,13 @@ def _read(reply: Any) -> _Reply:
     if isinstance(reply, bytes):
         return reply.decode("utf-8", "replace")
     return reply if isinstance(reply, list) else False
+
+
+def _outcome(reply: _Reply) -> bool | Replay | Full:
+    """Raises QueueUnavailable or KeyReused."""
+    if isinstance(reply, str):
+        raise refused(reply)
+    return _by_terms(reply) if isinstance(reply, list) else reply
 
 
 def _by_terms(reply: list[Any]) -> Replay | Full:

@@ -66,13 +66,15 @@ def full_of(limit: bytes, depth: int, since: bytes) -> Full:
 class Terms:
     """idempotency: a key under which the call is stored once only; delay: seconds before it may run, by Redis's clock;
     run_at: not before this moment, Unix seconds. One that has passed means at once; max_age: seconds after which it is
-    not to run any more, counted from when it may; limits: of its queue."""
+    not to run any more, counted from when it may; limits: of its queue;
+    is_probe: it is not to be stored, but only asked whether it would be."""
 
     idempotency: IdempotencyKey | None = None
     delay: float = 0.0
     run_at: float = 0.0
     max_age: float = 0.0
     limits: QueueLimits | None = None
+    is_probe: bool = False
 
     def to_json(self) -> bytes:
         """SUBMIT's value; empty for the plain terms."""
@@ -87,6 +89,8 @@ class Terms:
             document["at"] = f"{self.run_at:.6f}"
         if self.max_age:
             document["max_age"] = f"{self.max_age:.6f}"
+        if self.is_probe:
+            document["probe"] = True
         return _encode(document).encode() if document else b""
 
 

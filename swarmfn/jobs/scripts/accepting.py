@@ -89,6 +89,7 @@ local function submit(i)
     drop(upload)
     return full
   end
+  if terms and terms.probe then return 1 end
   if upload ~= '' and redis.call('EXISTS', upload) == 0 then return 'its body has gone' end
   -- First of the writes, because it can be refused: the memory is full, or the queue's key is no list.
   if due then put_off(queue, id, due) else enqueue(queue, id) end

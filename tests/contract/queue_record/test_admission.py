@@ -108,3 +108,15 @@ def test_an_id_whose_job_is_gone_is_as_old_as_nothing(stage: QueueStage) -> None
     stage.redis.rpush("rq:queue:echo", "gone")
     assert stage.submit("a", b"", age(0.01)) is True
     assert [claim.job_id for claim in stage.claim()] == ["a"]
+
+
+def test_a_large_body_that_would_be_refused_is_not_even_sent(stage: QueueStage) -> None:
+    terms = Terms(IdempotencyKey("echo:k", "p", 60), limits=QueueLimits("echo", 1))
+    assert stage.submit("a", LARGE, terms) is True
+    stage.redis.config_resetstat()
+    assert stage.submit("b", LARGE, terms) == Replay("a")
+    assert isinstance(stage.submit("c", LARGE, depth(1)), Full)
+    assert stage.submit(invocation("a", start_time=1), LARGE, depth(0)) is False
+    assert "cmdstat_set" not in stage.redis.info("commandstats")
+    claim = stage.claim_one()
+    assert stage.run(stage.worker.body(claim)) == LARGE
