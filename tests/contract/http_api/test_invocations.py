@@ -206,6 +206,15 @@ def test_a_failed_callback_is_visible_and_is_sent_again_alone(gateway: GatewayPr
     assert gateway.get(f"{BASE}/{delivery_id}").json()["state"] == "running"
 
 
+def test_an_expired_call_is_listed_as_such_and_run_again(gateway: GatewayProcess, queue: QueueStage) -> None:
+    queue.submit("late", b"the body")
+    queue.finish(queue.claim_one(), failure(state="expired", counter="expired:echo:echo", response=None))
+    assert (listed(gateway, state="expired", age="1h"), listed(gateway)) == (["late"], [])
+    assert post(gateway, "redrive", {"all": True})["redriven"] == 0
+    assert post(gateway, "redrive", {"state": "expired", "function": "echo"})["redriven"] == 1
+    assert queue.claim_one().inline_body == b"the body"
+
+
 def test_purged_calls_leave_no_record(gateway: GatewayProcess, queue: QueueStage) -> None:
     fail(queue, "a", "b", "c")
     fail(queue, "d", function="other")
