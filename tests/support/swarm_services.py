@@ -47,7 +47,7 @@ def make_service(
 
 def replicas(client: docker.DockerClient) -> list[Container]:
     """The running containers of all services; other tests may have containers of their own on the engine."""
-    found: list[Container] = client.containers.list(filters={"label": TASK_LABEL})
+    found: list[Container] = client.containers.list(filters={"label": TASK_LABEL}, ignore_removed=True)
     return found
 
 

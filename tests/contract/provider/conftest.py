@@ -35,6 +35,7 @@ def swarm(docker_engine: DockerEngine) -> Iterator[Swarm]:
     """What a module's tests share on the engine."""
     swarm = Swarm(docker_engine)
     yield swarm
+    swarm.clear()
     swarm.close()
 
 

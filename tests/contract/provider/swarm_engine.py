@@ -58,12 +58,14 @@ class Swarm:
         return self._namespace().connect(address, port, timeout)
 
     def close(self) -> None:
-        """Leaves nothing on the engine but the image, for the next ones."""
         self.leave()
+        self.client.close()
+
+    def clear(self) -> None:
+        """Leaves nothing on the engine but the image, for the next ones."""
         for gate in self._gates:
             gate.remove(force=True)
         remove_networks(self.client, NETWORK)
-        self.client.close()
 
     def leave(self) -> None:
         """Forgets the container that is looked from, as when the engine was restarted."""
@@ -75,7 +77,7 @@ class Swarm:
         for service in self.client.services.list(filters={"label": FUNCTION_LABEL}):
             service.remove()
         # They would drain for seconds, beside the next test.
-        for container in self.client.containers.list(filters={"label": FUNCTION_LABEL}):
+        for container in self.client.containers.list(filters={"label": FUNCTION_LABEL}, ignore_removed=True):
             _kill(container)
 
     def _namespace(self) -> NetworkNamespace:
@@ -163,7 +165,7 @@ class SwarmEngine:
     def container(self, name: str) -> docker.models.containers.Container:
         """Of one replica that runs."""
         label = f"{FUNCTION_LABEL}={name}"
-        return wait_until(lambda: self.swarm.client.containers.list(filters={"label": label}))[0]
+        return wait_until(lambda: self.swarm.client.containers.list(filters={"label": label}, ignore_removed=True))[0]
 
 
 def add_file(archive: tarfile.TarFile, name: str, text: str) -> None:

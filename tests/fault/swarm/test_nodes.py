@@ -41,7 +41,7 @@ def replicas_on(engine: DockerEngine) -> set[str]:
     """The host names of the function's containers on one node."""
     with contextlib.closing(engine.client()) as client:
         label = f"com.docker.swarm.service.name={NAME}"
-        return {found.id[:12] for found in client.containers.list(filters={"label": label})}
+        return {found.id[:12] for found in client.containers.list(filters={"label": label}, ignore_removed=True)}
 
 
 def answering(outcomes: Sequence[Outcome]) -> set[str]:

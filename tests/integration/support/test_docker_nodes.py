@@ -98,7 +98,7 @@ def test_a_node_that_is_cut_off_goes_on_and_comes_back(nodes: DockerNodes, every
     cut.cut_off()
     nodes.wait_for(cut, "down")
     with contextlib.closing(cut.client()) as own:
-        assert own.containers.list(filters={"name": "everywhere"})
+        assert own.containers.list(filters={"name": "everywhere"}, ignore_removed=True)
     cut.reconnect()
     nodes.wait_for(cut, "ready")
     wait_for_answer(nodes, 0, "/others", "node1 node2 node3")
