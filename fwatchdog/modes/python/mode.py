@@ -56,9 +56,9 @@ class PythonMode:
 
     def _wants_whole_body(self, request: Request) -> bool:
         """A slow client must not keep a process waiting. Applications read what is long, or comes as it is made."""
-        if self._settings.mode == WSGI:
-            return request.length is not None and request.length <= AHEAD
-        return self._settings.mode == PYTHON
+        if self._settings.mode == PYTHON or self._settings.http_buffer_req_body:
+            return True
+        return self._settings.mode == WSGI and request.length is not None and request.length <= AHEAD
 
     async def close(self) -> None:
         await self._pool.close()

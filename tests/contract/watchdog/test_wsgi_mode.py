@@ -120,6 +120,16 @@ def test_body_that_nobody_reads_is_no_trouble(flask_app: Watchdog) -> None:
         assert answer.status == 404
 
 
+def test_slow_upload_takes_no_process_when_bodies_are_buffered(start: Start) -> None:
+    watchdog = start(**SETTINGS, http_buffer_req_body="true")
+    with watchdog.connect() as raw:
+        raw.sendall(b"POST /echo HTTP/1.1\r\nHost: f\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n")
+        raw.sendall(b"5\r\nfirst\r\n")
+        assert watchdog.request(None, "/hello/you", "GET").status == 200
+        raw.sendall(b"4\r\nlast\r\n0\r\n\r\n")
+        assert receive_all(raw).endswith(b"\r\n\r\nfirstlast")
+
+
 def test_process_that_ends_is_replaced(start: Start) -> None:
     watchdog = start(**SETTINGS)
     answer = watchdog.request(None, "/exit", "GET")
