@@ -73,6 +73,18 @@ def test_a_piece_goes_out_for_each_that_comes_in(app: Watchdog) -> None:
         assert receive_all(raw) == b"0\r\n\r\n"
 
 
+def test_body_is_asked_for_only_when_the_application_reads(app: Watchdog) -> None:
+    expecting = post("/", b"", b"Expect: 100-continue").replace(b"Length: 0", b"Length: 5")
+    with app.connect() as raw:
+        raw.sendall(expecting)
+        assert receive_all(raw).startswith(b"HTTP/1.1 200 OK\r\n")
+    with app.connect() as raw:
+        raw.sendall(expecting.replace(b"POST / ", b"POST /echo "))
+        assert receive_until(raw, b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        raw.sendall(b"hello")
+        assert receive_until(raw, b"hello").endswith(b"\r\n\r\nhello")
+
+
 def test_head_has_the_applications_length_and_no_body(app: Watchdog) -> None:
     answer = app.exchange(post("/length", b"", b"Connection: close").replace(b"POST", b"HEAD"))
     assert b"Content-Length: 5\r\n" in answer
