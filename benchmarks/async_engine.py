@@ -12,6 +12,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from front_ends import gateway
@@ -32,6 +33,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=5000, help="to drain by the worker; the stock worker gets a tenth")
     parser.add_argument("--body", type=int, default=1024, help="bytes of each call's body")
     parser.add_argument("--delay", type=float, default=20.0, help="milliseconds the slow server takes")
+    parser.add_argument("--in-flight", type=int, nargs="+", default=[100, 256], help="the worker's max_inflight")
     options = parser.parse_args()
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -88,14 +90,21 @@ def accepting(
 
 def drain(options: argparse.Namespace, folder: Path, upstream: int, redis_port: int) -> None:
     contestants = {
-        "worker": lambda: drained_by_worker(options, folder, upstream, redis_port),
-        "SimpleWorker": lambda: drained_by_stock(options, upstream, redis_port),
+        f"worker, {number} in flight": partial(drained_by_worker, options, folder, upstream, redis_port, number)
+        for number in options.in_flight
     }
+    contestants["SimpleWorker"] = partial(drained_by_stock, options, upstream, redis_port)
     table(rounds(options.rounds, contestants), "SimpleWorker", "jobs/s", smaller_is_better=False)
 
 
-def drained_by_worker(options: argparse.Namespace, folder: Path, upstream: int, redis_port: int) -> Mapping[str, float]:
-    env = {"faas_redis_address": f"127.0.0.1:{redis_port}", "secret_mount_path": str(folder)}
+def drained_by_worker(
+    options: argparse.Namespace, folder: Path, upstream: int, redis_port: int, in_flight: int
+) -> Mapping[str, float]:
+    env = {
+        "faas_redis_address": f"127.0.0.1:{redis_port}",
+        "secret_mount_path": str(folder),
+        "max_inflight": str(in_flight),
+    }
     with Redis(port=redis_port, password="bench") as client:
         client.flushall()
         client.set(REPLICAS_KEY, encode_table({"noop": Route("noop", (f"127.0.0.1:{upstream}",), 1, 60.0, "noop")}))
