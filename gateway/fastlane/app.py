@@ -100,7 +100,11 @@ class FastLane:
 
     async def _accept(self, incoming: Incoming, call_id: str, receive: Receive, send: Send) -> None:
         wanted = self._asynchronous.check(incoming)
-        body = await self._asynchronous.read(_chunks(receive))
+        message = await _request_message(receive)
+        if message["more_body"]:
+            body = await self._asynchronous.read(message["body"], _chunks(receive))
+        else:
+            body = self._asynchronous.whole(message["body"])
         accepted = await self._asynchronous.accept(incoming, wanted, call_id, body)
         await send_whole(send, 202, accepted.headers(incoming), b"")
 

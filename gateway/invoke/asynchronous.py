@@ -130,10 +130,17 @@ class Asynchronous:
             raise self._too_large()
         return Wanted(route, asked_by(incoming, self._rules.max_delay, self._callbacks))
 
-    async def read(self, chunks: AsyncIterator[bytes]) -> bytes:
-        """The whole body. Raises TooLarge as soon as it is over the limit."""
+    def whole(self, body: bytes) -> bytes:
+        """A body that came in one piece. Raises TooLarge."""
+        if len(body) > self._max_body:
+            raise self._too_large()
+        return body
+
+    async def read(self, first: bytes, chunks: AsyncIterator[bytes]) -> bytes:
+        """The whole body, of which `first` is there. Raises TooLarge as soon as it is over the limit."""
         # Unlike a list of pieces that is joined at the end, it never holds the body twice.
         body = BytesIO()
+        body.write(first)
         async for chunk in chunks:
             body.write(chunk)
             if body.tell() > self._max_body:
@@ -156,12 +163,12 @@ class Asynchronous:
         for _ in range(2):
             call = self._invocation(incoming, wanted, call_id, received)
             stored = await self._submissions.submit(call, body, terms)
+            if stored is True:
+                return Accepted(call_id)
             if isinstance(stored, Replay):
                 return Accepted(stored.call_id, is_replay=True)
             if isinstance(stored, Full):
                 raise overloaded(wanted.route, terms.limits, stored)
-            if stored:
-                return Accepted(call_id)
             # The id is on record already (a callback carries its call's id, and functions forward headers).
             call_id = new_call_id()
         # Two random ids in a row are never taken; whatever refuses them, a 202 would be a lie.

@@ -72,7 +72,7 @@ class Submissions:
             reply = await self._batches.add(item)
         except Unreachable as exc:
             raise unavailable(exc) from exc
-        return _outcome(reply)
+        return True if reply is True else _outcome(reply)
 
     async def record(self, call_id: str) -> records.Record | None:
         """What is known of a call, or None. Raises QueueUnavailable."""
