@@ -9,6 +9,9 @@ from pathlib import Path
 from swarmfn.wire.callback_guard import CallbackGuard, read_guard
 from swarmfn.wire.environment import Environment
 
+_TIME_TO_TELL = 5.0
+"""Seconds: how much longer than upstream_timeout a client is waited for, unless settings say otherwise."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -45,13 +48,15 @@ class Settings:
         """Raises SettingsError that names every bad variable."""
         env = Environment(variables)
         secrets = env.text("secret_mount_path", "/run/secrets")
+        upstream_timeout = env.duration("upstream_timeout", "60s")
+        outer_timeout = f"{upstream_timeout + _TIME_TO_TELL:.3f}s"
         settings = cls(
             listen_address=env.text("listen_address", "0.0.0.0"),
             port=env.integer("port", 8080, minimum=1),
             data_plane=env.choice("data_plane", "fastlane", ("fastlane", "flask")),
-            read_timeout=env.duration("read_timeout", "65s"),
-            write_timeout=env.duration("write_timeout", "65s"),
-            upstream_timeout=env.duration("upstream_timeout", "60s"),
+            read_timeout=env.duration("read_timeout", outer_timeout),
+            write_timeout=env.duration("write_timeout", outer_timeout),
+            upstream_timeout=upstream_timeout,
             exec_timeout=env.duration("exec_timeout", "60s"),
             async_max_body=env.size("async_max_body", "64Mi"),
             async_max_delay=env.duration("async_max_delay", "720h"),

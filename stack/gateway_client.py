@@ -11,14 +11,16 @@ from stack.credentials import Credentials
 from stack.errors import StackError
 from swarmfn.wire.functions import FunctionSpec
 
-_TIMEOUT = 30.0
+ANSWER_TIMEOUT = 30.0
 
 
 class GatewayClient:
-    """Talks to one gateway (host:port) as its administrator. Every method may raise StackError. Close it after use."""
+    """Talks to one gateway (host:port) as its administrator. Every method may raise StackError; `timeout` is in
+    seconds. Close it after use."""
 
-    def __init__(self, address: str, credentials: Credentials) -> None:
+    def __init__(self, address: str, credentials: Credentials, timeout: float = ANSWER_TIMEOUT) -> None:
         self._address = address
+        self._timeout = timeout
         self._session = requests.Session()
         self._session.auth = (credentials.user, credentials.password)
         # A proxy set for the internet has no business between us and our own gateway.
@@ -46,7 +48,7 @@ class GatewayClient:
 
     def _send(self, method: str, path: str, body: dict[str, Any] | None = None) -> requests.Response:
         try:
-            return self._session.request(method, f"http://{self._address}{path}", json=body, timeout=_TIMEOUT)
+            return self._session.request(method, f"http://{self._address}{path}", json=body, timeout=self._timeout)
         except requests.RequestException as exc:
             raise StackError(f"the gateway at {self._address} does not answer: {exc}") from exc
 

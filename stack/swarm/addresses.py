@@ -9,11 +9,12 @@ from urllib.parse import urlsplit
 
 from stack.credentials import Credentials
 from stack.errors import StackError
-from stack.gateway_client import GatewayClient
+from stack.gateway_client import ANSWER_TIMEOUT, GatewayClient
 from stack.swarm.engine_client import engine_host
 
 PATIENCE = 20.0
 _POLL = 0.3
+_GLANCE = 2.0
 
 
 def candidates(variables: Mapping[str, str], own_node: str, gateway_node: Mapping[str, Any], port: int) -> list[str]:
@@ -46,8 +47,18 @@ def reach_gateway(addresses: Callable[[], Sequence[str]], credentials: Credentia
         time.sleep(_POLL)
 
 
-def _problem(address: str, credentials: Credentials) -> str:
-    with GatewayClient(address, credentials) as gateway:
+def likely_address(addresses: Sequence[str], credentials: Credentials | None) -> str | None:
+    """Where the gateway can be reached as far as a quick look tells: the first address that lets us in, else the first
+    of all; None when there is none."""
+    if credentials is not None and len(addresses) > 1:
+        for address in addresses:
+            if not _problem(address, credentials, _GLANCE):
+                return address
+    return next(iter(addresses), None)
+
+
+def _problem(address: str, credentials: Credentials, timeout: float = ANSWER_TIMEOUT) -> str:
+    with GatewayClient(address, credentials, timeout) as gateway:
         try:
             gateway.info()
         except StackError as exc:

@@ -18,19 +18,21 @@ from swarmfn.provider.swarm.tasks import Task, latest_failure, read_tasks, unrea
 from swarmfn.wire.durations import format_duration
 from swarmfn.wire.swarm_labels import FUNCTION_LABEL, STACK_LABEL
 
+_TAKEN_BACK = "rollback_completed"
 _FAILED_UPDATES = {
     "paused": "the last update failed and is paused",
     "rollback_started": "the last update failed and is taken back",
     "rollback_paused": "the last update failed, and taking it back too",
-    "rollback_completed": "the last update failed and was taken back",
+    _TAKEN_BACK: "the last update failed and was taken back",
 }
 _FRACTION = re.compile(r"\.\d+")
 
 
 @dataclass(frozen=True)
 class ServiceRow:
-    """One service. `problem` says what is wrong ("" when nothing is). `uptime`: seconds since the youngest replica
-    began; `restarts`: the failed tasks that Swarm remembers, at most a few for each replica."""
+    """One service. `problem` says what is wrong ("" when nothing is); one that went back to its description of before
+    `is_ready` all the same. `uptime`: seconds since the youngest replica began; `restarts`: the failed tasks that Swarm
+    remembers, at most a few for each replica."""
 
     name: str
     state: str
@@ -39,6 +41,7 @@ class ServiceRow:
     uptime: float
     restarts: int
     problem: str
+    is_ready: bool
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,8 @@ class SwarmStatus:
 
     @property
     def is_healthy(self) -> bool:
-        """Every service is as it should be; functions do not count."""
-        return bool(self.services) and not any(service.problem for service in self.services)
+        """Every service is ready; functions do not count."""
+        return bool(self.services) and all(service.is_ready for service in self.services)
 
     def to_json(self) -> dict[str, Any]:
         return {"healthy": self.is_healthy, **asdict(self), "nodes": {"reachable": self.nodes[0], "all": self.nodes[1]}}
@@ -87,8 +90,9 @@ class SwarmStatus:
         return "\n\n".join(parts)
 
 
-def observe(client: docker.DockerClient, stack: str, url: str) -> SwarmStatus:
-    """The status now. `url` is the gateway's, which is not asked. Raises StackError for an engine without an answer."""
+def observe(client: docker.DockerClient, stack: str, url: str, required: Collection[str] = ()) -> SwarmStatus:
+    """The status now. `url` is the gateway's, which is not asked; `required`: the services that a stack has to have.
+    Raises StackError for an engine without an answer."""
     with engine_errors("look at the stack"):
         services = client.api.services(filters={"label": f"{STACK_LABEL}={stack}"})
         tasks = client.api.tasks(filters={"label": f"{STACK_LABEL}={stack}"})
@@ -111,7 +115,7 @@ def observe(client: docker.DockerClient, stack: str, url: str) -> SwarmStatus:
         url,
         stack,
         (len(nodes) - len(unreachable), len(nodes)),
-        [_without_stack(row, stack) for row in sorted(service_rows, key=lambda row: row.name)],
+        with_missing([_without_stack(row, stack) for row in service_rows], required),
         sorted(function_lines, key=lambda line: line.name),
     )
 
@@ -124,6 +128,7 @@ def service_row(
     available = [task for task in running if task.node_id not in unreachable]
     replicas = _replicas(service["Spec"].get("Mode") or {}, tasks)
     update = str((service.get("UpdateStatus") or {}).get("State") or "")
+    problem = _problem(tasks, len(available), replicas, update, len(running) - len(available))
     return ServiceRow(
         name=service["Spec"]["Name"],
         state=_state(len(available), replicas, update),
@@ -131,8 +136,16 @@ def service_row(
         replicas=replicas,
         uptime=min((_age(task.since, now) for task in available), default=0.0),
         restarts=len([task for task in tasks if task.has_failed]),
-        problem=_problem(tasks, len(available), replicas, update, len(running) - len(available)),
+        problem=problem,
+        is_ready=not problem or (len(available) >= replicas and update == _TAKEN_BACK),
     )
+
+
+def with_missing(rows: Sequence[ServiceRow], required: Collection[str]) -> list[ServiceRow]:
+    """The rows by name, with some for services that are not there, as after an interrupted `down` or `up`."""
+    missing = set(required) - {row.name for row in rows} if rows else set()
+    absent = [ServiceRow(name, "missing", 0, 0, 0.0, 0, "it is not there; `up` makes it", False) for name in missing]
+    return sorted([*rows, *absent], key=lambda row: row.name)
 
 
 def _state(available: int, replicas: int, update: str) -> str:

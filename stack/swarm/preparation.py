@@ -26,6 +26,8 @@ from stack.swarm.spec import Reference
 
 Say = Callable[[str], None]
 REDIS = "redis"
+REQUIRED = frozenset({"gateway", "worker", REDIS})
+"""The services without which a stack is none."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class Preparation:
         """The compose file with what this stack has chosen."""
         variables = variables_of(settings, self._environ)
         compose = load_compose(self._root / "docker-compose.swarm.yml", {**self._environ, **variables})
-        if missing := {"gateway", "worker", REDIS} - set(compose.services):
+        if missing := REQUIRED - set(compose.services):
             raise StackError(f"the compose file describes no service {', '.join(sorted(missing))}.")
         return replace(compose, services=with_room_to_drain(compose.services))
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import docker
 
-from stack.credentials import Credentials
+from stack.credentials import Credentials, read_credentials
 from stack.engine import Outcome
 from stack.errors import StackError
 from stack.lock import exclusive
 from stack.state import Settings, StateDirectory
 from stack.status import Status
-from stack.swarm.addresses import candidates, reach_gateway
+from stack.swarm.addresses import candidates, likely_address, reach_gateway
 from stack.swarm.deployment import Deployment, stages_of
 from stack.swarm.engine_client import SwarmState, engine_errors
 from stack.swarm.failures import FailureReports
@@ -27,7 +27,7 @@ from stack.swarm.log_view import logs as show_logs
 from stack.swarm.objects import StackObjects
 from stack.swarm.observe import observe
 from stack.swarm.placement import Placement
-from stack.swarm.preparation import Preparation, Prepared, data_node, variables_of
+from stack.swarm.preparation import REQUIRED, Preparation, Prepared, data_node, variables_of
 from stack.swarm.removal import Removal
 from stack.swarm.services import StackServices
 from stack.swarm.spec import Surroundings, service_spec
@@ -106,8 +106,8 @@ class SwarmStack:
 
     def status(self) -> Status:
         port = self._state.settings().port
-        address = next(iter(self._addresses(port)), f"127.0.0.1:{port}")
-        return observe(self._client, self._name, f"http://{address}")
+        address = likely_address(self._addresses(port), read_credentials(self._state)) or f"127.0.0.1:{port}"
+        return observe(self._client, self._name, f"http://{address}", REQUIRED)
 
     def logs(self, name: str | None, lines: int, is_following: bool, write: Callable[[str], None]) -> None:
         show_logs(self._client, self._name, name, lines, is_following, write)

@@ -68,6 +68,7 @@ def test_an_update_that_fails_is_told_after_it_was_taken_back(client: docker.Doc
     said = "the last update failed and was taken back: exited with status 3"
     wait_until(lambda: row(client, "worker").problem == said, timeout=60)
     assert row(client, "worker").available == 1
+    assert status(client).is_healthy
 
 
 def test_nothing_there(client: docker.DockerClient) -> None:

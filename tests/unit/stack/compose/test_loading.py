@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.settings import Settings
 from stack.compose.loading import load_compose
 from stack.compose.model import (
     Config,
@@ -22,7 +23,6 @@ from stack.compose.model import (
     Secret,
 )
 from stack.errors import ComposeFileError
-from swarmfn.wire.durations import parse_duration
 from tests.support.processes import REPOSITORY
 
 COMPOSE = REPOSITORY / "docker-compose.swarm.yml"
@@ -167,7 +167,8 @@ def test_settings_come_from_the_environment() -> None:
 
 def test_calls_in_flight_may_finish_before_a_service_is_killed() -> None:
     gateway = load_compose(COMPOSE, {}).services["gateway"]
-    assert gateway.stop_grace_period > parse_duration(gateway.environment["write_timeout"])
+    write_timeout = Settings.from_environment({**gateway.environment, "basic_auth": "false"}).write_timeout
+    assert gateway.stop_grace_period > write_timeout
 
 
 def test_the_stack_suits_every_swarm() -> None:

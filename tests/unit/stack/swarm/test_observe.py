@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from stack.status import FunctionLine
-from stack.swarm.observe import ServiceRow, SwarmStatus, service_row
+from stack.swarm.observe import ServiceRow, SwarmStatus, service_row, with_missing
 from swarmfn.provider.swarm.tasks import Task
 
 NOW = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
@@ -32,7 +32,7 @@ def row(service: dict[str, Any], *tasks: Task, unreachable: tuple[str, ...] = ()
 
 def test_all_replicas_running_is_no_problem() -> None:
     found = row(service(), task(second=10), task(second=50), task("failed", False, second=5))
-    assert found == ServiceRow("swarmfn_worker", "running", 2, 2, 10.0, 1, "")
+    assert found == ServiceRow("swarmfn_worker", "running", 2, 2, 10.0, 1, "", True)
 
 
 def test_what_holds_a_replica_up_comes_before_how_one_ended() -> None:
@@ -83,13 +83,31 @@ def test_updates_show(update: str, state: str, problem: str) -> None:
     assert (found.state, found.problem) == (state, problem)
 
 
+@pytest.mark.parametrize(
+    ("update", "wanted", "is_ready"),
+    [("rollback_completed", 1, True), ("rollback_completed", 2, False), ("paused", 1, False), ("completed", 2, False)],
+)
+def test_a_service_that_went_back_to_what_it_was_is_ready(update: str, wanted: int, is_ready: bool) -> None:
+    assert row(service(wanted, update), task()).is_ready is is_ready
+
+
+def test_a_service_that_is_not_there_shows() -> None:
+    found = with_missing([row(service(1), task())], {"swarmfn_worker", "redis"})
+    assert [(line.name, line.state, line.is_ready) for line in found] == [
+        ("redis", "missing", False),
+        ("swarmfn_worker", "running", True),
+    ]
+    assert not SwarmStatus("http://10.0.0.1:8080", "swarmfn", (1, 1), found, ()).is_healthy
+    assert with_missing([], {"redis"}) == []
+
+
 def test_a_failed_update_says_why() -> None:
     found = row(service(1, "rollback_completed"), task(), task("failed", False, error="task: non-zero exit (2)"))
     assert found.problem == "the last update failed and was taken back: exited with status 2"
 
 
 def test_scaled_to_nothing_is_no_problem() -> None:
-    assert row(service(0)) == ServiceRow("swarmfn_worker", "scaled to 0", 0, 0, 0.0, 0, "")
+    assert row(service(0)) == ServiceRow("swarmfn_worker", "scaled to 0", 0, 0, 0.0, 0, "", True)
 
 
 def test_a_service_on_every_node_wants_as_many_as_there_are_tasks() -> None:
@@ -98,8 +116,8 @@ def test_a_service_on_every_node_wants_as_many_as_there_are_tasks() -> None:
     assert (found.available, found.replicas) == (1, 2)
 
 
-GOOD = ServiceRow("gateway", "running", 1, 1, 61.0, 0, "")
-BAD = ServiceRow("redis", "starting", 0, 1, 0.0, 3, "0 of 1 replicas run: exited with status 1")
+GOOD = ServiceRow("gateway", "running", 1, 1, 61.0, 0, "", True)
+BAD = ServiceRow("redis", "starting", 0, 1, 0.0, 3, "0 of 1 replicas run: exited with status 1", False)
 
 
 def test_the_tables_show_services_functions_and_nodes() -> None:
