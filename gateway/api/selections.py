@@ -49,8 +49,12 @@ def list_request(query: Mapping[str, str]) -> ListRequest:
     limit = query.get("limit", str(_ON_A_PAGE))
     if not limit.isdecimal() or len(limit) > 6 or not 1 <= int(limit) <= MOST_ON_A_PAGE:
         raise InvalidRequest(f"limit: expected a number from 1 to {MOST_ON_A_PAGE}, got {limit!r:.100}.")
-    cursor = query.get("cursor", "")
-    return ListRequest(_selection(query, STATES), int(limit), decode_cursor(cursor) if cursor else None)
+    selection, text = _selection(query, STATES), query.get("cursor", "")
+    cursor = decode_cursor(text) if text else None
+    # Only a page of queues is continued in one of them.
+    if cursor and bool(cursor.key) != (selection.state == "queued"):
+        raise _bad_cursor(text)
+    return ListRequest(selection, int(limit), cursor)
 
 
 def wanted(fields: Mapping[str, Any], states: Collection[str]) -> Wanted:
@@ -79,7 +83,7 @@ def decode_cursor(text: str) -> Cursor:
     try:
         key, number, member = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
         cursor = Cursor(str(key), float(number), str(member))
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError, OverflowError, RecursionError):
         raise _bad_cursor(text) from None
     if math.isnan(cursor.number) or (cursor.key and not 0 <= cursor.number < 1e15):
         raise _bad_cursor(text)

@@ -60,6 +60,9 @@ _NOT_IN_RESULT = CREDENTIALS | {"content-length", CALL_ID.lower(), FUNCTION_NAME
 _PUT_OFF = {"scheduled": "runAt", "retrying": "nextAttemptAt"}
 """States of calls that wait for a moment, and what the status calls it."""
 
+_NO_CALLBACK = {False: "waiting for the call to end", True: "none is sent, no worker has ended the call"}
+"""By whether the call has ended."""
+
 _DIGEST_ON_THREAD = 1 << 20
 
 Found = TypeVar("Found")
@@ -315,7 +318,7 @@ def describe(record: Record) -> dict[str, Any]:
     if record.callback_url:
         document["callback"] = {
             "url": _without_query(record.callback_url),
-            "state": record.callback_state or "waiting for the call to end",
+            "state": record.callback_state or _NO_CALLBACK[record.is_final],
         }
     return document
 

@@ -84,8 +84,8 @@ class Letters:
         self._client = client
 
     def page(self, selection: Selection, limit: int, cursor: Cursor | None = None) -> Page:
-        """Up to `limit` records, the newest first; queued ones in their order. Raises ValueError for a cursor that
-        belongs elsewhere."""
+        """Up to `limit` records, the newest first; queued ones in their order. `cursor` is of a page of the same
+        selection."""
         source = self._source(selection)
         found: list[records.Record] = []
         looked_at = 0

@@ -15,6 +15,15 @@ IN_STACK = "gateway:8080"
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_NOT_PUBLIC: tuple[_Network, ...] = (
+    ipaddress.IPv6Network("fec0::/10"),
+    ipaddress.IPv6Network("3fff::/20"),
+    ipaddress.IPv4Network("192.0.0.0/24"),
+    ipaddress.IPv4Network("192.88.99.0/24"),
+    ipaddress.IPv4Network("168.63.129.16/32"),
+)
+"""What Python calls global beside: site-local and documentation addresses of IPv6, those of protocols (a cloud has its
+metadata there), the relays of 6to4, and the address under which Azure answers its machines."""
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
 
@@ -51,7 +60,8 @@ class CallbackGuard:
             return False
         if any(ip in network for network in self.networks):
             return True
-        return self.mode == PRIVATE and ip.is_global and not (ip.is_multicast or ip.is_reserved)
+        is_special = ip.is_multicast or ip.is_reserved or any(ip in network for network in _NOT_PUBLIC)
+        return self.mode == PRIVATE and ip.is_global and not is_special
 
 
 ANYWHERE = CallbackGuard()

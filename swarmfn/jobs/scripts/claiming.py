@@ -76,12 +76,17 @@ local function take(queue, id)
   if job[2] then begin_anew(key, id, job, queue) end
   if not job[3] then repair(key, queue, job) end
   local execution = ARGV[2] .. (#claims + 1)
-  redis.call('HSET', key, 'status', 'started', 'started_at', ARGV[4], 'last_heartbeat', ARGV[4],
-    'worker_name', ARGV[1], 'execution', execution)
-  -- The description names the function, which is cheaper than looking into the call.
-  local fn = string.match(job[10] or '', '^invoke (.+)$')
   local has_expired = job[11] and now >= (tonumber(job[11]) or now + 1)
-  if fn and not has_expired then count('started:' .. fn .. ':' .. queue) end
+  if has_expired then -- it is only claimed to be ended
+    redis.call('HSET', key, 'status', 'started', 'last_heartbeat', ARGV[4], 'worker_name', ARGV[1],
+      'execution', execution)
+  else
+    redis.call('HSET', key, 'status', 'started', 'started_at', ARGV[4], 'last_heartbeat', ARGV[4],
+      'worker_name', ARGV[1], 'execution', execution)
+    -- The description names the function, which is cheaper than looking into the call.
+    local fn = string.match(job[10] or '', '^invoke (.+)$')
+    if fn then count('started:' .. fn .. ':' .. queue) end
+  end
   claims[#claims + 1] = {id, execution, queue, job[3] or '', job[4] or '', job[5] or '', job[6] or '',
     job[7] or '0', job[8] or '', has_expired and '1' or ''}
   return execution

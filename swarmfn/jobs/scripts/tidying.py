@@ -10,7 +10,14 @@ TIDY = Script(
     + """
 -- Shared: how many large bodies, cancelled calls of a queue, and letters of a kind to look at. Items: queue.
 local registries = {'rq:wip:', 'rq:finished:', 'rq:failed:', 'rq:scheduled:', 'rq:deferred:', 'rq:canceled:'}
+-- A worker whose machine has gone took itself out of no list; its entry expires.
+local function drop_dead(workers)
+  for _, worker in ipairs(redis.call('SMEMBERS', workers)) do
+    if redis.call('EXISTS', worker) == 0 then redis.call('SREM', workers, worker) end
+  end
+end
 local function tidy(queue)
+  drop_dead('rq:workers:' .. queue)
   redis.call('ZREMRANGEBYSCORE', 'rq:finished:' .. queue, 0, now)
   redis.call('ZREMRANGEBYSCORE', 'rq:failed:' .. queue, 0, now)
   -- What was cancelled through RQ does not expire, and its score is when that was: only what has no job any more goes.
@@ -25,6 +32,8 @@ local function tidy(queue)
   redis.call('SREM', 'swarmfn:queues', queue)
 end
 for i = 2, #ARGV do pcall(tidy, ARGV[i]) end
+pcall(drop_dead, 'rq:workers')
+pcall(drop_dead, 'rq:workers:callbacks')
 -- A job deleted through RQ leaves its large body behind. A sample each time finds all of them in the end.
 for _, id in ipairs(redis.call('SRANDMEMBER', 'swarmfn:bodies', ARGV[1])) do
   if redis.call('EXISTS', 'rq:job:' .. id) == 0 then
@@ -48,7 +57,7 @@ return more
 """
 )
 """Takes expired entries out of the registries, forgets queues that hold nothing, and drops bodies and letters without a
-job. → 1 when there is more to do at once."""
+job, and workers without an entry. → 1 when there is more to do at once."""
 
 STORE = Script(
     EVEN_WHEN_FULL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from collections.abc import Iterator
@@ -268,6 +269,10 @@ def test_a_call_that_rq_itself_requeued_leaves_the_list(gateway: GatewayProcess,
     assert queue.claim_one().next_attempt == 1
 
 
+def encoded(cursor: list[Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(cursor).encode()).decode()
+
+
 BAD_QUERIES = {
     "state=odd": "state",
     "limit=0": "limit",
@@ -275,6 +280,9 @@ BAD_QUERIES = {
     "limit=many": "limit",
     "cursor=AAAA": "cursor",
     "cursor=%00": "cursor",
+    f"cursor={encoded(['', 10**400, ''])}": "cursor",
+    f"state=queued&cursor={encoded(['', 'inf', ''])}": "cursor",
+    f"state=failed&cursor={encoded(['rq:queue:echo', 1, ''])}": "cursor",
     "since=yesterday": "since",
     "since=2026-01-01T00:00:00": "since",
     "since=nan": "since",

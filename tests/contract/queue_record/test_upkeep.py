@@ -46,6 +46,17 @@ def test_queues_of_other_people_are_left_alone(stage: QueueStage) -> None:
     assert theirs in Queue.all(stage.redis)
 
 
+def test_workers_that_vanished_leave_rqs_lists(stage: QueueStage) -> None:
+    stage.submit("a")
+    lists = ("rq:workers", "rq:workers:echo", "rq:workers:callbacks")
+    stage.redis.hset("rq:worker:alive", "state", "idle")
+    for workers in lists:
+        stage.redis.sadd(workers, "rq:worker:alive", "rq:worker:gone")
+    stage.tidy()
+    for workers in lists:
+        assert stage.redis.smembers(workers) == {b"rq:worker:alive"}
+
+
 def test_the_large_body_of_a_deleted_job_goes(stage: QueueStage) -> None:
     stage.submit("a", b"x" * 100_000)
     stage.submit("b", b"x" * 100_000)

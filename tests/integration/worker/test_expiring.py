@@ -25,6 +25,7 @@ def test_one_that_waited_too_long_is_told_to_its_receiver_and_never_run(bare_sta
         time.sleep(0.01)
         with WorkerProcess(stage.server, tmp_path) as worker:
             assert stage.told("stale", "delivered").state == "expired"
+            assert stage.record("stale").started_at == ""
             assert stage.told("fresh", "delivered").state == "succeeded"
             assert "event=expired" in worker.log()
             told = {str(request.header("X-Call-Id")): request for request in receiver.received}
