@@ -6,13 +6,16 @@ from fwatchdog.http.messages import Request
 
 # Go's net/http, which the contract describes, takes these out of the headers and shows them elsewhere.
 NOT_HEADERS = frozenset({"host", "transfer-encoding"})
+# Would be Http_Proxy, which Python's urllib and requests take for http_proxy: a caller could then send what the
+# function fetches through a proxy of their own (https://httpoxy.org).
+_NOT_VARIABLES = NOT_HEADERS | {"proxy"}
 
 
 def cgi_variables(request: Request) -> dict[bytes, bytes]:
     """`Http_*` variables: the first value of each header, then method, path, query, host and the body's framing."""
     variables: dict[bytes, bytes] = {}
     for name, value in request.headers:
-        if name.lower() not in NOT_HEADERS:
+        if name.lower() not in _NOT_VARIABLES:
             variables.setdefault(_variable(name), value.encode("latin-1"))
     variables[b"Http_Method"] = request.method.encode("latin-1")
     variables[b"Http_Path"] = request.path

@@ -10,7 +10,7 @@ from typing import Any
 from fwatchdog.python_worker import frames
 from fwatchdog.python_worker.asgi_call import AsgiCall
 from fwatchdog.python_worker.failures import report_failed_start
-from fwatchdog.python_worker.lane import Lane
+from fwatchdog.python_worker.lane import Lane, leave_if_forked
 from fwatchdog.python_worker.lifespan import Lifespan
 from fwatchdog.python_worker.output import flush
 
@@ -59,6 +59,7 @@ class LaneEnd(asyncio.Protocol):
     # -- what a call asks ------------------------------------------------------------------------------------------
 
     def write(self, kind: int, head: Mapping[str, Any] | None = None, body: bytes | memoryview = b"") -> None:
+        leave_if_forked()
         assert self._transport is not None
         self._transport.write(b"".join((frames.lead(kind, head or {}, len(body)), body)))
 
@@ -98,6 +99,7 @@ class LaneEnd(asyncio.Protocol):
         self._transport = transport
 
     def connection_lost(self, exc: Exception | None) -> None:
+        leave_if_forked()
         self.resume_writing()
         for task in tuple(self._tasks):
             task.cancel()

@@ -11,9 +11,9 @@ from fwatchdog.python_worker.output import flush, write_traceback
 
 
 def traceback_of(exc: BaseException) -> str:
-    """Without the frames of this package at its start."""
+    """Without the frames at its start that are this package's, or the import system's."""
     trace = exc.__traceback__
-    while trace is not None and trace.tb_frame.f_globals.get("__package__") == __package__:
+    while trace is not None and trace.tb_frame.f_globals.get("__package__") in (__package__, "importlib"):
         trace = trace.tb_next
     return "".join(traceback.format_exception(type(exc), exc, trace or exc.__traceback__))
 

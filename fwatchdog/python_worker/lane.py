@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Mapping
 from typing import Any
@@ -18,13 +19,25 @@ class LaneClosed(BaseException):
     """The watchdog has gone, or closed the lane: there is nobody to answer. No `except Exception` swallows it."""
 
 
+_process = os.getpid()
+
+
+def leave_if_forked() -> None:
+    """Ends a process that the function forked and that came back from the call: its parent answers, and takes calls."""
+    if os.getpid() != _process:
+        flush()
+        # Exit handlers are the parent's to run.
+        os._exit(0)
+
+
 class Lane:
-    """One call after another. Raises LaneClosed from everything."""
+    """One call after another. Raises LaneClosed from everything, and is closed in processes that the function forks."""
 
     def __init__(self, descriptor: int) -> None:
         # Programs that the function starts must not hold the watchdog's socket open: it is not inheritable from here.
         self._socket = socket.socket(fileno=descriptor)
         self._socket.set_inheritable(False)
+        os.register_at_fork(after_in_child=self.close)
 
     def receive(self) -> tuple[int, Mapping[str, Any], bytes]:
         """The next frame. A large body is received into the bytes object it stays in, so that it is there once."""
@@ -36,6 +49,7 @@ class Lane:
         return kind, head, self._exactly(body_length)
 
     def send(self, kind: int, head: Mapping[str, Any] | None = None, body: bytes | memoryview = b"") -> None:
+        leave_if_forked()
         lead = frames.lead(kind, head or {}, len(body))
         try:
             if len(body) <= _AT_ONCE:

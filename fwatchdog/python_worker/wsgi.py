@@ -115,6 +115,7 @@ class WsgiResponse:
         self._headers: Headers = []
         self._length: str | None = None
         self._whole = b""
+        self._has_ended = False
         self.is_single = False
 
     def start(
@@ -136,6 +137,8 @@ class WsgiResponse:
             raise BadResult(f"a WSGI application must yield bytes, not {type(data).__name__}")
         if not self._status:
             raise BadResult("the WSGI application did not call start_response before it sent its body")
+        if self._has_ended:
+            raise RuntimeError("the response has ended")
         if self._call.has_begun:
             self._call.piece(data)
         elif self._whole and data:
@@ -151,6 +154,8 @@ class WsgiResponse:
     def end(self) -> None:
         if not self._status:
             raise BadResult("the WSGI application did not call start_response")
+        # A thread of the application's own may still hold `write`; the lane is the next call's.
+        self._has_ended = True
         if self._whole:
             self._call.answer(self._status, self._headers, self._whole)
             return

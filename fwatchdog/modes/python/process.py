@@ -15,6 +15,7 @@ from fwatchdog.function_log import FunctionLog
 from fwatchdog.modes.python.lane import LaneConnection, WorkerDied
 from fwatchdog.pipes import PipeReader
 from fwatchdog.python_worker import frames
+from fwatchdog.python_worker.frames import Frame
 from fwatchdog.settings import Settings
 
 # -P: the working directory, often the handler's own, must not stand in for modules that this program needs.
@@ -75,11 +76,17 @@ class WorkerProcess:
         self._child.on_exit(self._exited)
         for ours, _ in pairs:
             await self._connect(ours)
-        frame = await self._lanes[0].connection.next()
+        frame = await self._first_frame()
         self.end_output()
         if frame.kind != frames.READY:
             raise WorkerDied(frame.head.get("reason", "it said something else than that it is ready"))
         self._free = list(self._lanes)
+
+    async def _first_frame(self) -> Frame:
+        try:
+            return await self._lanes[0].connection.next()
+        except WorkerDied:
+            raise WorkerDied(f"the process ended before it was ready ({await self.ending()})") from None
 
     def _spawn(self, nursery: Nursery, lanes: list[int], output: int) -> Child:
         folder = os.path.abspath(self._settings.handler_path)

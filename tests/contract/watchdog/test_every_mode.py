@@ -96,6 +96,14 @@ def test_exec_timeout_reaches_processes_in_sessions_of_their_own(serve_runs: Ser
     wait_until(lambda: not any(map(is_running, family)), message="parent and child are dead")
 
 
+@pytest.mark.parametrize("threads", ["1", "4"])
+@pytest.mark.parametrize("serve", ["python", "wsgi", "asgi"], indirect=True)
+def test_forked_copy_of_a_run_neither_answers_nor_takes_calls(serve: Serve, threads: str) -> None:
+    watchdog = serve("troubled", threads=threads)
+    bodies = [b"fork\n%d" % number for number in range(8)]
+    assert [watchdog.request(body).body for body in bodies] == [b"%d" % number for number in range(8)]
+
+
 def test_x_timeout_lowers_exec_timeout(serve: Serve) -> None:
     watchdog = serve.shared("sleepy", exec_timeout="30s", workers="2")
     answer = watchdog.request(b"20", headers={"X-Timeout": "300ms"})

@@ -41,6 +41,14 @@ def test_request_is_in_the_environment(start: Start) -> None:
     assert not [line for line in lines if line.startswith("Http_Transfer_Encoding")]
 
 
+def test_caller_cannot_choose_the_functions_proxy(start: Start) -> None:
+    """Python's urllib reads http_proxy in any case."""
+    watchdog = start(fprocess="env")
+    lines = watchdog.request(headers={"pRoXy": "http://127.0.0.1:9", "X-Proxy": "a"}).body.decode().splitlines()
+    assert "Http_X_Proxy=a" in lines
+    assert not [line for line in lines if line.lower().startswith("http_proxy")]
+
+
 def test_first_value_of_a_repeated_header_counts(start: Start) -> None:
     request = b"GET / HTTP/1.1\r\nHost: f\r\nX-A: one\r\nX-A: two\r\nConnection: close\r\n\r\n"
     answer = start(fprocess="env").exchange(request)

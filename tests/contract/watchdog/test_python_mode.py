@@ -244,7 +244,7 @@ def test_import_error_ends_the_watchdog_with_a_readable_log(function: Function) 
         ("x = 1", "defines no handle that can be called"),
         ("def handle(a, b, c): pass", "is neither handle(event, context) nor handle(req)"),
         ("import sys; sys.exit(4)", "SystemExit"),
-        ("import os; os._exit(4)", "the process ended"),
+        ("import os; os._exit(4)", "the process ended before it was ready (exit status 4)"),
         ("def handle(:", "SyntaxError"),
     ],
 )

@@ -32,6 +32,27 @@ def plain_app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watchdog]:
         yield watchdog
 
 
+def test_write_that_a_thread_kept_cannot_reach_the_next_call(start: Start, tmp_path: Path) -> None:
+    source = """
+kept = []
+
+def app(environ, start_response):
+    body = environ["wsgi.input"].read()
+    for write in kept:
+        try:
+            write(b"late")
+        except RuntimeError as exc:
+            body += str(exc).encode()
+    kept.append(start_response("200 OK", []))
+    yield body[:1]
+    yield body[1:]
+"""
+    (tmp_path / "handler.py").write_text(source)
+    watchdog = start(mode="wsgi", handler_path=tmp_path)
+    assert watchdog.request(b"1 ").body == b"1 "
+    assert watchdog.request(b"2 ").body == b"2 the response has ended"
+
+
 def test_routes_and_queries_work(flask_app: Watchdog) -> None:
     answer = flask_app.request(None, "/hello/w%C3%B6rld?x=1%202", "GET")
     assert (answer.status, answer.body.decode()) == (200, "hello wörld 1 2\n")
