@@ -8,7 +8,7 @@ import logging
 import redis.asyncio
 
 from swarmfn.jobs.connection import Unreachable, store
-from swarmfn.wire.replicas import REPLICAS_KEY, ReplicaTable, encode_table
+from swarmfn.wire.replicas import REPLICAS_KEY, TABLE_TTL, ReplicaTable, encode_table
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +58,8 @@ class Publisher:
 
     async def _publish(self, document: bytes) -> None:
         # Also in a Redis whose memory is full: workers must go on finding the functions, or nothing would get done.
-        await store(self._client, REPLICAS_KEY, document, channel="" if document == self._published else REPLICAS_KEY)
+        channel = "" if document == self._published else REPLICAS_KEY
+        await store(self._client, REPLICAS_KEY, document, expires=TABLE_TTL, channel=channel)
         if self._is_away:
             self._is_away = False
             logger.info("Redis answers again; asynchronous calls are accepted", extra={"event": "redis_reachable"})

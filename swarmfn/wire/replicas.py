@@ -1,7 +1,8 @@
 """The replica table: where each function can be reached, as providers make it and the gateway publishes it.
 
 The gateway stores it in Redis as one JSON document (`REPLICAS_KEY`) and announces each change on the channel of the
-same name; workers read both, so that a run does not depend on the gateway.
+same name; workers read both, so that a run does not depend on the gateway. What is stored ends soon after its gateway:
+a Redis that comes back with everything else on the machine would tell of addresses that others have got since.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import Any
 from swarmfn.wire.policies import NO_POLICY, Policy
 
 REPLICAS_KEY = "swarmfn:replicas"
+TABLE_TTL = 10
+"""Seconds that a stored table holds. The gateway stores it again more often; workers keep the last one they saw."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from swarmfn.wire.replicas import REPLICAS_KEY
+from swarmfn.wire.replicas import REPLICAS_KEY, TABLE_TTL
 from tests.support.hand_worker import take
 from tests.support.invocation_stage import InvocationStage
 from tests.support.raw_http import Answer
@@ -119,6 +119,18 @@ def test_workers_hear_of_functions_also_while_redis_is_full(hasty: InvocationSta
             client.config_set("maxmemory", "0")
             hasty.gateway.request("DELETE", "/system/functions", json={"functionName": "late"})
             wait_until(lambda: "of late exited" in hasty.gateway.log(), message="it is gone")
+
+
+def test_the_stored_table_does_not_outlive_its_gateway(hasty: InvocationStage) -> None:
+    # A Redis that is started with everything else would send calls to addresses that other functions have got since.
+    def left() -> int:
+        return int(client.pttl(REPLICAS_KEY))
+
+    with hasty.redis.client() as client:
+        wait_until(lambda: left() > 0, message="there is a table, and it has an end")
+        assert left() <= TABLE_TTL * 1000
+        before = left()
+        wait_until(lambda: left() > before, message="it is stored again while the gateway is there")
 
 
 def test_an_outage_is_two_lines_in_the_log_and_not_one_for_each_call(hasty: InvocationStage) -> None:

@@ -10,13 +10,14 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 
 from stack.swarm.services import StackServices
 from tests.support.docker_engine import DockerEngine
-from tests.support.images import stack_image
+from tests.support.images import stack_image, watchdog_image
 from tests.support.processes import REPOSITORY, ChildProcess
 from tests.support.waiting import wait_until
 
@@ -141,11 +142,10 @@ def test_an_image_that_cannot_be_had_changes_nothing(running: Command) -> None:
 
 
 def test_functions_and_calls_survive_down_and_up(running: Command) -> None:
-    with contextlib.closing(running.engine.client()) as client:
-        (image,) = client.images.get(stack_image(running.engine)).tags[:1]
-    body = {**ECHO, "image": image, "envProcess": "python3 -m http.server 8080", "labels": {"a": "b"}}
+    body = {**ECHO, "image": watchdog_image(running.engine), "labels": {"a": "b"}}
     assert running.system("POST", "/system/functions", json=body).status_code in (200, 202)
-    accepted = requests.post(f"{running.url}/async-function/echo", data=b"x", timeout=10)
+    # Due while nothing is there, so that the worker starts with it, before the function is there again.
+    accepted = requests.post(f"{running.url}/async-function/echo", data=b"x", headers={"X-Delay": "2s"}, timeout=10)
     assert accepted.status_code == 202
     assert running.run("down").returncode == 0
     assert running.replicas() == {}
@@ -153,9 +153,16 @@ def test_functions_and_calls_survive_down_and_up(running: Command) -> None:
     assert done.returncode == 0, done.stderr
     (status,) = wait_until(lambda: running.system("GET", "/system/functions").json(), timeout=20)
     assert (status["name"], status["envProcess"], status["labels"]["a"]) == ("echo", body["envProcess"], "b")
-    call = requests.get(f"{running.url}/async-function/{accepted.headers['X-Call-Id']}", timeout=10)
-    assert call.status_code == 200
+    call = f"{running.url}/async-function/{accepted.headers['X-Call-Id']}"
+    found = wait_until(lambda: _ended(call), timeout=120, message="the call has ended")
+    assert (found["state"], found["response"]["status"]) == ("succeeded", 200), found
     assert running.system("DELETE", "/system/functions", json={"functionName": "echo"}).status_code in (200, 202)
+
+
+def _ended(call: str) -> dict[str, Any]:
+    """How a call ended; {} while it has not."""
+    found: dict[str, Any] = requests.get(call, timeout=10).json()
+    return found if "endedAt" in found else {}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
