@@ -102,6 +102,8 @@ def test_this_platforms_own_gateway_is_always_allowed_at_its_port(mode: str) -> 
     assert guard.trusts("gateway", 8080)
     assert guard.trusts("GATEWAY", 8080)
     assert guard.trusts("other", 80)
+    # In DNS that is another name, which the worker does not know as its own.
+    assert not guard.trusts("gateway.", 8080)
     assert not guard.trusts("gateway", 6379)
     assert not guard.trusts("redis", 6379)
 
