@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 
 from tests.support.processes import REPOSITORY, ChildProcess, listening_socket
 from tests.support.waiting import wait_until
@@ -123,3 +124,31 @@ def receive_until(raw: socket.socket, end: bytes) -> bytes:
 def processes_in(file: Path) -> list[int]:
     """The process ids that `family` wrote; waits for them."""
     return wait_until(lambda: file.exists() and [int(word) for word in file.read_text().split()], message=f"{file}")
+
+
+class Serve(Protocol):
+    """The fixture `serve` of tests/contract/watchdog."""
+
+    mode: str
+
+    def __call__(self, name: str, **settings: object) -> Watchdog: ...
+
+    def shared(self, name: str, **settings: object) -> Watchdog: ...
+
+
+def post(body: bytes, *headers: bytes) -> bytes:
+    """A request with this body and these header lines."""
+    lines = [b"POST / HTTP/1.1", b"Host: f", b"Content-Length: %d" % len(body), *headers]
+    return b"\r\n".join(lines) + b"\r\n\r\n" + body
+
+
+TIMEOUT_STATUS = {
+    "fork": 408,
+    "serializing": 500,
+    "streaming": 408,
+    "http": 504,
+    "python": 408,
+    "wsgi": 408,
+    "asgi": 408,
+}
+"""What OpenFaaS's watchdogs answer in each mode; a streaming run that wrote nothing yet has no other status."""

@@ -1,6 +1,7 @@
 """Watchdogs to test: started in the mode and with the settings that a test asks for, or anybody's (`--url`).
 
-What every mode promises is in test_every_mode.py, what can be seen over HTTP alone in test_over_http.py:
+What every mode promises is in test_every_mode.py, test_ends_of_runs.py and test_drains.py; what can be seen over HTTP
+alone is in test_over_http.py:
 
     pytest tests/contract/watchdog --url http://127.0.0.1:8080
 
