@@ -43,9 +43,15 @@ exit codes:
 def parse(arguments: Sequence[str], root: Path) -> argparse.Namespace:
     """The parsed arguments; `up` where no command is named. Exits with 2, or 0 after --help."""
     words = list(arguments)
-    if not words or (words[0] not in COMMANDS and words[0] not in ("-h", "--help", "--version")):
-        words.insert(0, "up")
-    return _parser(root).parse_args(words)
+    is_named = bool(words) and words[0] in (*COMMANDS, "-h", "--help", "--version")
+    parser = _parser(root)
+    options, unknown = parser.parse_known_args(words if is_named else ["up", *words])
+    late = next((word for word in unknown if word in COMMANDS and not is_named), None)
+    if late:
+        parser.error(f"the command comes before its options: python3 deploy_extended.py {late} ...")
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    return options
 
 
 def _parser(root: Path) -> argparse.ArgumentParser:

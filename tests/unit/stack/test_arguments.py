@@ -35,6 +35,8 @@ def test_the_state_directory_lies_beside_the_program() -> None:
         ["down", "--port", "1"],
         ["logs", "-n", "many"],
         ["logs", "a", "b"],
+        ["up", "down"],
+        ["--bogus"],
     ],
 )
 def test_wrong_usage_exits_with_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -42,6 +44,13 @@ def test_wrong_usage_exits_with_2(words: list[str], capsys: pytest.CaptureFixtur
         parse(words, ROOT)
     assert caught.value.code == 2
     assert "error:" in capsys.readouterr().err
+
+
+def test_a_command_behind_its_options_is_told_its_place(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse(["--engine", "local", "down", "--purge"], ROOT)
+    assert caught.value.code == 2
+    assert "the command comes before its options: python3 deploy_extended.py down" in capsys.readouterr().err
 
 
 def test_help_teaches_every_command_and_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
