@@ -11,17 +11,22 @@ PROMOTE = Script(
     + """
 -- Shared: now, limit, worker.
 local members = redis.call('ZRANGEBYSCORE', 'swarmfn:due', '-inf', now, 'LIMIT', 0, ARGV[2])
-for _, member in ipairs(members) do
-  redis.call('ZREM', 'swarmfn:due', member)
+local function promote(member)
   local id, queue = string.match(member, '^([^:]*):(.*)$')
-  if id and redis.call('ZREM', 'rq:scheduled:' .. queue, id) == 1 then
+  if id and redis.call('ZSCORE', 'rq:scheduled:' .. queue, id) then
     local key = 'rq:job:' .. id
     -- Deleted or cancelled through RQ, it is not made again.
     if redis.pcall('HGET', key, 'status') == 'scheduled' then
+      enqueue(queue, id) -- first of the writes, because it fails where the queue's key is no list
       redis.call('HSET', key, 'status', 'queued', 'enqueued_at', ARGV[1])
-      enqueue(queue, id)
     end
+    redis.call('ZREM', 'rq:scheduled:' .. queue, id)
   end
+  redis.call('ZREM', 'swarmfn:due', member)
+end
+for _, member in ipairs(members) do
+  -- Out of the way of the others, and not lost.
+  if not pcall(promote, member) then redis.call('ZADD', 'swarmfn:due', now + 10, member) end
 end
 wake()
 local first = redis.call('ZRANGE', 'swarmfn:due', 0, 0, 'WITHSCORES')

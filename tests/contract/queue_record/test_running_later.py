@@ -98,3 +98,16 @@ def test_rqs_own_scheduler_may_be_the_one_that_queues_it(stage: QueueStage) -> N
     stage.promote()
     assert stage.queue().job_ids == ["a"]
     assert stage.finish(stage.claim_one())
+
+
+def test_one_that_cannot_be_queued_is_not_lost_and_stops_no_other(stage: QueueStage) -> None:
+    stage.redis.set("rq:queue:odd", "no list")
+    assert stage.submit(invocation("a", queue="odd"), b"", Terms(delay=0.01))
+    assert stage.submit("b", b"", Terms(delay=0.02))
+    wait_until(lambda: stage.promote() or stage.queue().job_ids == ["b"])
+    assert stage.record("a").state == "scheduled"
+    stage.redis.delete("rq:queue:odd")
+    stage.redis.zadd("swarmfn:due", {"a:odd": 1})  # it is tried again after ten seconds
+    stage.promote()
+    assert stage.redis.lrange("rq:queue:odd", 0, -1) == [b"a"]
+    assert stage.record("a").state == "queued"
