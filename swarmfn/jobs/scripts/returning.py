@@ -66,22 +66,26 @@ local function put_back(entry, current, has_died)
   local key = 'rq:job:' .. id
   local worker = redis.call('HGET', key, 'worker_name') or ''
   if not still_holds(id, execution, queue, worker) then return 0 end
+  enqueue(queue, id, true) -- first of the writes, because it fails where the queue's key is no list
   release(id, execution, queue, worker)
   redis.call('HDEL', key, 'execution')
   redis.call('HSET', key, 'status', 'queued', 'enqueued_at', current)
-  enqueue(queue, id, true)
   redis.pcall('HINCRBY', key, 'interruptions', 1)
   -- A job that brings its worker down each time must come to an end.
   if has_died then redis.pcall('HINCRBY', key, 'failures', 1) end
   return 1
 end
+-- → how many, and the entries that are done with; the others cannot be queued now.
 local function put_all_back(entries, current, has_died)
-  local returned = 0
+  local returned, done = 0, {}
   for n = #entries, 1, -1 do
     local fine, number = pcall(put_back, entries[n], current, has_died)
-    if fine then returned = returned + number end
+    if fine then
+      returned = returned + number
+      done[#done + 1] = entries[n]
+    end
   end
-  return returned
+  return returned, done
 end
 """
 
@@ -98,9 +102,10 @@ local entries = {}
 for i = 3, #ARGV do entries[#entries + 1] = ARGV[i] end
 local has_died = #ARGV == 2
 if has_died then entries = redis.call('SMEMBERS', claims) end
-local returned = put_all_back(entries, ARGV[2], has_died)
+local returned, done = put_all_back(entries, ARGV[2], has_died)
 write_releases()
-for _, entry in ipairs(entries) do
+-- The lease of what is left lapses.
+for _, entry in ipairs(done) do
   redis.call('SREM', claims, entry)
   redis.call('ZREM', 'swarmfn:leases', entry)
 end
@@ -126,9 +131,11 @@ for _, entry in ipairs(redis.call('ZRANGEBYSCORE', 'swarmfn:leases', beyond, '+i
   redis.call('ZADD', 'swarmfn:leases', now + ARGV[3], entry)
 end
 local entries = redis.call('ZRANGEBYSCORE', 'swarmfn:leases', '-inf', now, 'LIMIT', 0, ARGV[2])
-local returned = put_all_back(entries, ARGV[1], true)
+-- Those that cannot be queued get out of the way of the others.
+for _, entry in ipairs(entries) do redis.call('ZADD', 'swarmfn:leases', now + 10, entry) end
+local returned, done = put_all_back(entries, ARGV[1], true)
 write_releases()
-for _, entry in ipairs(entries) do redis.call('ZREM', 'swarmfn:leases', entry) end
+for _, entry in ipairs(done) do redis.call('ZREM', 'swarmfn:leases', entry) end
 write_tally()
 wake()
 return returned

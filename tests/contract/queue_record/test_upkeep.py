@@ -6,7 +6,7 @@ import pytest
 from rq import Queue
 
 from swarmfn.wire.errors import QueueUnavailable
-from tests.support.queue_stage import CALLBACKS, QueueStage, delivery, failure, success
+from tests.support.queue_stage import CALLBACKS, QueueStage, delivery, failure, invocation, success
 
 
 def test_expired_entries_leave_the_registries(stage: QueueStage) -> None:
@@ -96,3 +96,20 @@ def test_a_full_redis_refuses_calls_and_still_lets_those_it_has_come_to_their_en
         stage.redis.config_set("maxmemory", "0")
     assert stage.counts() == {"finished": 4}
     assert stage.counts(CALLBACKS) == {"started": 1}
+
+
+@pytest.mark.parametrize("has_died", [True, False])
+def test_a_claim_that_cannot_be_queued_again_is_not_lost_and_stops_no_other(stage: QueueStage, has_died: bool) -> None:
+    stage.submit(invocation("a", queue="odd"))
+    stage.submit("b")
+    stage.claim_one("odd")
+    stage.claim_one()
+    stage.redis.set("rq:queue:odd", "no list")
+    stage.lapse()
+    assert (stage.hand_back_all() if has_died else stage.reap()) == 1
+    assert stage.queue().job_ids == ["b"]
+    assert stage.record("a").state == "running"
+    stage.redis.delete("rq:queue:odd")
+    stage.lapse()
+    assert stage.reap() == 1
+    assert stage.redis.lrange("rq:queue:odd", 0, -1) == [b"a"]
