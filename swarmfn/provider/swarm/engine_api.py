@@ -19,6 +19,7 @@ import docker.utils
 import requests
 import urllib3
 
+from swarmfn.provider.swarm.belonging import own_services
 from swarmfn.wire.errors import EngineUnavailable
 from swarmfn.wire.swarm_labels import FUNCTION_LABEL, NETWORK_LABEL, NETWORK_VALUE
 
@@ -41,19 +42,22 @@ class EngineApi:
     """One engine, which is a manager of a swarm; usable from any thread.
 
     `docker_host` is an URL, None: what DOCKER_HOST and its companions say, else the default socket. Every method
-    raises EngineUnavailable when no answer comes for `timeout` seconds, and EngineRefused.
+    raises EngineUnavailable when no answer comes for `timeout` seconds, and EngineRefused. `network` is the name of our
+    functions' network, "" where all functions of the swarm are ours.
     """
 
-    def __init__(self, docker_host: str | None, timeout: float) -> None:
+    def __init__(self, docker_host: str | None, timeout: float, network: str = "") -> None:
+        self._network = network
         self._docker_host = docker_host
         self._timeout = timeout
         self._client: docker.APIClient | None = None
         self._connecting = threading.Lock()
 
     def services(self, name: str | None = None) -> list[Document]:
-        """The services of functions; with `name`, of those that claim this function's name."""
+        """The services of functions, of no other stack; with `name`, of those that claim this function's name."""
         label = FUNCTION_LABEL if name is None else f"{FUNCTION_LABEL}={name}"
-        return self._list("/services", {"label": [label]})
+        found = self._list("/services", {"label": [label]})
+        return own_services(found, self.function_networks(), self._network) if found and self._network else found
 
     def service_named(self, name: str) -> Document | None:
         """Any service of exactly this name, be it a function or not."""

@@ -63,8 +63,8 @@ class SwarmProvider:
         gateway_url = gateway_address if "://" in gateway_address else f"http://{gateway_address}"
         with ExitStack() as undo:
             # Each thread has connections of its own: one that hangs holds up no other.
-            apis = [EngineApi(docker_host, timing.poll_timeout) for _ in range(3)]
-            self._api = EngineApi(docker_host, timing.call_timeout)
+            apis = [EngineApi(docker_host, timing.poll_timeout, network) for _ in range(3)]
+            self._api = EngineApi(docker_host, timing.call_timeout, network)
             for api in (*apis, self._api):
                 undo.callback(api.close)
             self._finder = Finder(self._api, network, gateway_url, default_exec_timeout, timing.restart_delay)
@@ -221,7 +221,9 @@ class SwarmProvider:
         if self._find(function.name) is not None:
             return FunctionExists(f'a function "{function.name}" is deployed already.', "Update it with PUT instead.")
         return InvalidFunction(
-            "service", f'"{function.name}" is the name of a service that is no function.', "Choose another name."
+            "service",
+            f'"{function.name}" is the name of a service that is no function of this stack.',
+            "Names are the whole swarm's: choose another.",
         )
 
 

@@ -9,10 +9,11 @@ import docker
 import pytest
 
 from swarmfn.provider.swarm import SwarmProvider
-from swarmfn.wire.errors import EngineUnavailable, InvalidFunction, InvalidRequest
+from swarmfn.wire.errors import EngineUnavailable, FunctionNotFound, InvalidFunction, InvalidRequest
 from swarmfn.wire.functions import FunctionSpec, Resources
 from tests.contract.provider.calls import call_function, wait_for_replicas
 from tests.contract.provider.swarm_engine import IMAGE, NETWORK, Swarm, SwarmEngine
+from tests.support.swarm_services import remove_networks
 from tests.support.waiting import wait_until
 
 
@@ -104,6 +105,29 @@ def test_a_swarm_without_a_network_for_functions_says_so(engine: SwarmEngine) ->
             elsewhere.deploy(engine.echo("echo"))
     finally:
         elsewhere.close()
+
+
+def test_functions_of_another_stack_are_left_alone(engine: SwarmEngine, swarm: Swarm) -> None:
+    swarm.client.networks.create("contract_other", driver="overlay", labels={"openfaas": "true"})
+    ours, theirs = engine.open(network=NETWORK), engine.open(network="contract_other")
+    try:
+        ours.deploy(engine.echo("echo"))
+        wait_for_replicas(ours, "echo", 1)
+        theirs.deploy(engine.echo("cat"))
+        wait_until(lambda: set(theirs.table()) == {"cat"})
+        assert [found.spec.name for found in theirs.functions()] == ["cat"]
+        with pytest.raises(FunctionNotFound):
+            theirs.remove("echo")
+        with pytest.raises(FunctionNotFound):
+            theirs.scale("echo", 0)
+        with pytest.raises(InvalidFunction, match="no function of this stack"):
+            theirs.deploy(engine.echo("echo"))
+        assert set(ours.table()) == {"echo"}
+    finally:
+        ours.close()
+        theirs.close()
+        swarm.remove_functions()
+        remove_networks(swarm.client, "contract_other")
 
 
 def test_new_labels_replace_no_replica(engine: SwarmEngine, provider: SwarmProvider) -> None:
