@@ -118,13 +118,19 @@ def remove_superseded(client: docker.DockerClient, keep: Iterable[str]) -> list[
     return removed
 
 
-def remove_built(client: docker.DockerClient, say: Say) -> list[str]:
-    """Removes every image that was built here; their names. What cannot be removed is said."""
+def remove_built(client: docker.DockerClient, keep: Iterable[str], say: Say) -> list[str]:
+    """Removes every image that was built here and is in `keep` neither by name nor by id; their names. What cannot be
+    removed is said."""
     with engine_errors("list the images"):
         images = client.api.images()
+    kept = set(keep)
     removed = []
     for image in images:
         tags = own_tags(image)
+        if image["Id"] in kept or not kept.isdisjoint(image.get("RepoTags") or ()):
+            for tag in tags:
+                say(f"{tag}: kept, another stack uses it")
+            continue
         aliases = [tag for tag in image.get("RepoTags") or () if tag in {_alias(own) for own in tags}]
         for tag in [*aliases, *tags]:
             if _remove(client, tag, force=True):

@@ -184,7 +184,7 @@ class SwarmStack:
         services: Any = self._client.api
         with engine_errors("list the services"):
             keep = images_of(services.services())
-        remove_superseded(self._client, keep | stored_images(self._client, self._name))
+        remove_superseded(self._client, keep | stored_images(self._client))
 
     def _addresses(self, port: int) -> list[str]:
         """Where the gateway may be reached from here."""

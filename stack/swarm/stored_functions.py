@@ -102,10 +102,17 @@ def stored_configs(client: docker.DockerClient, stack: str) -> list[Document]:
     return sorted(found, key=stored_name)
 
 
-def stored_images(client: docker.DockerClient, stack: str) -> set[str]:
-    """The images that stored functions will need, without digests."""
-    specs = [stored_spec(config) for config in stored_configs(client, stack)]
-    return {spec["TaskTemplate"]["ContainerSpec"]["Image"].partition("@")[0] for spec in specs}
+def stored_images(client: docker.DockerClient) -> set[str]:
+    """The images that stored functions of all stacks will need, without digests."""
+    with engine_errors("list the stored functions"):
+        configs: list[Document] = client.api.configs(filters={"label": STORED_FUNCTION})
+    images = set()
+    for config in configs:
+        # Of what another release stored nothing can be said.
+        with contextlib.suppress(StackError):
+            spec = stored_spec(config)
+            images.add(spec["TaskTemplate"]["ContainerSpec"]["Image"].partition("@")[0])
+    return images
 
 
 def stored_name(config: Mapping[str, Any]) -> str:

@@ -11,12 +11,12 @@ from docker import errors as docker_errors
 
 from stack.swarm.engine_client import engine_errors, explanation
 from stack.swarm.function_services import function_services
-from stack.swarm.images import remove_built
+from stack.swarm.images import images_of, remove_built
 from stack.swarm.objects import StackObjects
 from stack.swarm.removal import Removal
 from stack.swarm.secrets import remove_secrets
 from stack.swarm.services import StackServices
-from stack.swarm.stored_functions import forget, put_away
+from stack.swarm.stored_functions import forget, put_away, stored_images
 from swarmfn.wire.swarm_labels import STACK_LABEL
 
 _NETWORK_PATIENCE = 60.0
@@ -53,14 +53,17 @@ class TakingDown:
         return bool(names or functions)
 
     def purge(self) -> None:
-        """Removes what `stop` leaves: functions, secrets, volumes and the images that were built here."""
+        """Removes what `stop` leaves: functions, secrets, volumes, and the images that were built here and no
+        other stack uses."""
         forget(self._client, self._stack)
         remove_secrets(self._client, self._stack)
         with engine_errors("list the volumes"):
             entries = self._api.volumes(filters={"label": [f"{STACK_LABEL}={self._stack}"]})["Volumes"] or []
         for entry in entries:
             self._remove_volume(entry["Name"])
-        remove_built(self._client, self._say)
+        with engine_errors("list the services"):
+            others = images_of(self._api.services())
+        remove_built(self._client, others | stored_images(self._client), self._say)
 
     def _stop_functions(self) -> list[str]:
         names = [service["Spec"]["Name"] for service in function_services(self._client, self._stack)]

@@ -33,7 +33,7 @@ DOCKERFILE = "FROM scratch\nCOPY . /\n"
 def no_images(client: docker.DockerClient) -> Iterator[None]:
     """Nothing that a test has built is there for the next one."""
     yield
-    remove_built(client, lambda line: None)
+    remove_built(client, (), lambda line: None)
 
 
 @pytest.fixture
@@ -143,7 +143,10 @@ def test_superseded_images_go_and_others_stay(client: docker.DockerClient, said:
     assert has_image(client, new.name)
     assert has_image(client, "someones/function:1")
 
-    assert set(remove_built(client, said.append)) == {olds[0].name, new.name, "swarmfn/one:latest"}
+    assert remove_built(client, [new.id, olds[0].name], said.append) == []
+    assert f"{new.name}: kept, another stack uses it" in said
+    assert all(has_image(client, name) for name in (new.name, olds[0].name, "swarmfn/one:latest"))
+    assert set(remove_built(client, (), said.append)) == {olds[0].name, new.name, "swarmfn/one:latest"}
     assert has_image(client, "someones/function:1"), "it inherits our label and is not ours"
     client.images.remove("someones/function:1")
 

@@ -80,7 +80,7 @@ def test_a_function_comes_back_as_it_was(client: docker.DockerClient) -> None:
 
     assert put_away(client, STACK, said.append) == ["cat", "echo"]
     assert specs(client) == {}
-    assert stored_images(client, STACK) == {BASE}
+    assert stored_images(client) == {BASE}
 
     _make_anew(client)
     assert restore(client, STACK, said.append).names == ("cat", "echo")
