@@ -129,6 +129,7 @@ def test_the_stored_table_does_not_outlive_its_gateway(hasty: InvocationStage) -
     with hasty.redis.client() as client:
         wait_until(lambda: left() > 0, message="there is a table, and it has an end")
         assert left() <= TABLE_TTL * 1000
+        wait_until(lambda: left() < TABLE_TTL * 1000 - 500, message="its end comes nearer")
         before = left()
         wait_until(lambda: left() > before, message="it is stored again while the gateway is there")
 
