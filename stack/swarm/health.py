@@ -16,6 +16,11 @@ READY_TIMEOUT = 180.0
 """Seconds for a service, on top of what its replicas before may take to end."""
 
 STUCK_TIMEOUT = 15.0
+
+SETTLED = 1.0
+"""Seconds that a service has to stay ready. Of a program that was unhealthy and ended with status 0 when it was told to,
+Swarm says for a moment that it runs: its executor takes the end for the end of the start."""
+
 _REPORT_INTERVAL = 5.0
 _POLL = 0.4
 
@@ -45,14 +50,21 @@ class HealthWait:
         """
         name, began = spec["Name"], self._clock()
         known = set() if is_changed else {task.id for task in self._tasks(name) if task.has_failed}
+        settled = SETTLED if is_changed else 0.0
         timeout += _grace(spec)
         reported = began
         stuck_since: float | None = None
+        ready_since: float | None = None
         while True:
             verdict = self._verdict(spec, is_changed, known)
             now = self._clock()
             if isinstance(verdict, Ready):
-                return
+                ready_since = now if ready_since is None else ready_since
+                if now - ready_since >= settled:
+                    return
+                self._pause(_POLL)
+                continue
+            ready_since = None
             if isinstance(verdict, Hopeless):
                 raise self._failure(spec, verdict.reason, verdict.task)
             stuck_since = (stuck_since or now) if verdict.is_stuck else None

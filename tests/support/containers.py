@@ -45,7 +45,9 @@ class Running:
 
     def run(self, *command: str) -> str:
         """The output of a command inside; fails the test when it fails."""
-        code, output = self.container.exec_run(list(command))
+        # Of a command that ends at once, the engine may lose the output.
+        lasting = ["sh", "-c", '"$@"; code=$?; sleep 0.3; exit $code', "sh", *command]
+        code, output = self.container.exec_run(lasting)
         assert code == 0, output.decode(errors="replace")
         return str(output.decode(errors="replace"))
 

@@ -1,0 +1,74 @@
+"""When a service counts as ready, told from what Swarm says of it one moment after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from stack.errors import DeployFailed
+from stack.swarm.health import SETTLED, HealthWait
+from stack.swarm.services import Present
+from stack.swarm.spec import TASK_MARK
+from stack.swarm.tasks import Task
+
+SPEC: dict[str, Any] = {
+    "Name": "small_web",
+    "TaskTemplate": {"ContainerSpec": {"Labels": {TASK_MARK: "new"}}},
+    "Mode": {"Replicated": {"Replicas": 1}},
+}
+
+
+def task(number: int, state: str, error: str = "") -> Task:
+    return Task(f"t{number}", "s", "new", state, True, error, "", "n", f"2030-01-01T00:00:{number:02}Z")
+
+
+class Moments:
+    """The services, the reports and the clock: each pause leads to the next moment's tasks, the last ones stay."""
+
+    def __init__(self, *moments: list[Task]) -> None:
+        self._moments: Iterator[list[Task]] = iter(moments)
+        self._now: list[Task] = next(self._moments)
+        self.time = 100.0
+
+    def find(self, name: str) -> Present:
+        return Present("s", 1, SPEC, "")
+
+    def tasks(self, service_id: str) -> list[Task]:
+        return self._now
+
+    def describe(self, spec: object, reason: str, task: Task | None) -> str:
+        return reason
+
+    def pause(self, seconds: float) -> None:
+        self.time += seconds
+        self._now = next(self._moments, self._now)
+
+    def wait(self, is_changed: bool) -> float:
+        """Seconds until the service counted as ready."""
+        began = self.time
+        waiting = HealthWait(self, self, lambda line: None, lambda: self.time, self.pause)  # type: ignore[arg-type]
+        waiting.until_ready(SPEC, is_changed)
+        return self.time - began
+
+
+def test_a_replica_that_runs_for_a_moment_only_is_not_ready() -> None:
+    # An unhealthy program that ends with 0 on SIGTERM: starting, running, complete.
+    ends = [
+        [task(1, "starting")],
+        [task(1, "running")],
+        [task(1, "complete", "unhealthy container")],
+        [task(2, "running"), task(1, "complete", "unhealthy container")],
+        [task(2, "complete", "unhealthy container"), task(1, "complete", "unhealthy container")],
+    ]
+    with pytest.raises(DeployFailed, match="unhealthy"):
+        Moments(*ends).wait(is_changed=True)
+
+
+def test_a_changed_service_is_ready_once_it_stays_so() -> None:
+    assert Moments([task(1, "starting")], [task(1, "running")]).wait(is_changed=True) >= SETTLED
+
+
+def test_nothing_is_waited_for_where_nothing_was_changed() -> None:
+    assert Moments([task(1, "running")]).wait(is_changed=False) == 0
