@@ -18,8 +18,8 @@ READY_TIMEOUT = 180.0
 STUCK_TIMEOUT = 15.0
 
 SETTLED = 1.0
-"""Seconds that a service has to stay ready. Of a program that was unhealthy and ended with status 0 when it was told to,
-Swarm says for a moment that it runs: its executor takes the end for the end of the start."""
+"""Seconds that a changed service has to stay ready. Of a program that was unhealthy and ended with status 0 when it was
+told to, Swarm says for a moment that it runs: its executor takes the end for the end of the start."""
 
 _REPORT_INTERVAL = 5.0
 _POLL = 0.4
