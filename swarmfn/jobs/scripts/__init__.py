@@ -1,5 +1,10 @@
 """The atomic steps of a job's life, each one Lua script that handles a whole batch in one round trip.
 
+Each is a file NAME.lua that says in its first comment what it does, which parts of the prelude it needs (prelude/ holds
+the functions that several share), which keys it touches itself (a name that ends in `:` is the beginning of many), its
+arguments and its reply. `#!lua flags=allow-oom` is for scripts that must run in a Redis whose memory is full: they end
+calls, which is what frees memory, and keep leases, without which calls would run twice.
+
 A script's arguments are flat: first what all items share, then N values for each item. None of them unpacks a table
 of unknown size, so a batch's length is bounded by memory only. Leases and due times come from Redis's own clock, so
 that the clocks of several nodes need not agree.
@@ -8,15 +13,22 @@ Redis does not roll a script back, so one item's trouble (a key of another type,
 middle of the others: each item runs under `pcall`, and its reply is the error's text.
 """
 
-from swarmfn.jobs.scripts.accepting import SUBMIT
-from swarmfn.jobs.scripts.cancelling import CANCEL
-from swarmfn.jobs.scripts.claiming import CLAIM
-from swarmfn.jobs.scripts.counting import CENSUS
-from swarmfn.jobs.scripts.ending import FINISH, RETRY_LATER
-from swarmfn.jobs.scripts.returning import HAND_BACK, PROMOTE, REAP, RENEW
-from swarmfn.jobs.scripts.script import Script
-from swarmfn.jobs.scripts.steering import PURGE, REDRIVE
-from swarmfn.jobs.scripts.tidying import STORE, TIDY
+from swarmfn.jobs.scripts.script import Script, load
+
+CANCEL = load("cancel")
+CENSUS = load("census")
+CLAIM = load("claim")
+FINISH = load("finish")
+HAND_BACK = load("hand_back")
+PROMOTE = load("promote")
+PURGE = load("purge")
+REAP = load("reap")
+REDRIVE = load("redrive")
+RENEW = load("renew")
+RETRY_LATER = load("retry_later")
+STORE = load("store")
+SUBMIT = load("submit")
+TIDY = load("tidy")
 
 __all__ = [
     "CANCEL",

@@ -1,9 +1,20 @@
-"""A script, and the Lua that several of them share."""
+"""A Lua script of this folder, put together from its file and the prelude that the file declares."""
 
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+
+_FOLDER = files(__package__)
+_SHEBANG = "#!lua"
+_PRELUDE = re.compile(r"^-- prelude: (.*)$", re.MULTILINE)
+
+
+class BadPrelude(Exception):
+    """A file needs a part of the prelude that is not there, or that comes too late."""
 
 
 @dataclass(frozen=True)
@@ -17,115 +28,33 @@ class Script:
         object.__setattr__(self, "sha", hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest())
 
 
-EVEN_WHEN_FULL = "#!lua flags=allow-oom\n"
-"""How scripts begin that must run in a Redis whose memory is full: they end calls, which is what frees memory, and
-keep leases, without which calls would run twice."""
+def load(name: str) -> Script:
+    """The script in NAME.lua. Its first line may be Redis's own `#!lua flags=…`; its comment may have a line
+    `-- prelude: PART, …`: those files of prelude/ come before it, in that order. Raises BadPrelude."""
+    first, text = _split_shebang(_FOLDER.joinpath(f"{name}.lua").read_text("utf-8"))
+    parts = prelude_of(text)
+    for number, part in enumerate(parts):
+        if missing := [needed for needed in prelude_of(_part(part)) if needed not in parts[:number]]:
+            raise BadPrelude(f"{name}.lua: {part} needs {', '.join(missing)} before it")
+    return Script(first + "".join([*map(_part, parts), text]))
 
-NOW = """
-local clock = redis.call('TIME')
-local now = clock[1] + clock[2] / 1e6
-"""
 
-EACH = """
-local replies = {}
-local function each(first, width, handle)
-  for i = first, #ARGV, width do
-    local fine, reply = pcall(handle, i)
-    if not fine and type(reply) == 'table' then reply = reply.err end
-    replies[#replies + 1] = reply
-  end
-end
-"""
+def prelude_of(text: str) -> list[str]:
+    """The parts of the prelude that a file says it needs, in their order."""
+    declared = _PRELUDE.search(text)
+    return declared[1].split(", ") if declared else []
 
-TALLY = """
-local tally = {}
-local function count(counter) tally[counter] = (tally[counter] or 0) + 1 end
-local function write_tally()
-  for counter, number in pairs(tally) do redis.pcall('HINCRBY', 'swarmfn:totals', counter, number) end
-end
-local function function_of(call)
-  local readable, document = pcall(cjson.decode, call or '')
-  if readable and type(document) == 'table' and type(document.fn) == 'string' and not document.to then
-    return document.fn
-  end
-end
-"""
 
-LETTERS = """
--- What ended otherwise than well, by how, function and queue: what is listed, run again and purged from outside.
-local function keep_letter(letter, id, at)
-  redis.call('ZADD', 'swarmfn:letters:' .. letter, at, id)
-  redis.call('SADD', 'swarmfn:letters', letter)
-end
-local function drop_letter(letter, id)
-  if letter then redis.call('ZREM', 'swarmfn:letters:' .. letter, id) end
-end
-local function letter_of(state, call, queue)
-  local readable, document = pcall(cjson.decode, call or '')
-  if not readable or type(document) ~= 'table' or type(document.fn) ~= 'string' then return 'foreign::' .. queue end
-  if document.to then return 'undelivered:' .. document.fn end
-  return state .. ':' .. document.fn .. ':' .. queue
-end
-"""
+@cache
+def _part(name: str) -> str:
+    part = _FOLDER.joinpath("prelude", f"{name}.lua")
+    if not part.is_file():
+        raise BadPrelude(f"there is no prelude/{name}.lua")
+    return part.read_text("utf-8")
 
-QUEUEING = """
-local known, woken = {}, {}
-local function know(queue)
-  if known[queue] then return end
-  known[queue] = true
-  redis.call('SADD', 'rq:queues', 'rq:queue:' .. queue)
-  redis.call('SADD', 'swarmfn:queues', queue)
-end
-local function enqueue(queue, id, front)
-  local length = redis.call(front and 'LPUSH' or 'RPUSH', 'rq:queue:' .. queue, id)
-  know(queue)
-  -- Workers remember a queue until they have seen it empty, so only the first job of an empty one is news.
-  if length == 1 then woken[queue] = true end
-end
-local function wake()
-  for queue in pairs(woken) do redis.call('PUBLISH', 'swarmfn:wake', queue) end
-end
-"""
 
-RELEASE = """
--- An entry in swarmfn:leases and swarmfn:claims:WORKER is id:execution:queue; RQ's registry has id:execution.
--- They are taken out all together at the end: write_releases() must follow.
-local gone = {}
-local function forget(key, entry)
-  local entries = gone[key]
-  if not entries then
-    entries = {}
-    gone[key] = entries
-  end
-  entries[#entries + 1] = entry
-end
-local function release(id, execution, queue, worker)
-  local entry = id .. ':' .. execution
-  forget('rq:wip:' .. queue, entry)
-  entry = entry .. ':' .. queue
-  forget('swarmfn:leases', entry)
-  forget('swarmfn:claims:' .. worker, entry)
-end
-local function write_releases()
-  for key, entries in pairs(gone) do
-    local remove = string.sub(key, 1, 15) == 'swarmfn:claims:' and 'SREM' or 'ZREM'
-    for first = 1, #entries, 1000 do
-      redis.pcall(remove, key, unpack(entries, first, math.min(first + 999, #entries)))
-    end
-  end
-end
--- Whether the claim is still good, and whether its body is a large one.
-local function still_holds(id, execution, queue, worker)
-  local key = 'rq:job:' .. id
-  local job = redis.call('HMGET', key, 'execution', 'status', 'large')
-  if job[1] == execution and job[2] ~= 'canceled' then return true, job[3] end
-  -- Another worker has taken over, the job is gone, or it was cancelled through RQ: leave nothing of this claim.
-  release(id, execution, queue, worker)
-  if job[1] == execution then
-    local fn = function_of(redis.call('HGET', key, 'call'))
-    redis.call('HDEL', key, 'execution')
-    if fn then count('cancelled:' .. fn .. ':' .. queue) end
-  end
-  return false
-end
-"""
+def _split_shebang(text: str) -> tuple[str, str]:
+    if not text.startswith(_SHEBANG):
+        return "", text
+    first, _, rest = text.partition("\n")
+    return first + "\n", rest

@@ -1,33 +1,16 @@
-"""How claims end: for good, or until later."""
+#!lua flags=allow-oom
+-- Ends claims for good.
+--
+-- prelude: now, each, tally, letters, queueing, release, parents
+-- keys: rq:failed:, rq:finished:, rq:job:, rq:results:, swarmfn:bodies, swarmfn:body:, swarmfn:response:,
+--   swarmfn:upload:
+-- arguments: worker, now, data, seconds a record outlives its registry entry; items (22): id, execution, queue,
+--   counter, state, ttl, response, answer, size of a large answer, result type, return value, exc string, attempts,
+--   started at; a delivery to queue: id, call, body, size of a large body, timeout; the call whose callback this
+--   was, and what to note there; the queue of the delivery. `counter` is a field of swarmfn:totals
+--   (succeeded:echo:echo). Large bodies wait at swarmfn:upload:ID:EXECUTION
+-- reply: for each item 1 when it is recorded, 0 when the job is no longer this execution's, text when it cannot be
 
-from __future__ import annotations
-
-from swarmfn.jobs.scripts.script import EACH, EVEN_WHEN_FULL, LETTERS, NOW, QUEUEING, RELEASE, TALLY, Script
-
-_NOTE_TO_PARENT = """
-local function tell_parent(parent, delivery, note)
-  -- The call may have run again since, and have another callback.
-  if parent ~= '' and redis.call('HGET', 'rq:job:' .. parent, 'delivery') == delivery then
-    redis.call('HSET', 'rq:job:' .. parent, 'callback', note)
-  end
-end
-"""
-
-FINISH = Script(
-    EVEN_WHEN_FULL
-    + NOW
-    + EACH
-    + TALLY
-    + LETTERS
-    + QUEUEING
-    + RELEASE
-    + _NOTE_TO_PARENT
-    + """
--- Shared: worker, now, data, seconds a record outlives its registry entry. Items (22): id, execution, queue, counter,
--- state, ttl, response, answer, size of a large answer, result type, return value, exc string, attempts, started at; a
--- delivery to queue: id, call, body, size of a large body, timeout; the call whose callback this was, and what to note
--- there; the queue of the delivery.
--- `counter` is a field of swarmfn:totals (succeeded:echo:echo). Large bodies wait at swarmfn:upload:ID:EXECUTION.
 local function upload(id, execution) return 'swarmfn:upload:' .. id .. ':' .. execution end
 
 local function queue_delivery(i, id, key)
@@ -118,39 +101,3 @@ write_releases()
 write_tally()
 wake()
 return replies
-"""
-)
-"""→ for each item 1 when it is recorded, 0 when the job is no longer this execution's, text when it cannot be."""
-
-RETRY_LATER = Script(
-    EVEN_WHEN_FULL
-    + NOW
-    + EACH
-    + TALLY
-    + RELEASE
-    + _NOTE_TO_PARENT
-    + """
--- Shared: worker. Items (9): id, execution, queue, delay seconds, failures, attempts, parent id, callback state,
--- counter ('': none).
-local function retry_later(i)
-  local id, execution, queue = ARGV[i], ARGV[i+1], ARGV[i+2]
-  if not still_holds(id, execution, queue, ARGV[1]) then return 0 end
-  local key, due = 'rq:job:' .. id, now + ARGV[i+3]
-  -- Not beyond the moment from which on it is not to run: then it is claimed, and seen to have expired.
-  due = math.min(due, tonumber(redis.call('HGET', key, 'expires') or '') or due)
-  redis.call('ZADD', 'rq:scheduled:' .. queue, due, id)
-  redis.call('ZADD', 'swarmfn:due', due, id .. ':' .. queue)
-  redis.call('HSET', key, 'status', 'scheduled', 'failures', ARGV[i+4], 'attempts', ARGV[i+5])
-  redis.call('HDEL', key, 'execution')
-  release(id, execution, queue, ARGV[1])
-  tell_parent(ARGV[i+6], id, ARGV[i+7])
-  if ARGV[i+8] ~= '' then count(ARGV[i+8]) end
-  return 1
-end
-each(2, 9, retry_later)
-write_releases()
-write_tally()
-return replies
-"""
-)
-"""→ for each item 1 when it is scheduled, 0 when the job is no longer this execution's, text when it cannot be."""

@@ -1,17 +1,11 @@
-"""Ending a call because somebody asked for it."""
+#!lua flags=allow-oom
+-- Ends a call because somebody asked for it.
+--
+-- prelude: now, tally, letters, release
+-- keys: rq:canceled:, rq:job:, rq:queue:, rq:scheduled:, swarmfn:bodies, swarmfn:body:, swarmfn:due, swarmfn:stop:
+-- arguments: id, now, seconds the record is kept, seconds it outlives its registry entry
+-- reply: `queued`, `scheduled` or `started`: what it was until now; `final`: it has ended; `unknown`: no such call
 
-from __future__ import annotations
-
-from swarmfn.jobs.scripts.script import EVEN_WHEN_FULL, LETTERS, NOW, RELEASE, TALLY, Script
-
-CANCEL = Script(
-    EVEN_WHEN_FULL
-    + NOW
-    + TALLY
-    + LETTERS
-    + RELEASE
-    + """
--- Shared: id, now, seconds the record is kept, seconds it outlives its registry entry.
 local id = ARGV[1]
 local key = 'rq:job:' .. id
 local job = redis.pcall('HMGET', key, 'status', 'call', 'origin', 'execution', 'worker_name', 'state')
@@ -52,6 +46,3 @@ keep_letter('cancelled:' .. fn .. ':' .. queue, id, now)
 write_releases()
 write_tally()
 return status
-"""
-)
-"""→ `queued`, `scheduled` or `started`: what it was until now; `final`: it has ended; `unknown`: no such call."""

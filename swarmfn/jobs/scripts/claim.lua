@@ -1,18 +1,15 @@
-"""Taking calls off their queues."""
+#!lua flags=allow-oom
+-- Takes calls off their queues.
+--
+-- prelude: now, tally, letters
+-- keys: rq:job:, rq:queue:, rq:suspended, rq:wip:, swarmfn:body:, swarmfn:claims:, swarmfn:leases,
+--   swarmfn:response:, swarmfn:running:, swarmfn:set-aside:
+-- arguments: worker, execution prefix, lease seconds, now, data; items: queue, how many, limits ('' or JSON: for
+--   each limited function how many of its calls may run, and whether the queue has others too). Beside a queue may
+--   be two more, for calls of high and of low priority; those of callbacks have none
+-- reply: the claims (for each: id, execution, queue, data, call, body, large, failures, attempts, `1` if it waited
+--   too long), and the queues that may hold more
 
-from __future__ import annotations
-
-from swarmfn.jobs.scripts.script import EVEN_WHEN_FULL, LETTERS, NOW, TALLY, Script
-
-CLAIM = Script(
-    EVEN_WHEN_FULL
-    + NOW
-    + TALLY
-    + LETTERS
-    + """
--- Shared: worker, execution prefix, lease seconds, now, data. Items: queue, how many, limits ('' or JSON: for each
--- limited function how many of its calls may run, and whether the queue has others too). Beside a queue may be two
--- more, for calls of high and of low priority; those of callbacks have none.
 local claims, more = {}, {}
 if redis.call('EXISTS', 'rq:suspended') == 1 then return {claims, more} end
 
@@ -190,8 +187,3 @@ for i = 6, #ARGV, 3 do pcall(claim, i) end
 if #claims > 0 then redis.call('EXPIRE', 'swarmfn:claims:' .. ARGV[1], 86400) end
 write_tally()
 return {claims, more}
-"""
-)
-"""→ the claims (for each: id, execution, queue, data, call, body, large, failures, attempts, `1` if it
-waited too long), and the queues that may
-hold more."""

@@ -1,17 +1,13 @@
-"""Storing calls."""
+-- Stores calls.
+--
+-- prelude: now, each, tally, queueing
+-- keys: rq:job:, rq:queue:, rq:scheduled:, swarmfn:bodies, swarmfn:body:, swarmfn:due, swarmfn:idempotency:
+-- arguments: data, now; items (9): id, queue, function, call, body, size of a large body, key it was uploaded to,
+--   timeout, terms ('' or JSON)
+-- reply: for each item 1 when it is stored, 0 when its id is taken, text when it could not be stored; a list when
+--   its terms say so: `replay` and the id of the first call with its idempotency key, `reused` when that call was
+--   another one; `full`, which limit was passed (`depth` or `age`), how many wait, and since when ('': unknown)
 
-from __future__ import annotations
-
-from swarmfn.jobs.scripts.script import EACH, NOW, QUEUEING, TALLY, Script
-
-SUBMIT = Script(
-    NOW
-    + EACH
-    + TALLY
-    + QUEUEING
-    + """
--- Shared: data, now. Items (9): id, queue, function, call, body, size of a large body, key it was uploaded to, timeout,
--- terms ('' or JSON).
 local function drop(upload)
   if upload ~= '' then redis.call('DEL', upload) end
 end
@@ -118,8 +114,3 @@ each(3, 9, submit)
 write_tally()
 wake()
 return replies
-"""
-)
-"""→ for each item 1 when it is stored, 0 when its id is taken, text when it could not be stored; a list when its terms
-say so: `replay` and the id of the first call with its idempotency key, `reused` when that call was another one; `full`,
-which limit was passed (`depth` or `age`), how many wait, and since when ('': unknown)."""

@@ -1,11 +1,10 @@
-"""Reading the books: counters and queues as they are at one moment."""
+-- Reads the books: counters and queues as they are at one moment.
+--
+-- keys: rq:job:, rq:queue:, rq:scheduled:, rq:wip:, swarmfn:queues, swarmfn:totals
+-- arguments: none
+-- reply: the counters, as names and numbers in turn; and for each queue: name, when its first call was queued ('':
+--   none waits), and how many of its calls wait, are put off and run
 
-from __future__ import annotations
-
-from swarmfn.jobs.scripts.script import Script
-
-CENSUS = Script(
-    """
 local queues = {}
 for _, queue in ipairs(redis.call('SMEMBERS', 'swarmfn:queues')) do
   local head = redis.pcall('LINDEX', 'rq:queue:' .. queue, 0)
@@ -18,7 +17,3 @@ for _, queue in ipairs(redis.call('SMEMBERS', 'swarmfn:queues')) do
   queues[#queues + 1] = row
 end
 return {redis.call('HGETALL', 'swarmfn:totals'), queues}
-"""
-)
-"""→ the counters, as names and numbers in turn; and for each queue: name, when its first call was queued ('': none
-waits), and how many of its calls wait, are put off and run."""

@@ -1,14 +1,14 @@
-"""What keeps the place in order: cleaning up as RQ's own workers do, and writing what must be written."""
+#!lua flags=allow-oom
+-- Cleans up as RQ's own workers do: takes expired entries out of the registries, forgets queues that hold nothing,
+-- and drops bodies and letters without a job, and workers without an entry.
+--
+-- prelude: now
+-- keys: rq:canceled:, rq:deferred:, rq:failed:, rq:finished:, rq:job:, rq:queue:, rq:queues, rq:scheduled:, rq:wip:,
+--   rq:workers, rq:workers:, rq:workers:callbacks, swarmfn:bodies, swarmfn:body:, swarmfn:letters, swarmfn:letters:,
+--   swarmfn:queues
+-- arguments: how many large bodies, cancelled calls of a queue, and letters of a kind to look at; items: queue
+-- reply: 1 when there is more to do at once, else 0
 
-from __future__ import annotations
-
-from swarmfn.jobs.scripts.script import EVEN_WHEN_FULL, NOW, Script
-
-TIDY = Script(
-    EVEN_WHEN_FULL
-    + NOW
-    + """
--- Shared: how many large bodies, cancelled calls of a queue, and letters of a kind to look at. Items: queue.
 local registries = {'rq:wip:', 'rq:finished:', 'rq:failed:', 'rq:scheduled:', 'rq:deferred:', 'rq:canceled:'}
 -- A worker whose machine has gone took itself out of no list; its entry expires.
 local function drop_dead(workers)
@@ -54,22 +54,3 @@ for _, letter in ipairs(redis.call('SMEMBERS', 'swarmfn:letters')) do
   if redis.call('EXISTS', key) == 0 then redis.call('SREM', 'swarmfn:letters', letter) end
 end
 return more
-"""
-)
-"""Takes expired entries out of the registries, forgets queues that hold nothing, and drops bodies and letters without a
-job, and workers without an entry. → 1 when there is more to do at once."""
-
-STORE = Script(
-    EVEN_WHEN_FULL
-    + """
--- Shared: key, value, seconds until it expires (0: never), channel to publish the value on ('': none).
-if ARGV[3] == '0' then
-  redis.call('SET', ARGV[1], ARGV[2])
-else
-  redis.call('SET', ARGV[1], ARGV[2], 'EX', ARGV[3])
-end
-if ARGV[4] ~= '' then redis.call('PUBLISH', ARGV[4], ARGV[2]) end
-return 1
-"""
-)
-"""A plain SET, also in a Redis whose memory is full: for what calls need to come to their end."""

@@ -1,0 +1,31 @@
+#!lua flags=allow-oom
+-- Queues what has come due.
+--
+-- prelude: now, queueing
+-- keys: rq:job:, rq:scheduled:, swarmfn:due, swarmfn:stop:
+-- arguments: now, limit, worker
+-- reply: how many were looked at, Redis's clock, seconds until the next is due ('': none), and the entries of the
+--   worker's claims that were cancelled lately
+
+local members = redis.call('ZRANGEBYSCORE', 'swarmfn:due', '-inf', now, 'LIMIT', 0, ARGV[2])
+local function promote(member)
+  local id, queue = string.match(member, '^([^:]*):(.*)$')
+  if id and redis.call('ZSCORE', 'rq:scheduled:' .. queue, id) then
+    local key = 'rq:job:' .. id
+    -- Deleted or cancelled through RQ, it is not made again.
+    if redis.pcall('HGET', key, 'status') == 'scheduled' then
+      enqueue(queue, id) -- first of the writes, because it fails where the queue's key is no list
+      redis.call('HSET', key, 'status', 'queued', 'enqueued_at', ARGV[1])
+    end
+    redis.call('ZREM', 'rq:scheduled:' .. queue, id)
+  end
+  redis.call('ZREM', 'swarmfn:due', member)
+end
+for _, member in ipairs(members) do
+  -- Out of the way of the others, and not lost.
+  if not pcall(promote, member) then redis.call('ZADD', 'swarmfn:due', now + 10, member) end
+end
+wake()
+local first = redis.call('ZRANGE', 'swarmfn:due', 0, 0, 'WITHSCORES')
+return {#members, tostring(now), first[2] and tostring(first[2] - now) or '',
+  redis.call('SMEMBERS', 'swarmfn:stop:' .. ARGV[3])}

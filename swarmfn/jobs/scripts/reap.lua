@@ -1,0 +1,22 @@
+#!lua flags=allow-oom
+-- Puts back what workers claimed and neither finished nor renewed in time.
+--
+-- prelude: now, tally, queueing, release, putting_back
+-- keys: swarmfn:leases
+-- arguments: now, limit, the longest lease anybody can have asked for
+-- reply: how many were put back
+
+-- A lease beyond that was made before Redis's clock was set back.
+local beyond = '(' .. (now + ARGV[3])
+for _, entry in ipairs(redis.call('ZRANGEBYSCORE', 'swarmfn:leases', beyond, '+inf', 'LIMIT', 0, ARGV[2])) do
+  redis.call('ZADD', 'swarmfn:leases', now + ARGV[3], entry)
+end
+local entries = redis.call('ZRANGEBYSCORE', 'swarmfn:leases', '-inf', now, 'LIMIT', 0, ARGV[2])
+-- Those that cannot be queued get out of the way of the others.
+for _, entry in ipairs(entries) do redis.call('ZADD', 'swarmfn:leases', now + 10, entry) end
+local returned, done = put_all_back(entries, ARGV[1], true)
+write_releases()
+for _, entry in ipairs(done) do redis.call('ZREM', 'swarmfn:leases', entry) end
+write_tally()
+wake()
+return returned

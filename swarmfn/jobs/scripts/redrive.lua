@@ -1,0 +1,36 @@
+-- Runs calls again because an operator asked for it.
+--
+-- prelude: each, tally, letters, queueing, reading
+-- keys: rq:failed:, rq:job:, swarmfn:body:, swarmfn:response:
+-- arguments: now; items: id
+-- reply: for each id `redriven`, or why not: `pending` (it waits or runs), `ended` (well, or cancelled), `bodyless`
+--   (what it was sent is no longer stored), `unknown`; or an error's text
+
+local function redrive(i)
+  local id = ARGV[i]
+  local key, job = 'rq:job:' .. id, read(id)
+  if not job then return 'unknown' end
+  if is_pending[job.status] then return 'pending' end
+  if job.status ~= 'failed' then return 'ended' end
+  if job.large and redis.call('EXISTS', 'swarmfn:body:' .. id) == 0 then return 'bodyless' end
+  -- First of the writes, because it can be refused: the memory is full, or the queue's key is no list.
+  enqueue(job.queue, id)
+  redis.call('ZREM', 'rq:failed:' .. job.queue, id)
+  redis.call('HDEL', key, 'state', 'ended_at', 'failures', 'attempts', 'interruptions', 'response', 'answer',
+    'large_answer', 'callback', 'delivery', 'expires')
+  redis.call('DEL', 'swarmfn:response:' .. id)
+  redis.call('PERSIST', key)
+  redis.call('PERSIST', 'swarmfn:body:' .. id)
+  redis.call('HSET', key, 'status', 'queued', 'enqueued_at', ARGV[1])
+  -- Without a state RQ has failed it past us: its end was not counted, so this is no new beginning.
+  if job.state then
+    drop_letter(letter_of(job.state, job.call, job.queue), id)
+    if job.to then count('redelivered:' .. job.fn) else count_call('redriven', job) end
+  end
+  tell_parent(job, id, 'queued')
+  return 'redriven'
+end
+each(2, 1, redrive)
+write_tally()
+wake()
+return replies

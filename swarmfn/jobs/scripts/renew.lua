@@ -1,0 +1,20 @@
+#!lua flags=allow-oom
+-- Prolongs the leases that are still there; one that was handed back is not made again.
+--
+-- prelude: now
+-- keys: rq:job:, swarmfn:claims:, swarmfn:leases
+-- arguments: worker, lease seconds; items: entry
+-- reply: the entries whose runs are to stop: those whose lease was gone, and the cancelled ones
+
+local function renew(entry)
+  -- Cancelled through RQ, which knows nothing of leases: this one may lapse.
+  if redis.pcall('HGET', 'rq:job:' .. string.match(entry, '^[^:]*'), 'status') == 'canceled' then return false end
+  return redis.call('ZADD', 'swarmfn:leases', 'XX', 'CH', now + ARGV[2], entry) == 1
+    or redis.call('ZSCORE', 'swarmfn:leases', entry)
+end
+local lost = {}
+for i = 3, #ARGV do
+  if not renew(ARGV[i]) then lost[#lost + 1] = ARGV[i] end
+end
+redis.call('EXPIRE', 'swarmfn:claims:' .. ARGV[1], 86400)
+return lost
