@@ -29,12 +29,13 @@ from gateway.queue_metrics import QueueMetrics
 from gateway.serving import PortTaken, fast_lane_server, listen
 from gateway.settings import Settings
 from swarmfn.exposition.listener import MetricsListener, serve_metrics
-from swarmfn.jobs.connection import connect, connect_blocking
+from swarmfn.jobs.connection import Unreachable, connect, connect_blocking
+from swarmfn.jobs.stored_layout import require_readable
 from swarmfn.jobs.submissions import Submissions
 from swarmfn.provider import Provider
 from swarmfn.provider.local import LocalProvider
 from swarmfn.upstream import Upstream
-from swarmfn.wire.errors import FaasError, SettingsError
+from swarmfn.wire.errors import FaasError, NewerLayout, SettingsError
 from swarmfn.wire.logs import configure_logging
 from swarmfn.wire.replicas import ReplicaTable, lost_addresses
 
@@ -61,6 +62,9 @@ def main() -> int:
     except PortTaken as exc:
         print(f"cannot start: {exc} Choose another port, or stop what listens there.", file=sys.stderr)
         return 1
+    except NewerLayout as exc:
+        print(f"cannot start: {exc}", file=sys.stderr)
+        return 1
     finally:
         provider.close()
     logger.info("gateway stopped", extra={"event": "stopped"})
@@ -81,6 +85,14 @@ def _provider(settings: Settings) -> Provider:
     )
 
 
+def _require_readable(client: redis.Redis) -> None:
+    """Raises NewerLayout. While Redis is away nobody knows; the gateway starts, and answers 503 for async calls."""
+    try:
+        require_readable(client)
+    except Unreachable as exc:
+        logger.warning("cannot look at the queue's layout: %s", exc, extra={"event": "redis_unreachable"})
+
+
 class Gateway:
     """Everything that lives on the event loop, put together."""
 
@@ -91,7 +103,7 @@ class Gateway:
         self._stop = asyncio.Event()
 
     async def serve(self) -> None:
-        """Serves until a signal, then lets what is in flight end. Raises PortTaken."""
+        """Serves until a signal, then lets what is in flight end. Raises PortTaken and NewerLayout."""
         settings = self._settings
         listener = listen(settings.listen_address, settings.port)
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -141,6 +153,7 @@ class Gateway:
     def _parts(self, upstream: Upstream, submissions: Submissions) -> Parts:
         settings = self._settings
         blocking = connect_blocking(settings.redis_address, settings.redis_password)
+        _require_readable(blocking)
         self._metrics.add(QueueMetrics(blocking))
         credentials = None
         if settings.basic_auth:

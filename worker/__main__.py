@@ -8,7 +8,8 @@ import sys
 import time
 
 from swarmfn.jobs.connection import Unreachable, connect_blocking
-from swarmfn.wire.errors import SettingsError
+from swarmfn.jobs.stored_layout import require_readable
+from swarmfn.wire.errors import NewerLayout, SettingsError
 from swarmfn.wire.logs import configure_logging
 from worker.settings import Settings
 from worker.supervisor import NAME_VARIABLE, Supervisor
@@ -42,6 +43,11 @@ def _work(settings: Settings, name: str) -> int:
             logger.warning("waiting for Redis at %s: %s", settings.redis_address, exc)
             time.sleep(wait)
             wait = min(_LONGEST_WAIT, wait * 2)
+    try:
+        require_readable(connection)
+    except NewerLayout as exc:
+        logger.error("cannot start: %s", exc, extra={"event": "newer_layout", "worker": name})
+        return 1
     make_worker(connection, name).work()
     connection.close()
     logger.info("worker stopped", extra={"event": "stopped", "worker": name})

@@ -225,6 +225,7 @@ def _delivery(
         function=invocation.function,
         url=invocation.callback_url,
         headers=delivery_headers(invocation, response, seconds, attempts),
+        trace=invocation.trace,
     )
 
 

@@ -12,7 +12,7 @@ from swarmfn.jobs.claimed import Claim, Work
 from swarmfn.jobs.claims import Claims
 from swarmfn.jobs.connection import Unreachable
 from swarmfn.jobs.endings import Ending, Postponement
-from swarmfn.wire.invocations import Delivery, Foreign, Invocation
+from swarmfn.wire.invocations import Delivery, Foreign, Invocation, Newer
 from swarmfn.wire.replicas import ReplicaTable
 from worker.attempts import FunctionCaller
 from worker.budget import ByteBudget
@@ -33,6 +33,8 @@ from worker.meter import Meter
 logger = logging.getLogger(__name__)
 
 _OUTAGE_PAUSE = 0.5
+_WAIT_FOR_NEWER = 30.0
+"""Seconds until a job is offered again that only a newer worker can read."""
 _GONE = Failure("its body is no longer stored", 0.0, is_hopeless=True)
 
 
@@ -69,6 +71,14 @@ class Runs:
                 extra={"event": "foreign_job", "call_id": claim.job_id},
             )
             return after_foreign(claim, claim.work, self._moment(claim.work), self._keeping)
+        if isinstance(claim.work, Newer):
+            logger.warning(
+                "a job on queue %s is left to newer workers: %s",
+                claim.queue,
+                claim.work.problem,
+                extra={"event": "newer_job", "call_id": claim.job_id},
+            )
+            return Postponement(_WAIT_FOR_NEWER, 0, None)
         if claim.has_expired and isinstance(claim.work, Invocation):
             return after_expiry(claim, claim.work, self._keeping)
         self._meter.claimed(claim)

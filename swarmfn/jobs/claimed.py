@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from swarmfn.jobs import layout
-from swarmfn.wire.invocations import Attempt, Delivery, Foreign, Invocation
+from swarmfn.wire.errors import NewerLayout
+from swarmfn.wire.invocations import Attempt, Delivery, Foreign, Invocation, Newer
 
-Work = Invocation | Delivery | Foreign
+Work = Invocation | Delivery | Foreign | Newer
 
 # Given bytes, `json.loads` guesses their encoding first.
 _decode = json.JSONDecoder().decode
@@ -63,7 +64,7 @@ def claim_of(row: Sequence[bytes]) -> Claim:
     work = read_work(job_id, queue, row[3], row[4])
     large_size, failures = _count(row[6]), _count(row[7])
     attempts = _attempts_of(row[8])
-    if large_size is None or failures is None or attempts is None:
+    if not isinstance(work, Newer) and (large_size is None or failures is None or attempts is None):
         work = Foreign("its large, failures or attempts field does not parse")
     return Claim(job_id, execution, queue, work, row[5], large_size or 0, failures or 0, attempts or (), row[9] == b"1")
 
@@ -77,6 +78,8 @@ def read_work(job_id: str, queue: str, data: bytes, text: bytes) -> Work:
         if "to" in document:
             return Delivery.from_json(job_id, document)
         invocation = Invocation.from_json(job_id, queue, document)
+    except NewerLayout as exc:
+        return Newer(exc.message)
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as exc:
         return Foreign(f"its call field does not parse ({type(exc).__name__})")
     if not 0 < invocation.exec_timeout <= _LONGEST_RUN:

@@ -60,12 +60,13 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Postponement:
-    """A claim put off for `delay` seconds; failures: how often in a row the platform has failed it. parent: the call
-    whose callback this is, and what its record should say; counter: the field of the totals it counts in, if any."""
+    """A claim put off for `delay` seconds; failures: how often in a row the platform has failed it; attempts: None
+    leaves both on record as they are. parent: the call whose callback this is, and what its record should say; counter:
+    the field of the totals it counts in, if any."""
 
     delay: float
     failures: int
-    attempts: tuple[Attempt, ...]
+    attempts: tuple[Attempt, ...] | None
     parent: str = ""
     parent_note: str = ""
     counter: str = ""
@@ -116,7 +117,7 @@ def postponement_arguments(claim: Claim, later: Postponement) -> tuple[Any, ...]
         claim.queue,
         later.delay,
         later.failures,
-        _attempts_json(later.attempts),
+        b"" if later.attempts is None else _attempts_json(later.attempts),
         later.parent,
         later.parent_note,
         later.counter,

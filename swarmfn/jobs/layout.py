@@ -32,6 +32,9 @@ a job's hash does not fetch them too."""
 QUEUES_KEY = "swarmfn:queues"
 """Set of the names of queues that hold calls of ours. RQ's own set may name queues that are other people's."""
 
+VERSION_KEY = "swarmfn:layout"
+"""The version of the layout that what is stored here needs of its readers (wire's `VERSION` when it was written)."""
+
 BODIES_KEY = "swarmfn:bodies"
 """Set of the ids of jobs with a large request body: how a body is found whose job was deleted."""
 

@@ -19,6 +19,7 @@ from swarmfn.jobs import layout, records
 from swarmfn.jobs.connection import call_blocking
 from swarmfn.jobs.places import Cursor, Source, of_letters, of_queues
 from swarmfn.jobs.scripts import PURGE, REDRIVE
+from swarmfn.wire.errors import NewerLayout
 
 LETTERS = ("failed", "expired", "cancelled", "undelivered")
 """States that have an index by time; `undelivered` is that of a callback."""
@@ -103,15 +104,12 @@ class Letters:
         return Page(found, cursor)
 
     def records(self, job_ids: Sequence[str]) -> list[records.Record | None]:
-        """What is known of each job; None where there is none, or none of ours."""
+        """What is known of each job; None where there is none, none of ours, or one that only a newer version reads."""
         pipeline: Any = self._client.pipeline(transaction=False)
         for job_id in job_ids:
             pipeline.hmget(layout.job_key(job_id), *records.FIELDS)
         rows = pipeline.execute(raise_on_error=False) if job_ids else []
-        return [
-            records.record_of(job_id, row) if isinstance(row, list) else None
-            for job_id, row in zip(job_ids, rows, strict=True)
-        ]
+        return [_readable(job_id, row) for job_id, row in zip(job_ids, rows, strict=True)]
 
     def call(self, job_id: str) -> dict[str, Any]:
         """What a job was stored with; {} when that cannot be read."""
@@ -175,3 +173,10 @@ def _chunks(job_ids: Sequence[str]) -> Iterator[Sequence[str]]:
 
 def _with_status(job_ids: Sequence[str], status: str) -> list[str]:
     return [word for job_id in job_ids for word in (job_id, status)]
+
+
+def _readable(job_id: str, row: Any) -> records.Record | None:
+    try:
+        return records.record_of(job_id, row) if isinstance(row, list) else None
+    except NewerLayout:
+        return None

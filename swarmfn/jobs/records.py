@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from swarmfn.wire.invocations import Attempt, StoredResponse
+from swarmfn.wire.errors import NewerLayout
+from swarmfn.wire.invocations import Attempt, StoredResponse, require_known_layout
 from swarmfn.wire.policies import RetryPolicy
 
 FIELDS = (
@@ -75,12 +76,14 @@ class Record:
 
 
 def record_of(call_id: str, values: list[bytes | None]) -> Record | None:
-    """The record in the values of FIELDS; None when there is no such call, or it is not one of ours."""
+    """The record in the values of FIELDS; None when there is no such call, or it is not one of ours. Raises
+    NewerLayout."""
     fields = {
         name: value.decode("utf-8", "replace") if value else "" for name, value in zip(FIELDS, values, strict=True)
     }
     try:
         call = json.loads(fields["call"])
+        require_known_layout(call.get("v"))
         function, callback_url = call["fn"], call.get("cb", "")
         reports, receiver = str(call.get("of", "")), str(call.get("to", ""))
     except _UNREADABLE:
@@ -130,7 +133,7 @@ def _count(text: str) -> int:
 def _response(text: str) -> StoredResponse | None:
     try:
         return StoredResponse.from_json(text.encode()) if text else None
-    except _UNREADABLE:
+    except (*_UNREADABLE, NewerLayout):
         return None
 
 

@@ -19,7 +19,7 @@ from swarmfn.jobs import layout, stock_records
 from swarmfn.jobs.claimed import read_work
 from swarmfn.jobs.outgoing import function_headers, offer_headers, request_target
 from swarmfn.wire.headers import Headers
-from swarmfn.wire.invocations import Delivery, Foreign, Invocation, StoredResponse
+from swarmfn.wire.invocations import Delivery, Foreign, Invocation, Newer, StoredResponse
 from swarmfn.wire.replicas import REPLICAS_KEY, decode_table
 
 DELIVERY_TIMEOUT = 30.0
@@ -38,7 +38,7 @@ def run() -> str:
     client: redis.Redis = job.connection
     data, call, body, large, state, expires = _fields(client, job.id)
     work = read_work(job.id, job.origin, data, call)
-    if isinstance(work, Foreign):
+    if isinstance(work, Foreign | Newer):
         raise InvocationFailed(work.problem)
     if state:
         stock_records.begin_anew(client, work)

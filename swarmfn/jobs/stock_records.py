@@ -72,7 +72,12 @@ def _keep(
         fields["answer"] = answer
     if invocation.callback_url:
         delivery = Delivery(
-            new_delivery_id(), invocation.call_id, invocation.function, invocation.callback_url, callback_headers
+            new_delivery_id(),
+            invocation.call_id,
+            invocation.function,
+            invocation.callback_url,
+            callback_headers,
+            invocation.trace,
         )
         fields["delivery"], fields["callback"] = delivery.delivery_id, "queued"
         _queue_delivery(pipeline, delivery, answer)

@@ -121,6 +121,18 @@ class EngineUnavailable(Unavailable):
     """The place where functions run does not answer."""
 
 
+class NewerLayout(Unavailable):
+    """What is stored was written by a newer version; this one cannot read it and must not touch it."""
+
+    def __init__(self, found: int, known: int) -> None:
+        super().__init__(
+            f"this was stored by a newer version of swarmfn (layout {found}; this one reads up to {known}).",
+            "Run that version, or a later one.",
+            retry_after=30.0,
+        )
+        self.found = found
+
+
 class UpstreamTimeout(FaasError):
     """The function did not answer in time."""
 

@@ -10,10 +10,19 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from swarmfn.wire.errors import NewerLayout
 from swarmfn.wire.headers import Headers
 from swarmfn.wire.policies import RetryPolicy
 
 VERSION = 1
+"""Of the layout of what is stored. It grows when programs of before would misread what is written now; a field more is
+no new layout, since those who do not know it leave it alone."""
+
+
+def require_known_layout(version: Any) -> None:
+    """Raises NewerLayout when `version`, the `v` of a stored document, is beyond what this program reads."""
+    if isinstance(version, int) and version > VERSION:
+        raise NewerLayout(version, VERSION)
 
 
 # Not frozen: making a frozen record of so many fields costs four times as much, and workers make thousands a second.
@@ -23,7 +32,8 @@ class Invocation:
 
     path: what followed the function's name, "" or beginning with "/"; query: without "?"; headers: end-to-end ones
     as received; exec_timeout: seconds one attempt may run; start_time: Unix nanoseconds when it was accepted; retry:
-    the function's policy of that moment, if it has one.
+    the function's policy of that moment, if it has one; trace: the W3C Trace Context (`traceparent`) under which it
+    runs, "" for none, kept as it is.
     """
 
     call_id: str
@@ -38,6 +48,7 @@ class Invocation:
     start_time: int
     callback_url: str = ""
     retry: RetryPolicy | None = None
+    trace: str = ""
 
     def to_json(self) -> bytes:
         document: dict[str, Any] = {
@@ -58,11 +69,14 @@ class Invocation:
             document["as"] = self.invoked_as
         if self.retry is not None:
             document["r"] = self.retry.to_json()
+        if self.trace:
+            document["tp"] = self.trace
         return _dump(document)
 
     @classmethod
     def from_json(cls, call_id: str, queue: str, document: dict[str, Any]) -> Invocation:
-        """Raises KeyError, TypeError or ValueError for a document that is not an invocation."""
+        """Raises KeyError, TypeError or ValueError for a document that is not an invocation, and NewerLayout."""
+        require_known_layout(document.get("v"))
         return cls(
             call_id=call_id,
             queue=queue,
@@ -76,31 +90,38 @@ class Invocation:
             start_time=int(document["st"]),
             callback_url=_text(document.get("cb", "")),
             retry=RetryPolicy.from_json(document["r"]) if "r" in document else None,
+            trace=_text(document.get("tp", "")),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One result on its way to a callback URL; `call_id` is the invocation it reports."""
+    """One result on its way to a callback URL; `call_id` is the invocation it reports, `trace` that one's."""
 
     delivery_id: str
     call_id: str
     function: str
     url: str
     headers: Headers
+    trace: str = ""
 
     def to_json(self) -> bytes:
-        return _dump({"v": VERSION, "to": self.url, "of": self.call_id, "fn": self.function, "h": self.headers})
+        document = {"v": VERSION, "to": self.url, "of": self.call_id, "fn": self.function, "h": self.headers}
+        if self.trace:
+            document["tp"] = self.trace
+        return _dump(document)
 
     @classmethod
     def from_json(cls, delivery_id: str, document: dict[str, Any]) -> Delivery:
-        """Raises KeyError, TypeError or ValueError for a document that is not a delivery."""
+        """Raises KeyError, TypeError or ValueError for a document that is not a delivery, and NewerLayout."""
+        require_known_layout(document.get("v"))
         return cls(
             delivery_id=delivery_id,
             call_id=_text(document["of"]),
             function=_text(document["fn"]),
             url=_text(document["to"]),
             headers=_headers(document["h"]),
+            trace=_text(document.get("tp", "")),
         )
 
 
@@ -121,7 +142,9 @@ class StoredResponse:
 
     @classmethod
     def from_json(cls, text: bytes) -> StoredResponse:
+        """Raises KeyError, TypeError or ValueError, and NewerLayout."""
         document = json.loads(text)
+        require_known_layout(document.get("v"))
         return cls(int(document["s"]), _headers(document["h"]), int(document["n"]), bool(document.get("cut", False)))
 
 
@@ -170,6 +193,13 @@ class Foreign:
 
     problem: str
     details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Newer:
+    """A job that a newer version of this platform has stored: it waits for a worker that can read it."""
+
+    problem: str
 
 
 # Made once: `json.dumps` with separators makes an encoder for each call.

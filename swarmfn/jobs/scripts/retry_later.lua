@@ -3,8 +3,8 @@
 --
 -- prelude: now, each, tally, release, parents
 -- keys: rq:job:, rq:scheduled:, swarmfn:due
--- arguments: worker; items (9): id, execution, queue, delay seconds, failures, attempts, parent id, callback state,
---   counter ('': none)
+-- arguments: worker; items (9): id, execution, queue, delay seconds, failures, attempts ('': both stay as they are),
+--   parent id, callback state, counter ('': none)
 -- reply: for each item 1 when it is scheduled, 0 when the job is no longer this execution's, text when it cannot be
 
 local function retry_later(i)
@@ -15,7 +15,8 @@ local function retry_later(i)
   due = math.min(due, tonumber(redis.call('HGET', key, 'expires') or '') or due)
   redis.call('ZADD', 'rq:scheduled:' .. queue, due, id)
   redis.call('ZADD', 'swarmfn:due', due, id .. ':' .. queue)
-  redis.call('HSET', key, 'status', 'scheduled', 'failures', ARGV[i+4], 'attempts', ARGV[i+5])
+  redis.call('HSET', key, 'status', 'scheduled')
+  if ARGV[i+5] ~= '' then redis.call('HSET', key, 'failures', ARGV[i+4], 'attempts', ARGV[i+5]) end
   redis.call('HDEL', key, 'execution')
   release(id, execution, queue, ARGV[1])
   tell_parent(ARGV[i+6], id, ARGV[i+7])
