@@ -14,7 +14,7 @@ from contextlib import AsyncExitStack
 import redis.asyncio
 import uvloop
 
-from gateway.api.management import Credentials, Management
+from gateway.api.management import Management
 from gateway.app import Parts, create_app
 from gateway.fastlane.app import FastLane
 from gateway.fastlane.connection import Limits
@@ -22,6 +22,7 @@ from gateway.fastlane.passing_on import ToFlask
 from gateway.flask_server import FlaskServer
 from gateway.invoke.asynchronous import Asynchronous, Rules
 from gateway.invoke.bridge import Bridge
+from gateway.invoke.credentials import Credentials
 from gateway.invoke.synchronous import Synchronous
 from gateway.metrics import InvocationMetrics
 from gateway.publisher import Publisher
@@ -166,13 +167,16 @@ class Gateway:
                 redis_address=settings.redis_address,
                 credentials=credentials,
             ),
-            synchronous=Synchronous(self._provider.table, upstream, self._metrics, settings.upstream_timeout),
+            synchronous=Synchronous(
+                self._provider.table, upstream, self._metrics, settings.upstream_timeout, credentials
+            ),
             asynchronous=Asynchronous(
                 self._provider.table,
                 submissions,
                 settings.async_max_body,
                 settings.upstream_timeout,
                 self._rules(),
+                own=credentials,
             ),
             bridge=Bridge(asyncio.get_running_loop()),
             is_ready=lambda: not self._stop.is_set(),

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hmac
 from collections.abc import Callable
 
 from flask import request
 
+from gateway.invoke.credentials import Credentials
 from gateway.invoke.problems import problem
 from swarmfn.wire.errors import Unauthorized
 
@@ -18,15 +16,13 @@ OPEN_ROUTES = frozenset({"function", "async-function", "healthz"})
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-def require_credentials(user: str, password: str) -> Callable[[], None]:
+def require_credentials(credentials: Credentials) -> Callable[[], None]:
     """A before_request hook that lets only requests with these credentials pass; open routes pass anyway."""
-    wanted = f"{user}:{password}".encode()
 
     def check() -> None:
         if is_open(request.path):
             return
-        given = basic_credentials(request.headers.get("Authorization", ""))
-        if given is None or not hmac.compare_digest(given, wanted):
+        if not credentials.let_in(request.headers.get("Authorization", "")):
             raise Unauthorized(
                 "the user name or the password is missing or wrong.", "Send them as HTTP Basic credentials."
             )
@@ -49,17 +45,6 @@ def refuse_other_sites() -> None:
 def is_open(path: str) -> bool:
     """Whether `path` may be called without credentials."""
     return path.removeprefix("/").partition("/")[0] in OPEN_ROUTES
-
-
-def basic_credentials(authorization: str) -> bytes | None:
-    """`user:password` in an Authorization header, as the bytes the client sent; None when there are none."""
-    scheme, _, encoded = authorization.partition(" ")
-    if scheme.lower() != "basic":
-        return None
-    try:
-        return base64.b64decode(encoded.strip(), validate=True)
-    except (binascii.Error, ValueError):
-        return None
 
 
 def _is_same_site(fetch_site: str | None, origin: str | None, host: str) -> bool:

@@ -13,17 +13,10 @@ from gateway.api.invocations import invocation_routes
 from gateway.api.observe import metrics_routes
 from gateway.api.problems import handle_problems
 from gateway.api.system import system_routes
+from gateway.invoke.credentials import Credentials
 from gateway.metrics import InvocationMetrics
 from gateway.ui.pages import ui_routes
 from swarmfn.provider import Provider
-
-
-@dataclass(frozen=True)
-class Credentials:
-    """The one user of the management API."""
-
-    user: str
-    password: str
 
 
 @dataclass(frozen=True)
@@ -49,7 +42,7 @@ def add_management(app: Flask, parts: Management) -> None:
     handle_problems(app)
     app.register_blueprint(metrics_routes(parts.metrics))
     if parts.credentials is not None:
-        app.before_request(require_credentials(parts.credentials.user, parts.credentials.password))
+        app.before_request(require_credentials(parts.credentials))
     app.before_request(refuse_other_sites)
     app.register_blueprint(system_routes(parts.provider, parts.metrics.invocation_count))
     app.register_blueprint(invocation_routes(parts.dashboard_redis))

@@ -12,6 +12,7 @@ from gateway.invoke import forwarding
 from gateway.invoke.admission import limits_of, overloaded
 from gateway.invoke.asked import NOTHING, Asked, asked_by
 from gateway.invoke.callbacks import Callbacks
+from gateway.invoke.credentials import Credentials
 from gateway.invoke.incoming import Incoming, RawHeaders
 from gateway.invoke.waiting import Waiting
 from swarmfn.jobs.records import Record, moment
@@ -104,7 +105,8 @@ class Accepted(NamedTuple):
 
 
 class Asynchronous:
-    """Accepts asynchronous calls, and says what became of them. `max_body` is in bytes, `longest_wait` in seconds."""
+    """Accepts asynchronous calls, and says what became of them. `max_body` is in bytes, `longest_wait` in seconds;
+    `own` are the gateway's credentials, which are not stored."""
 
     def __init__(
         self,
@@ -113,12 +115,14 @@ class Asynchronous:
         max_body: int,
         longest_wait: float = 60.0,
         rules: Rules | None = None,
+        own: Credentials | None = None,
     ) -> None:
         self._table = table
         self._submissions = submissions
         self._max_body = max_body
         self._longest_wait = longest_wait
         self._rules = rules or Rules()
+        self._own = own
         self._waiting = Waiting(submissions)
         self._takes_any_number = not (self._rules.max_depth or self._rules.max_queue_age)
         self._callbacks = Callbacks(self._rules.guard, Names())
@@ -243,7 +247,7 @@ class Asynchronous:
 
     def _invocation(self, incoming: Incoming, wanted: Wanted, call_id: str, received: str) -> Invocation:
         route = wanted.route
-        headers = _stored_headers(incoming, call_id)
+        headers = _stored_headers(incoming, call_id, self._own)
         if received and received != call_id:
             headers = [(name, value) for name, value in headers if name.lower() != PARENT_CALL_ID.lower()]
             headers.append((PARENT_CALL_ID, received))
@@ -337,9 +341,9 @@ def _without_query(url: str) -> str:
     return url.partition("?")[0]
 
 
-def _stored_headers(incoming: Incoming, call_id: str) -> Headers:
+def _stored_headers(incoming: Incoming, call_id: str, own: Credentials | None) -> Headers:
     return [
         (name.decode("latin-1"), value.decode("latin-1"))
-        for name, value in forwarding.to_function(incoming, call_id)
+        for name, value in forwarding.to_function(incoming, call_id, own)
         if name not in _NOT_STORED
     ]

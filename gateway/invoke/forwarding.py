@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from gateway.invoke.credentials import Credentials
 from gateway.invoke.incoming import Incoming, RawHeaders
 from swarmfn.wire.headers import HOP_BY_HOP
 
@@ -12,6 +13,7 @@ _NOT_PASSED_ON = _HOP_BY_HOP | {
     b"host",
     b"content-length",
     b"expect",
+    b"authorization",
     b"x-call-id",
     b"x-start-time",
     b"x-forwarded-for",
@@ -20,8 +22,11 @@ _NOT_PASSED_ON = _HOP_BY_HOP | {
 _NOT_PASSED_BACK = _HOP_BY_HOP | {b"x-call-id", b"x-start-time", b"x-duration-seconds"}
 
 
-def to_function(incoming: Incoming, call_id: str) -> RawHeaders:
+def to_function(incoming: Incoming, call_id: str, own: Credentials | None = None) -> RawHeaders:
     """The client's end-to-end headers and ours; `Host` and the body's framing are added by the sender.
+
+    An Authorization that tells the gateway's `own` credentials stays here: browsers and programs that have them send
+    them along with calls too, and whatever functions are given, they may use.
 
     X-Forwarded-For is appended to (it tells the whole way), X-Forwarded-Host is kept if a proxy before us set it.
     """
@@ -33,6 +38,9 @@ def to_function(incoming: Incoming, call_id: str) -> RawHeaders:
     for name, value in special:
         if name == b"host":
             host = value
+        elif name == b"authorization":
+            if own is None or not own.are_told_by(value):
+                kept.append((name, value))
         elif name == b"connection":
             named += value + b","
         elif name == b"x-forwarded-for":

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 
 from gateway.invoke import forwarding
+from gateway.invoke.credentials import Credentials
 from gateway.invoke.incoming import CLIENT_GONE, Body, Incoming, RawHeaders
 from gateway.metrics import InvocationMetrics
 from swarmfn.upstream import Broken, DeadlinePassed, NotSent, Response, Upstream, UpstreamFailure, request_head
@@ -45,7 +46,7 @@ class Outcome:
 
 class Synchronous:
     """Makes synchronous calls. `table` gives the present replica table; `upstream_timeout` is in seconds and bounds
-    the whole exchange."""
+    the whole exchange; `own` are the gateway's credentials, which no function is given."""
 
     def __init__(
         self,
@@ -53,11 +54,13 @@ class Synchronous:
         upstream: Upstream,
         metrics: InvocationMetrics,
         upstream_timeout: float,
+        own: Credentials | None = None,
     ) -> None:
         self._table = table
         self._upstream = upstream
         self._metrics = metrics
         self._timeout = upstream_timeout
+        self._own = own
         self._in_flight = InFlight()
 
     async def call(self, incoming: Incoming, call_id: str, body: Body) -> Outcome:
@@ -78,7 +81,7 @@ class Synchronous:
             raise
 
     async def _try_replicas(self, route: Route, incoming: Incoming, call_id: str, body: Body) -> Outcome:
-        headers = forwarding.to_function(incoming, call_id)
+        headers = forwarding.to_function(incoming, call_id, self._own)
         if isinstance(body, bytes):
             if body or incoming.method not in ("GET", "HEAD", "OPTIONS", "DELETE"):
                 headers.append((b"Content-Length", b"%d" % len(body)))

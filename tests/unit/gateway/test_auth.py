@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.api.auth import basic_credentials, is_open
+from gateway.api.auth import is_open
+from gateway.invoke.credentials import basic_credentials
 
 
 @pytest.mark.parametrize(
