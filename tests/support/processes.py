@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
+import itertools
 import os
 import signal
 import socket
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
 from tests.support.waiting import wait_until
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+
+# Each test process hands out ports from a range of its own, the first of which starts here.
+FIRST_PORT = 12000
+PORTS_EACH = 250
 
 
 class ChildProcess:
@@ -100,11 +107,40 @@ class ChildProcess:
 
 
 def free_port() -> int:
-    """A loopback port that nothing listens on just now (another program may take it at any moment)."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """A port that nothing listens on just now; no outgoing connection and no other test process takes it."""
+    _, ports = _own_ports()
+    for _ in range(PORTS_EACH):
+        port = next(ports)
+        if (trial := _bound(port)) is not None:
+            trial.close()
+            return port
+    raise RuntimeError("every port of this process is in use")
+
+
+@functools.cache
+def _own_ports() -> tuple[socket.socket, Iterator[int]]:
+    """The range of ports that this process alone hands out, in turn, and the socket that marks it as taken.
+
+    It lies below the range from which the kernel picks: a port from there can become the near end of any
+    connection before the program that it was meant for listens on it.
+    """
+    lowest_picked = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    for first in range(FIRST_PORT, lowest_picked - PORTS_EACH + 1, PORTS_EACH):
+        if (mark := _bound(first)) is not None:
+            atexit.register(mark.close)
+            return mark, itertools.cycle(range(first + 1, first + PORTS_EACH))
+    raise RuntimeError(f"no free range of ports between {FIRST_PORT} and {lowest_picked}")
+
+
+def _bound(port: int) -> socket.socket | None:
+    """A socket that holds the port on every address; None when somebody has it."""
+    holder = socket.socket()
+    try:
+        holder.bind(("", port))
+    except OSError:
+        holder.close()
+        return None
+    return holder
 
 
 def listening_socket() -> socket.socket:

@@ -85,6 +85,7 @@ def test_killed_watchdog_leaves_no_process_behind(serve_runs: Serve, tmp_path: P
 
 
 def test_next_call_works_after_a_killed_one(serve: Serve) -> None:
-    watchdog = serve.shared("sleepy", exec_timeout="300ms")
+    # Long enough for the second call to start its program on a busy machine too.
+    watchdog = serve.shared("sleepy", exec_timeout="2s")
     assert watchdog.request(b"20").status == TIMEOUT_STATUS[serve.mode]
     assert watchdog.request(b"0").body == b"slept 0\n"
