@@ -48,7 +48,7 @@ class Executor:
         self._slots = slots
         self._meter = meter
         self._only_queues = frozenset(only_queues)
-        self._upkeep = Upkeep(claims, lambda: self.running, self.note_work, self._on_lost)
+        self._upkeep = Upkeep(claims, lambda: self.running, self.note_work, self._on_lost, self._limits.holds)
         self._wake = asyncio.Event()
         self._drain = asyncio.Event()
         self._running: dict[Claim, asyncio.Task[None]] = {}

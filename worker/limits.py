@@ -25,6 +25,11 @@ class Limits:
             self._of, self._limits = table, limits_by_queue(table)
         return self._limits.get(base_queue(queue), "")
 
+    def holds(self, function: str, queue: str) -> bool:
+        """Whether calls of `function` on `queue` may have to wait for room."""
+        route = self._table().get(function)
+        return route is not None and route.queue == base_queue(queue) and route.policy.concurrency > 0
+
 
 def limits_by_queue(table: ReplicaTable) -> dict[str, str]:
     """For each queue with limited functions, JSON: their limits, and whether others share the queue with them."""

@@ -23,7 +23,8 @@ _CLOCK_SLACK = 2.0
 
 class Upkeep:
     """Runs until cancelled. `running` tells what is in flight; `on_work` is called with each queue that holds jobs,
-    `on_lost` with the entries of claims that are no longer ours."""
+    `on_lost` with the entries of claims that are no longer ours; `is_limited` says of a function and a queue whether
+    its calls there may have to wait for room."""
 
     def __init__(
         self,
@@ -31,11 +32,13 @@ class Upkeep:
         running: Callable[[], Collection[Claim]],
         on_work: Callable[[str], None],
         on_lost: Callable[[Collection[str]], None],
+        is_limited: Callable[[str, str], bool],
     ) -> None:
         self._claims = claims
         self._running = running
         self._on_work = on_work
         self._on_lost = on_lost
+        self._is_limited = is_limited
         self._clock_offset: float | None = None
         self._next_look = 0.0
         self._next_tidy = time.monotonic() + _TIDY_EVERY * random.random()  # noqa: S311, spreads the workers' load
@@ -63,10 +66,14 @@ class Upkeep:
         await self._forever(self._tend, self._until_due)
 
     async def look_for_work(self) -> None:
-        """Calls `on_work` for each queue that is not empty."""
+        """Calls `on_work` for each queue that is not empty; what was held for a limit that is gone is let go."""
         for queue, length in (await self._claims.queues()).items():
             if length:
                 self._on_work(queue)
+        for function, queue in await self._claims.held():
+            if not self._is_limited(function, queue):
+                await self._claims.let_go(function, queue)
+            self._on_work(queue)
 
     async def _until_due(self) -> None:
         pause = _PROMOTE_EVERY if self._due_in is None else min(_PROMOTE_EVERY, max(0.0, self._due_in))

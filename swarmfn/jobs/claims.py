@@ -15,7 +15,7 @@ from swarmfn.jobs.batches import Batcher
 from swarmfn.jobs.claimed import Claim, claim_of
 from swarmfn.jobs.connection import call, call_blocking, command, store
 from swarmfn.jobs.endings import Ending, Postponement, finish_arguments, postponement_arguments
-from swarmfn.jobs.scripts import CLAIM, FINISH, HAND_BACK, PROMOTE, REAP, RENEW, RETRY_LATER, TIDY
+from swarmfn.jobs.scripts import CLAIM, FINISH, HAND_BACK, LET_GO, PROMOTE, REAP, RENEW, RETRY_LATER, TIDY
 
 LEASE = 12.0
 """Seconds a claim is this worker's without being renewed, unless set otherwise; then any worker may hand it back."""
@@ -136,6 +136,17 @@ class Claims:
             return {}
         lengths = await pipeline.execute(raise_on_error=False)
         return {name: length for name, length in zip(names, lengths, strict=True) if isinstance(length, int)}
+
+    async def held(self) -> list[tuple[str, str]]:
+        """Functions of which calls wait for room within their limit, each with the queue those are on."""
+        names = await command(self._client, "SMEMBERS", layout.HELD_KEY)
+        pairs = (name.decode("utf-8", "replace").partition(":") for name in names)
+        return [(function, queue) for function, _, queue in pairs]
+
+    async def let_go(self, function: str, queue: str, at_once: int = 500) -> None:
+        """Puts calls that were held back for a limit at the head of their queue again."""
+        while await call(self._client, LET_GO, function, queue, at_once) == at_once:
+            pass
 
     async def _queue_names(self) -> list[str]:
         names = await command(self._client, "SMEMBERS", layout.QUEUES_KEY)

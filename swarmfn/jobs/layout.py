@@ -38,6 +38,9 @@ VERSION_KEY = "swarmfn:layout"
 BODIES_KEY = "swarmfn:bodies"
 """Set of the ids of jobs with a large request body: how a body is found whose job was deleted."""
 
+HELD_KEY = "swarmfn:held"
+"""Set of FUNCTION:QUEUE: calls of the function that wait until its limit has room, in lists of their own."""
+
 WAKE_CHANNEL = "swarmfn:wake"
 """The name of a queue is published here when its first job arrives."""
 
@@ -86,6 +89,11 @@ def queue_key(queue: str) -> str:
 def scheduled_key(queue: str) -> str:
     """RQ's registry of what was put off."""
     return f"rq:scheduled:{queue}"
+
+
+def held_key(function: str, queue: str) -> str:
+    """Calls of `function` on `queue` that are over its limit."""
+    return f"{HELD_KEY}:{function}:{queue}"
 
 
 def request_body_key(call_id: str) -> str:

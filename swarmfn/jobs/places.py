@@ -22,8 +22,7 @@ _REGISTRIES = {
 
 @dataclass(frozen=True)
 class Cursor:
-    """Where a page ended: the last id's key (a queue's name, where it is one list after the other), score or index, and
-    member."""
+    """Where a page ended: the last id's key, where it is one list after the other, score or index, and member."""
 
     key: str
     number: float
@@ -68,26 +67,25 @@ class SortedSets:
 
 
 class Lists:
-    """Queues one after the other, each in its order."""
+    """Lists one after the other, each in its order."""
 
-    def __init__(self, client: redis.Redis, queues: Sequence[str]) -> None:
+    def __init__(self, client: redis.Redis, keys: Sequence[str]) -> None:
         self._client: Any = client
-        self._queues = queues
+        self._keys = keys
 
     def page(self, cursor: Cursor | None, count: int) -> list[Spot]:
         first = int(cursor.number) + 1 if cursor else 0
-        for queue in self._queues:
-            if cursor and queue < cursor.key:
+        for key in self._keys:
+            if cursor and key < cursor.key:
                 continue
-            start = first if cursor and queue == cursor.key else 0
-            ids = self._client.lrange(layout.queue_key(queue), start, start + count - 1)
+            start = first if cursor and key == cursor.key else 0
+            ids = self._client.lrange(key, start, start + count - 1)
             if ids:
-                return [Spot(_text(job_id), Cursor(queue, start + n, "")) for n, job_id in enumerate(ids)]
+                return [Spot(_text(job_id), Cursor(key, start + n, "")) for n, job_id in enumerate(ids)]
         return []
 
     def batches(self, size: int) -> Iterator[list[str]]:
-        for queue in self._queues:
-            key = layout.queue_key(queue)
+        for key in self._keys:
             left, start = int(self._client.llen(key)), 0
             while left > 0 and (ids := self._client.lrange(key, start, start + min(size, left) - 1)):
                 left -= len(ids)
@@ -110,7 +108,8 @@ def of_queues(client: redis.Redis, state: str) -> Source:
     queues = sorted(_text(queue) for queue in untyped.smembers(layout.QUEUES_KEY))
     queues = [queue for queue in queues if not layout.is_callback_queue(queue)]
     if state == "queued":
-        return Lists(client, queues)
+        held = (f"{layout.HELD_KEY}:{_text(name)}" for name in untyped.smembers(layout.HELD_KEY))
+        return Lists(client, sorted([*map(layout.queue_key, queues), *held]))
     return SortedSets(client, [_REGISTRIES[state] + queue for queue in queues], -math.inf, math.inf)
 
 

@@ -105,18 +105,25 @@ class Submissions:
         return bytes(body or b"")
 
     async def position(self, record: records.Record) -> int | None:
-        """How many calls of its queue come before a queued one, those of a higher priority included; None when it is
-        not queued, or there are more than 10,000 of its own priority."""
+        """How many calls of its queue come before a queued one, those of a higher priority included; of one that is
+        over its function's limit, how many of that function. None when it is not queued, or there are more than 10,000
+        of its own priority."""
         base, priority = split_lane(record.queue)
+        higher = [lane(base, other) for other in PRIORITIES[: PRIORITIES.index(priority)]]
         pipeline: Any = self._client.pipeline(transaction=False)
         pipeline.lpos(layout.queue_key(record.queue), record.call_id, maxlen=10_000)
-        for higher in PRIORITIES[: PRIORITIES.index(priority)]:
-            pipeline.llen(layout.queue_key(lane(base, higher)))
+        pipeline.lpos(layout.held_key(record.function, record.queue), record.call_id, maxlen=10_000)
+        for queue in higher:
+            pipeline.llen(layout.queue_key(queue))
+        for queue in [*higher, record.queue]:
+            pipeline.llen(layout.held_key(record.function, queue))
         try:
-            place, *before = await pipeline.execute()
+            place, held, *lengths = await pipeline.execute()
         except Unreachable as exc:
             raise unavailable(exc) from exc
-        return None if place is None else int(place) + sum(before)
+        if held is not None:
+            return int(held) + int(sum(lengths[len(higher) : -1]))
+        return None if place is None else int(place) + sum(lengths)
 
     async def due(self, record: records.Record) -> float | None:
         """When a call that was put off is queued again, Unix seconds; None when it is not put off."""

@@ -164,6 +164,7 @@ class QueueStage:
             "started": queue.started_job_registry.count,
             "finished": queue.finished_job_registry.count,
             "failed": queue.failed_job_registry.count,
+            "deferred": queue.deferred_job_registry.count,
             "scheduled": queue.scheduled_job_registry.count,
             "canceled": queue.canceled_job_registry.count,
         }

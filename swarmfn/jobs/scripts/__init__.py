@@ -20,6 +20,7 @@ CENSUS = load("census")
 CLAIM = load("claim")
 FINISH = load("finish")
 HAND_BACK = load("hand_back")
+LET_GO = load("let_go")
 PROMOTE = load("promote")
 PURGE = load("purge")
 REAP = load("reap")
@@ -36,6 +37,7 @@ __all__ = [
     "CLAIM",
     "FINISH",
     "HAND_BACK",
+    "LET_GO",
     "PROMOTE",
     "PURGE",
     "REAP",

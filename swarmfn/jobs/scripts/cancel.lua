@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Ends a call because somebody asked for it.
 --
--- prelude: now, tally, letters, release
+-- prelude: now, tally, letters, release, held
 -- keys: rq:canceled:, rq:job:, rq:queue:, rq:scheduled:, swarmfn:bodies, swarmfn:body:, swarmfn:due, swarmfn:stop:
 -- arguments: id, now, seconds the record is kept, seconds it outlives its registry entry
 -- reply: `queued`, `scheduled` or `started`: what it was until now; `final`: it has ended; `unknown`: no such call
@@ -15,6 +15,7 @@ local status, queue, execution, worker = job[1], job[3] or '', job[4], job[5] or
 
 local leave = {
   queued = function() redis.call('LREM', 'rq:queue:' .. queue, 0, id) end,
+  deferred = function() drop_held(id, fn, queue) end,
   scheduled = function()
     redis.call('ZREM', 'rq:scheduled:' .. queue, id)
     redis.call('ZREM', 'swarmfn:due', id .. ':' .. queue)
@@ -45,4 +46,4 @@ count('cancelled:' .. fn .. ':' .. queue)
 keep_letter('cancelled:' .. fn .. ':' .. queue, id, now)
 write_releases()
 write_tally()
-return status
+return status == 'deferred' and 'queued' or status

@@ -1,9 +1,9 @@
 #!lua flags=allow-oom
 -- Takes calls off their queues.
 --
--- prelude: now, tally, letters
--- keys: rq:job:, rq:queue:, rq:suspended, rq:wip:, swarmfn:body:, swarmfn:claims:, swarmfn:leases,
---   swarmfn:response:, swarmfn:running:, swarmfn:set-aside:
+-- prelude: now, tally, letters, held
+-- keys: rq:deferred:, rq:job:, rq:queue:, rq:suspended, rq:wip:, swarmfn:body:, swarmfn:claims:, swarmfn:held,
+--   swarmfn:held:, swarmfn:leases, swarmfn:response:, swarmfn:running:, swarmfn:set-aside:
 -- arguments: worker, execution prefix, lease seconds, now, data; items: queue, how many, limits ('' or JSON: for
 --   each limited function how many of its calls may run, and whether the queue has others too). Beside a queue may
 --   be two more, for calls of high and of low priority; those of callbacks have none
@@ -44,7 +44,7 @@ local function repair(key, queue, job)
   redis.call('HSET', key, 'data', ARGV[5], 'origin', queue, 'created_at', ARGV[4])
 end
 
-local function take(queue, id)
+local function take(queue, id, was_held)
   if not string.match(id, '^[%w_-]+$') then
     count('unreadable::' .. queue) -- RQ refuses such ids, so nobody could look at it
     return
@@ -59,7 +59,7 @@ local function take(queue, id)
   elseif not job[1] and redis.call('EXISTS', key) == 0 then
     return -- deleted: ids stay in the list for a while
   end
-  if job[1] and not_waiting[job[1]] then return end
+  if job[1] and not_waiting[job[1]] and not (was_held and job[1] == 'deferred') then return end
   if is_running(id, job[9], queue) then
     redis.call('HSET', key, 'status', 'started') -- queued again by hand while it runs
     return
@@ -130,20 +130,62 @@ local function claim_any(queue, wanted)
   return #ids, #ids == wanted
 end
 
--- On a queue with limited functions: those without room keep their places, and others may overtake them.
+-- Calls over their function's limit go from the queue to a list of their own, once, so that nobody behind them waits and
+-- no later claim looks at them again. To RQ they are deferred.
+local function hold(queue, id, fn, status)
+  if status and not_waiting[status] then return end
+  local name = fn .. ':' .. queue
+  redis.call('RPUSH', 'swarmfn:held:' .. name, id)
+  redis.call('SADD', 'swarmfn:held', name)
+  redis.call('ZADD', 'rq:deferred:' .. queue, now, id)
+  redis.call('HSET', 'rq:job:' .. id, 'status', 'deferred')
+end
+
+local holding -- the members of swarmfn:held, read when the first limited queue is claimed from
+local function is_holding(fn, queue)
+  if not holding then
+    holding = {}
+    for _, name in ipairs(redis.call('SMEMBERS', 'swarmfn:held')) do holding[name] = true end
+  end
+  return holding[fn .. ':' .. queue]
+end
+
+local function claim_held(queue, fn, wanted)
+  local name, taken = fn .. ':' .. queue, 0
+  local ids = redis.call('LPOP', 'swarmfn:held:' .. name, wanted) or {}
+  for _, id in ipairs(ids) do
+    redis.call('ZREM', 'rq:deferred:' .. queue, id)
+    local fine, execution = pcall(take, queue, id, true)
+    if fine and execution then
+      note_claim(queue, id, execution, fn)
+      taken = taken + 1
+    end
+  end
+  forget_empty(fn, queue)
+  return taken
+end
+
+-- On a queue with limited functions: those that were held come first, since they came before what is in the queue.
 local function claim_within(queue, wanted, limits)
   local rooms, sum = rooms_of(limits.limits, wanted)
   if not limits.others then wanted = math.min(wanted, sum) end
-  local held, taken, looked_at = {}, 0, 0
+  local taken, looked_at = 0, 0
+  for fn in pairs(rooms) do
+    local room = math.min(rooms[fn], wanted - taken)
+    if room > 0 and is_holding(fn, queue) then
+      local number = claim_held(queue, fn, room)
+      taken, rooms[fn] = taken + number, rooms[fn] - number
+    end
+  end
   while taken < wanted and looked_at < wanted + 500 do
     local id = redis.call('LPOP', 'rq:queue:' .. queue)
     if not id then break end
     looked_at = looked_at + 1
-    local readable, call = pcall(redis.call, 'HGET', 'rq:job:' .. id, 'call')
-    local fn = readable and function_of(call)
+    local readable, job = pcall(redis.call, 'HMGET', 'rq:job:' .. id, 'call', 'status')
+    local fn = readable and function_of(job[1])
     if not rooms[fn or ''] then fn = nil end
     if fn and rooms[fn] == 0 then
-      held[#held + 1] = id
+      hold(queue, id, fn, job[2])
     else
       local fine, execution = pcall(take, queue, id)
       if fine and execution then
@@ -153,8 +195,8 @@ local function claim_within(queue, wanted, limits)
       end
     end
   end
-  for n = #held, 1, -1 do redis.call('LPUSH', 'rq:queue:' .. queue, held[n]) end
-  return taken, wanted > 0 and taken == wanted
+  -- What was only looked at and held is no reason to come again at once, but that there is more is.
+  return taken, wanted > 0 and (taken == wanted or looked_at == wanted + 500)
 end
 
 local function claim_lane(queue, wanted, limits)

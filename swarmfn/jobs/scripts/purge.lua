@@ -1,16 +1,17 @@
 #!lua flags=allow-oom
 -- Takes calls away because an operator asked for it.
 --
--- prelude: each, tally, letters, reading
+-- prelude: each, tally, letters, held, reading
 -- keys: rq:canceled:, rq:failed:, rq:finished:, rq:job:, rq:queue:, rq:results:, rq:scheduled:, swarmfn:bodies,
 --   swarmfn:body:, swarmfn:due, swarmfn:response:
--- arguments: items (2): id, the status it must have ('': any)
+-- arguments: items (2): id, the status it must have ('': any; `queued` stands for those that are held back too)
 -- reply: for each id `purged`, or why not: `running`, `changed` (it has another status by now), `unknown`; or an
 --   error's text
 
 local registry = {failed = 'rq:failed:', finished = 'rq:finished:', canceled = 'rq:canceled:'}
 local leave = {
   queued = function(id, queue) redis.call('LREM', 'rq:queue:' .. queue, 1, id) end,
+  deferred = function(id, queue, fn) drop_held(id, fn, queue) end,
   scheduled = function(id, queue)
     redis.call('ZREM', 'rq:scheduled:' .. queue, id)
     redis.call('ZREM', 'swarmfn:due', id .. ':' .. queue)
@@ -31,8 +32,9 @@ local function purge(i)
   local job = read(id)
   if not job then return 'unknown' end
   if job.status == 'started' then return 'running' end
-  if ARGV[i+1] ~= '' and ARGV[i+1] ~= job.status then return 'changed' end
-  if leave[job.status] then leave[job.status](id, job.queue) end
+  local is_so = ARGV[i+1] == '' or ARGV[i+1] == job.status or ARGV[i+1] == 'queued' and job.status == 'deferred'
+  if not is_so then return 'changed' end
+  if leave[job.status] then leave[job.status](id, job.queue, job.fn) end
   if registry[job.status] then redis.call('ZREM', registry[job.status] .. job.queue, id) end
   if job.state then drop_letter(letter_of(job.state, job.call, job.queue), id) end
   redis.call('DEL', 'rq:job:' .. id, 'rq:results:' .. id, 'swarmfn:body:' .. id, 'swarmfn:response:' .. id)

@@ -1,7 +1,8 @@
 -- Stores calls.
 --
 -- prelude: now, each, tally, queueing
--- keys: rq:job:, rq:queue:, rq:scheduled:, swarmfn:bodies, swarmfn:body:, swarmfn:due, swarmfn:idempotency:
+-- keys: rq:deferred:, rq:job:, rq:queue:, rq:scheduled:, swarmfn:bodies, swarmfn:body:, swarmfn:due, swarmfn:held,
+--   swarmfn:held:, swarmfn:idempotency:
 -- arguments: data, now; items (9): id, queue, function, call, body, size of a large body, key it was uploaded to,
 --   timeout, terms ('' or JSON)
 -- reply: for each item 1 when it is stored, 0 when its id is taken, text when it could not be stored; a list when
@@ -31,19 +32,26 @@ local function depth_of(queue)
     depths[queue] = 0
     for _, lane in ipairs(lanes) do
       depths[queue] = depths[queue] + redis.call('LLEN', 'rq:queue:' .. queue .. lane)
-        + redis.call('ZCARD', 'rq:scheduled:' .. queue .. lane)
+        + redis.call('ZCARD', 'rq:scheduled:' .. queue .. lane) + redis.call('ZCARD', 'rq:deferred:' .. queue .. lane)
     end
   end
   return depths[queue]
 end
 local function waits_since(queue)
-  if not since[queue] then
-    since[queue] = ''
-    for _, lane in ipairs(lanes) do
-      local first = redis.call('LINDEX', 'rq:queue:' .. queue .. lane, 0)
-      local moment = first and redis.pcall('HGET', 'rq:job:' .. first, 'enqueued_at')
-      if type(moment) == 'string' and (since[queue] == '' or moment < since[queue]) then since[queue] = moment end
-    end
+  if since[queue] then return since[queue] end
+  since[queue] = ''
+  local function look_at(list)
+    local first = redis.call('LINDEX', list, 0)
+    local moment = first and redis.pcall('HGET', 'rq:job:' .. first, 'enqueued_at')
+    if type(moment) == 'string' and (since[queue] == '' or moment < since[queue]) then since[queue] = moment end
+  end
+  local own = {}
+  for _, lane in ipairs(lanes) do
+    own[queue .. lane] = true
+    look_at('rq:queue:' .. queue .. lane)
+  end
+  for _, name in ipairs(redis.call('SMEMBERS', 'swarmfn:held')) do
+    if own[string.match(name, '^[^:]*:(.*)$') or false] then look_at('swarmfn:held:' .. name) end
   end
   return since[queue]
 end

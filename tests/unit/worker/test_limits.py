@@ -31,3 +31,12 @@ def test_another_table_has_other_limits() -> None:
     assert limits.of("one")
     del tables[0]
     assert limits.of("one") == ""
+
+
+def test_calls_are_held_where_their_function_is_limited_now() -> None:
+    limits = Limits(lambda: table(route("one", "shared", 2), route("two", "shared")))
+    assert limits.holds("one", "shared")
+    assert limits.holds("one", "shared:high")
+    assert not limits.holds("one", "one")  # it has moved to another queue
+    assert not limits.holds("two", "shared")
+    assert not limits.holds("gone", "shared")

@@ -40,6 +40,12 @@ class RecordingQueue:
     async def queues(self) -> dict[str, int]:
         return {"full": 2, "empty": 0}
 
+    async def held(self) -> list[tuple[str, str]]:
+        return [("limited", "one"), ("free", "two:low")]
+
+    async def let_go(self, function: str, queue: str) -> None:
+        self.done.append(f"let go {function} {queue}")
+
     async def reap(self) -> int:
         self.done.append("reap")
         return 0
@@ -63,7 +69,11 @@ class Watch:
 def upkeep_of(queue: RecordingQueue) -> tuple[Upkeep, list[str], list[str]]:
     work: list[str] = []
     lost: list[str] = []
-    return Upkeep(queue, list, work.append, lost.extend), work, lost  # type: ignore[arg-type]
+
+    def is_limited(function: str, queue: str) -> bool:
+        return (function, queue) == ("limited", "one")
+
+    return Upkeep(queue, list, work.append, lost.extend, is_limited), work, lost  # type: ignore[arg-type]
 
 
 def tend(subject: Upkeep) -> None:
@@ -82,10 +92,18 @@ def test_nothing_is_taken_over_before_one_lease_has_passed(watch: Watch) -> None
         tend(subject)
         watch.now += 1
     assert "reap" not in queue.done
-    assert set(work) == {"full"}
+    assert set(work) == {"full", "one", "two:low"}
     watch.now += 1
     tend(subject)
     assert "reap" in queue.done
+
+
+def test_what_was_held_for_a_limit_that_is_gone_is_let_go(watch: Watch) -> None:
+    queue = RecordingQueue(watch.redis, lease=15)
+    subject, work, _ = upkeep_of(queue)
+    tend(subject)
+    assert [done for done in queue.done if done.startswith("let go")] == ["let go free two:low"]
+    assert work == ["full", "one", "two:low"]
 
 
 @pytest.mark.parametrize("jump", [3600.0, -3600.0])

@@ -1,0 +1,25 @@
+#!lua flags=allow-oom
+-- Puts calls that were held back for a function's limit at the head of their queue again, because it has none there any
+-- more.
+--
+-- prelude: queueing, held
+-- keys: rq:deferred:, rq:job:, swarmfn:held:
+-- arguments: function, queue, limit
+-- reply: how many were looked at
+
+local name, queue = ARGV[1] .. ':' .. ARGV[2], ARGV[2]
+local looked_at = 0
+while looked_at < tonumber(ARGV[3]) do
+  local id = redis.call('RPOP', 'swarmfn:held:' .. name) -- the last one first: so they keep their order
+  if not id then break end
+  looked_at = looked_at + 1
+  redis.call('ZREM', 'rq:deferred:' .. queue, id)
+  -- Deleted or cancelled through RQ, it is not made again.
+  if redis.pcall('HGET', 'rq:job:' .. id, 'status') == 'deferred' then
+    enqueue(queue, id, true)
+    redis.call('HSET', 'rq:job:' .. id, 'status', 'queued')
+  end
+end
+forget_empty(ARGV[1], queue)
+wake()
+return looked_at
