@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, NamedTuple, TypeVar
 
-from gateway.invoke import forwarding
+from gateway.invoke import forwarding, result_pages
 from gateway.invoke.admission import limits_of, overloaded
 from gateway.invoke.asked import NOTHING, Asked, asked_by
 from gateway.invoke.callbacks import Callbacks
@@ -333,7 +333,8 @@ def result_headers(record: Record) -> Headers:
     headers = [(name, value) for name, value in kept if name.lower() not in _NOT_IN_RESULT]
     if record.response is not None and record.response.is_truncated:
         headers.append(("X-Result-Truncated", "true"))
-    return [*headers, (CALL_ID, record.call_id), (FUNCTION_NAME, record.function)]
+    headers += [(CALL_ID, record.call_id), (FUNCTION_NAME, record.function)]
+    return result_pages.guarded(headers)
 
 
 def _without_query(url: str) -> str:

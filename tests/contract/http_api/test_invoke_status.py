@@ -107,6 +107,23 @@ def test_credentials_reach_the_worker_and_are_shown_nowhere(stage: InvocationSta
     assert seen[-1].header("X-Public") == "1"
 
 
+@pytest.mark.parametrize(
+    ("kind", "disposition"),
+    [("text/html", "attachment"), ("image/svg+xml", "attachment"), ("application/json; charset=utf-8", None)],
+)
+def test_a_result_cannot_run_as_a_page_of_the_gateway(
+    stage: InvocationStage, kind: str, disposition: str | None
+) -> None:
+    call_id = submit(stage)
+    own = [("Content-Type", kind), ("Content-Security-Policy", "img-src x"), ("Cache-Control", "public")]
+    finish(stage.redis, running(stage), StoredResponse(200, own, 2), b"ok")
+    answer = stage.call("GET", f"/async-function/{call_id}/result")
+    assert answer.all("Content-Security-Policy") == ["img-src x", "sandbox"]
+    assert answer.all("X-Content-Type-Options") == ["nosniff"]
+    assert answer.all("Cache-Control") == ["no-store"]
+    assert answer.header("Content-Disposition") == disposition
+
+
 @pytest.mark.parametrize("is_running", [False, True])
 def test_the_result_of_a_call_that_has_not_ended_is_a_202_to_come_back_to(
     stage: InvocationStage, is_running: bool

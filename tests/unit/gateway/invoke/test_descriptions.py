@@ -47,4 +47,12 @@ def test_a_result_keeps_no_credentials_and_no_framing() -> None:
         ("X-Function-Name", "other"),
     ]
     record = replace(RECORD, response=StoredResponse(200, [*kept, ("X-Own", "1")], 0))
-    assert result_headers(record) == [("X-Own", "1"), ("X-Call-Id", "one"), ("X-Function-Name", "echo")]
+    assert result_headers(record) == [
+        ("X-Own", "1"),
+        ("X-Call-Id", "one"),
+        ("X-Function-Name", "echo"),
+        ("Content-Disposition", "attachment"),
+        ("Content-Security-Policy", "sandbox"),
+        ("X-Content-Type-Options", "nosniff"),
+        ("Cache-Control", "no-store"),
+    ]
