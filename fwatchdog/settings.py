@@ -28,6 +28,10 @@ _CLASSIC = "classic"
 _OF_WATCHDOG = frozenset({SERIALIZING, STREAMING, HTTP, STATIC})
 _OF_EXEC_TIMEOUT = 30.0
 
+_FORKED_CALLS = 128
+"""Processes that callers can have started at once, unless `max_inflight` says otherwise: more than a worker's calls of
+one queue (100), few enough that a machine with some such functions lives."""
+
 _FEWEST_WORKERS = 2
 _ASGI_CALLS = 32
 
@@ -90,7 +94,7 @@ class Settings:
             write_timeout=write_timeout,
             exec_timeout=durations.read("exec_timeout", _OF_EXEC_TIMEOUT if mode in _OF_WATCHDOG else 0.0),
             healthcheck_interval=durations.read("healthcheck_interval", write_timeout),
-            max_inflight=env.integer("max_inflight", 0),
+            max_inflight=env.integer("max_inflight", _FORKED_CALLS if mode in FORKING else 0),
             content_type=_header_value(env, "content_type"),
             combine_output=env.flag("combine_output", mode == FORK),
             cgi_headers=env.flag("cgi_headers", True),

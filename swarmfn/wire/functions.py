@@ -83,6 +83,10 @@ class FunctionSpec:
         document.update({key: value for key, value in optional.items() if value})
         return document
 
+    def without_credentials(self) -> FunctionSpec:
+        """The function as it may be stored: without the password of its registry, which is for one deployment only."""
+        return replace(self, registry_auth="")
+
     def described(self) -> dict[str, Any]:
         """The fields that a deploy body and a status share.
 

@@ -10,6 +10,8 @@ from typing import NamedTuple
 from fwatchdog.modes.static.conditions import Version
 
 INDEX = b"index.html"
+_WELL_KNOWN = b".well-known"
+"""The one hidden name that is there to be read by everybody (RFC 8615), at the top."""
 
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO})
 
@@ -35,7 +37,7 @@ class OpenFile(NamedTuple):
 
 
 class Folder:
-    """One folder with everything in it; links that lead out of it are not followed."""
+    """One folder with everything in it but hidden files; links that lead out of it are not followed."""
 
     def __init__(self, path: str) -> None:
         self._root = os.path.realpath(os.fsencode(path))
@@ -59,6 +61,9 @@ class Folder:
     def _inside(self, path: bytes) -> bytes:
         """The real place of `path`, whose `..` end at the root as in a browser's address."""
         wanted = os.path.normpath(b"/" + path.lstrip(b"/"))
+        # What was asked for decides: where a link of the author's leads is the author's choice.
+        if _is_hidden(wanted):
+            raise NotServed(404)
         real = os.path.realpath(self._root + wanted)
         if real != self._root and not real.startswith(self._root.rstrip(b"/") + b"/"):
             raise NotServed(404)
@@ -76,6 +81,12 @@ class Folder:
             raise NotServed(404)
         version = Version(status.st_size, status.st_mtime_ns)
         return OpenFile(descriptor, os.fsdecode(os.path.basename(file)), version)
+
+
+def _is_hidden(path: bytes) -> bool:
+    """Whether a part of an absolute path begins with a dot: `.git`, `.env`, `.htpasswd` come along unnoticed."""
+    names = path.split(b"/")[1:]
+    return any(name.startswith(b".") for name in (names[1:] if names[0] == _WELL_KNOWN else names))
 
 
 def _status(exc: OSError) -> int:

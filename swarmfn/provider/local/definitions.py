@@ -20,7 +20,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Definition:
-    """One function as it is wanted. `revision` differs when its replicas would run differently."""
+    """One function as it is wanted, without the password of its registry: nothing is pulled on this machine.
+
+    `revision` differs when its replicas would run differently.
+    """
 
     function: FunctionSpec
     program: Program
@@ -30,14 +33,14 @@ class Definition:
     @classmethod
     def new(cls, function: FunctionSpec, program: Program) -> Definition:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        return cls(function, program, function.initial_replicas, now)
+        return cls(function.without_credentials(), program, function.initial_replicas, now)
 
     @cached_property
     def revision(self) -> str:
         return self.program.revision(self.function)
 
     def updated(self, function: FunctionSpec, program: Program) -> Definition:
-        return replace(self, function=function, program=program)
+        return replace(self, function=function.without_credentials(), program=program)
 
 
 class DefinitionStore:
@@ -47,11 +50,17 @@ class DefinitionStore:
         self._folder = state.functions
 
     def load(self) -> dict[str, Definition]:
-        """Every definition by name. One that cannot be read is left out, and logged."""
+        """Every definition by name. One that cannot be read is left out, and logged.
+
+        Files of earlier versions may hold a registry's password; they are written again without it.
+        """
         definitions = {}
         for path in sorted(self._folder.glob("*/spec.json")):
             try:
-                definitions[path.parent.name] = _decode(path.read_bytes())
+                stored = _decode(path.read_bytes())
+                definitions[path.parent.name] = replace(stored, function=stored.function.without_credentials())
+                if stored.function.registry_auth:
+                    self.save(definitions[path.parent.name])
             except (OSError, ValueError, KeyError, TypeError, FaasError) as exc:
                 logger.error(
                     "the function in %s cannot be read and stays stopped until it is deployed again: %s",

@@ -115,7 +115,7 @@ class SwarmProvider:
         with self._changing():
             for _ in range(_ATTEMPTS):
                 service, deployed = self._found(function.name)
-                is_equal = deployed.function == replace(function, registry_auth="")
+                is_equal = deployed.function == function.without_credentials()
                 if is_equal and not function.registry_auth and not deployed.update.has_failed:
                     return
                 spec = service["Spec"] if is_equal else self._updated(function, service, deployed)

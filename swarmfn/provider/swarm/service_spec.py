@@ -94,9 +94,7 @@ def warnings(function: FunctionSpec) -> list[str]:
 
 def stored_spec(function: FunctionSpec) -> str:
     """The function as its label holds it: everything but the registry's password."""
-    document = function.to_json()
-    document.pop("registryAuth", None)
-    return json.dumps(document, separators=(",", ":"), sort_keys=True)
+    return json.dumps(function.without_credentials().to_json(), separators=(",", ":"), sort_keys=True)
 
 
 def _labels(function: FunctionSpec, around: Surroundings, created: str) -> dict[str, str]:

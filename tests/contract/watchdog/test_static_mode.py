@@ -34,6 +34,12 @@ def public(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "outside.txt").symlink_to(folder.parent / "secret.txt")
     (folder / "circle").symlink_to("circle")
     os.mkfifo(folder / "pipe")
+    for hidden in (".git", "sub/.svn", ".well-known"):
+        (folder / hidden).mkdir()
+        (folder / hidden / "file").write_text("found")
+    (folder / ".env").write_text("secret")
+    (folder / ".well-known" / ".env").write_text("secret")
+    (folder / "shown.txt").symlink_to(".git/file")
     return folder
 
 
@@ -61,6 +67,9 @@ def get(static: Watchdog, path: str, method: str = "GET", **headers: str) -> Ans
         ("/sub/../ten.txt", TEXT),
         ("//ten.txt", TEXT),
         ("/inside.txt", TEXT),
+        ("/.git/../ten.txt", TEXT),
+        ("/.well-known/file", b"found"),
+        ("/shown.txt", b"found"),
     ],
 )
 def test_files_and_index_pages_are_served(static: Watchdog, path: str, body: bytes) -> None:
@@ -84,6 +93,14 @@ def test_files_and_index_pages_are_served(static: Watchdog, path: str, body: byt
         "/circle",
         "/pipe",
         "/ten.txt%00.png",
+        "/.env",
+        "/%2eenv",
+        "/sub/../.env",
+        "/.git/file",
+        "/.git",
+        "/sub/.svn/file",
+        "/sub/.well-known/file",
+        "/.well-known/.env",
         "/" + "a" * 300,
         "/" + "a/" * 3000,
     ],

@@ -17,7 +17,7 @@ def test_defaults_are_those_of_the_contract() -> None:
     assert (settings.port, settings.metrics_port, settings.listen_fd) == (8080, 8081, -1)
     assert (settings.read_timeout, settings.write_timeout, settings.exec_timeout) == (30, 30, 0)
     assert settings.healthcheck_interval == 30
-    assert (settings.max_inflight, settings.content_type) == (0, "")
+    assert settings.content_type == ""
     assert (settings.combine_output, settings.cgi_headers, settings.prefix_logs) == (True, True, True)
     assert (settings.write_debug, settings.suppress_lock) == (False, False)
     assert settings.workers >= 2
@@ -38,6 +38,17 @@ def test_modes_of_the_newer_watchdog_have_its_defaults() -> None:
         assert (settings.exec_timeout, settings.combine_output) == (30, False)
     assert Settings.load({"mode": "static"}).static_path == "/home/app/public"
     assert Settings.load({"mode": "classic", "fprocess": "cat"}).mode == "fork"
+
+
+def test_calls_are_limited_where_each_starts_a_process() -> None:
+    command = {"fprocess": "cat", "http_upstream_url": "http://127.0.0.1:1"}
+    for mode in ("fork", "classic", "serializing", "streaming"):
+        assert Settings.load({**command, "mode": mode}).max_inflight == 128
+        assert Settings.load({**command, "mode": mode, "max_inflight": "0"}).max_inflight == 0
+        assert Settings.load({**command, "mode": mode, "max_inflight": "1000"}).max_inflight == 1000
+    for mode in ("http", "static"):
+        assert Settings.load({**command, "mode": mode}).max_inflight == 0
+    assert Settings.load({"handler_path": "/f"}).max_inflight == 0
 
 
 def test_newer_names_win_over_older_ones() -> None:

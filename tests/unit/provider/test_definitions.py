@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,24 @@ def test_definitions_are_for_their_owner_only(state: StateDir) -> None:
     path = state.functions / "echo" / "spec.json"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(state.functions.stat().st_mode) == 0o700
+
+
+def test_the_password_of_a_registry_is_not_stored(state: StateDir) -> None:
+    stored = definition()
+    with_password = replace(stored.function, registry_auth="c2VjcmV0")
+    for saved in (Definition.new(with_password, stored.program), stored.updated(with_password, stored.program)):
+        DefinitionStore(state).save(saved)
+        assert "c2VjcmV0" not in (state.functions / "echo" / "spec.json").read_text()
+
+
+def test_a_password_that_an_earlier_version_stored_is_taken_out(state: StateDir) -> None:
+    stored = definition()
+    with_password = replace(stored, function=replace(stored.function, registry_auth="c2VjcmV0"))
+    DefinitionStore(state).save(with_password)
+    path = state.functions / "echo" / "spec.json"
+    assert "c2VjcmV0" in path.read_text()
+    assert DefinitionStore(state).load() == {"echo": stored}
+    assert "c2VjcmV0" not in path.read_text()
 
 
 def test_a_deleted_definition_is_gone_and_leaves_nothing_once_cleaned(state: StateDir) -> None:
