@@ -7,7 +7,6 @@ import binascii
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from swarmfn.provider.notifications import Notifier
