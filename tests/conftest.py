@@ -11,23 +11,10 @@ from xdist.scheduler import LoadScopeScheduling
 
 from tests.support import images
 from tests.support.docker_engine import DockerEngine
+from tests.support.groups import ON_DOCKER_ENGINE, group_of, rank
 from tests.support.redis_server import RedisServer
 from tests.support.requirements import required
 from tests.support.swarm_platform import SwarmPlatform
-
-SHARED = {
-    "a platform on Swarm": (
-        "tests/fault/swarm/test_kills.py",
-        "tests/integration/platform/test_dashboard.py",
-        "tests/integration/platform/test_real_input.py",
-        "tests/integration/swarm/test_under_load.py",
-    ),
-    "a platform of processes": (
-        "tests/integration/docs/",
-        "tests/integration/platform/test_dead_letters.py",
-        "tests/integration/platform/test_trouble.py",
-    ),
-}
 
 _ENGINES = {"docker_engine", "frail_swarm", "swarm_platform"}
 
@@ -48,6 +35,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if _needs_engine(item):
             item.add_marker("engine")
+        _require_group(item)
+    items.sort(key=lambda item: rank(item.nodeid))
     if config.getoption("--long"):
         return
     long = [item for item in items if item.get_closest_marker("long")]
@@ -61,6 +50,12 @@ def _needs_engine(item: pytest.Item) -> bool:
     return bool(_ENGINES.intersection(getattr(item, "fixturenames", ()))) or "swarm" in map(str, parameters)
 
 
+def _require_group(item: pytest.Item) -> None:
+    """Each process that uses the shared engine starts one of its own, so only few may."""
+    if "docker_engine" in getattr(item, "fixturenames", ()) and group_of(item.nodeid) not in ON_DOCKER_ENGINE:
+        raise pytest.UsageError(f"{item.nodeid} uses a Docker engine: add its file to ON_DOCKER_ENGINE in groups.py")
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
     """When several processes run tests, those of a file stay in one, and those that share a whole platform, which
     would otherwise be started in each."""
@@ -69,8 +64,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 
 class _Groups(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
-        file = nodeid.partition("::")[0]
-        return next((group for group, files in SHARED.items() if file.startswith(files)), file)
+        return group_of(nodeid)
 
 
 @pytest.hookimpl(wrapper=True)

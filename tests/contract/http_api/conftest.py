@@ -1,8 +1,12 @@
-"""The HTTP API's contract runs against the real gateway, once behind each of its two front ends."""
+"""The HTTP API's contract runs against the real gateway, once behind each of its two front ends.
+
+What only the Flask app serves runs once, behind the fast lane, which passes it on.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -10,8 +14,28 @@ from tests.support.gateway import DATA_PLANES, GatewayProcess
 from tests.support.invocation_stage import InvocationStage
 from tests.support.redis_server import RedisServer
 
+MANAGEMENT = {
+    "test_auth",
+    "test_dashboard",
+    "test_invocations",
+    "test_metrics",
+    "test_pages",
+    "test_reference",
+    "test_system_bad_input",
+    "test_system_functions",
+    "test_system_info",
+}
 
-@pytest.fixture(scope="session", params=DATA_PLANES)
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    chosen = any("data_plane" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
+    if "data_plane" in metafunc.fixturenames and not chosen:
+        is_management = Path(metafunc.definition.path).stem in MANAGEMENT
+        planes = ("fastlane",) if is_management else DATA_PLANES
+        metafunc.parametrize("data_plane", planes, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
 def data_plane(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

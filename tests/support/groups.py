@@ -1,0 +1,84 @@
+"""Which tests run in one process, one after the other, when several processes run tests: those of a file, and those
+that share something dear.
+
+A Docker engine with a swarm and the base image takes most of a minute to start, a platform on it another: each is
+started in as few processes as keeps all of them busy, and what takes longest begins first.
+"""
+
+from __future__ import annotations
+
+ON_DOCKER_ENGINE = {
+    "the stack's commands": (
+        "tests/integration/swarm/test_commands.py",
+        "tests/integration/swarm/test_engine_client.py",
+        "tests/integration/swarm/test_log_view.py",
+        "tests/integration/swarm/test_stored_functions.py",
+    ),
+    "deployments": (
+        "tests/integration/swarm/test_deployment.py",
+        "tests/integration/swarm/test_images.py",
+        "tests/integration/swarm/test_observe.py",
+        "tests/integration/support/test_docker_engine.py",
+    ),
+    "functions and their images": (
+        "tests/integration/images/",
+        "tests/contract/provider/swarm/test_images.py",
+        "tests/contract/provider/swarm/test_services.py",
+        "tests/contract/provider/swarm/test_socket_proxy.py",
+        "tests/contract/provider/swarm/test_trouble.py",
+        "tests/contract/provider/test_",
+    ),
+}
+
+_SHARED = {
+    **ON_DOCKER_ENGINE,
+    "a platform on Swarm": (
+        "tests/fault/swarm/test_kills.py",
+        "tests/integration/platform/test_dashboard.py",
+        "tests/integration/platform/test_real_input.py",
+        "tests/integration/swarm/test_under_load.py",
+    ),
+    "a swarm of several nodes": (
+        "tests/integration/support/test_docker_nodes.py",
+        "tests/integration/swarm/test_commands_on_nodes.py",
+    ),
+    "nodes that are lost": (
+        "tests/fault/swarm/test_nodes.py",
+        "tests/integration/swarm/test_several_nodes.py",
+    ),
+    "a platform of processes": (
+        "tests/integration/docs/",
+        "tests/integration/platform/test_dead_letters.py",
+        "tests/integration/platform/test_trouble.py",
+    ),
+}
+
+_LONGEST_FIRST = (
+    "the stack's commands",
+    "deployments",
+    "functions and their images",
+    "a platform on Swarm",
+    "a swarm of several nodes",
+    "nodes that are lost",
+    "tests/integration/stack/test_commands.py",
+    "tests/contract/provider/swarm/test_outages.py",
+    "a platform of processes",
+    "tests/fault/",
+    "tests/integration/",
+    "tests/browser/",
+    "tests/contract/",
+    "tests/unit/",
+)
+
+
+def group_of(nodeid: str) -> str:
+    """What the test shares with others: the name of something dear, else its own file."""
+    file = nodeid.partition("::")[0]
+    return next((group for group, files in _SHARED.items() if file.startswith(files)), file)
+
+
+def rank(nodeid: str) -> int:
+    """The place of the test's group in the order of starting, from 0."""
+    group = group_of(nodeid)
+    matching = (place for place, start in enumerate(_LONGEST_FIRST) if group.startswith(start))
+    return next(matching, len(_LONGEST_FIRST))
