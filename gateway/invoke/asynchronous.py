@@ -334,7 +334,7 @@ def result_headers(record: Record) -> Headers:
     if record.response is not None and record.response.is_truncated:
         headers.append(("X-Result-Truncated", "true"))
     headers += [(CALL_ID, record.call_id), (FUNCTION_NAME, record.function)]
-    return result_pages.guarded(headers)
+    return result_pages.guarded(headers, record.function)
 
 
 def _without_query(url: str) -> str:

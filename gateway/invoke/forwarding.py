@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from gateway.invoke import whole_origin
 from gateway.invoke.credentials import Credentials
 from gateway.invoke.incoming import Incoming, RawHeaders
 from swarmfn.wire.headers import HOP_BY_HOP
@@ -19,7 +20,12 @@ _NOT_PASSED_ON = _HOP_BY_HOP | {
     b"x-forwarded-for",
     b"x-forwarded-host",
 }
-_NOT_PASSED_BACK = _HOP_BY_HOP | {b"x-call-id", b"x-start-time", b"x-duration-seconds"}
+_REPLACED = _HOP_BY_HOP | {b"x-call-id", b"x-start-time", b"x-duration-seconds"}
+_LOOKED_AT = _REPLACED | whole_origin.DROPPED | whole_origin.NARROWED
+
+_SANDBOX = (b"Content-Security-Policy", b"sandbox allow-forms allow-scripts")
+"""Beside the function's own policy: its scripts run, but in an origin of their own. In the gateway's they could use the
+management API with the credentials that the browser knows."""
 
 
 def to_function(incoming: Incoming, call_id: str, own: Credentials | None = None) -> RawHeaders:
@@ -57,16 +63,20 @@ def to_function(incoming: Incoming, call_id: str, own: Credentials | None = None
 
 
 def to_client(headers: RawHeaders, incoming: Incoming, call_id: str) -> RawHeaders:
-    """The function's end-to-end headers and ours."""
+    """The function's end-to-end headers and ours; what browsers would take for the whole origin stays with it."""
     kept: RawHeaders = []
     named = b""
     for pair in headers:
         name = pair[0].lower()
-        if name not in _NOT_PASSED_BACK:
+        if name not in _LOOKED_AT:
             kept.append(pair)
         elif name == b"connection":
             named += pair[1] + b","
+        elif name in whole_origin.NARROWED:
+            path = b"/function/" + incoming.name.encode("latin-1")
+            kept.append((pair[0], whole_origin.narrowed(name, pair[1], path, is_root=not incoming.path)))
     kept = _without_named(kept, named)
+    kept.append(_SANDBOX)
     kept += call_headers(incoming, call_id)
     kept.append(duration(incoming))
     return kept

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import math
 
+from gateway.invoke.whole_origin import OUR_REALM
 from swarmfn.wire.errors import FaasError, Unauthorized
 from swarmfn.wire.headers import INTERNAL, Headers
 
 _NO_SNIFFING = ("X-Content-Type-Options", "nosniff")  # messages quote what clients sent
-REALM = 'Basic realm="Restricted"'
+REALM = f'Basic realm="{OUR_REALM}"'
 
 
 def render_problem(error: FaasError, accept: str = "") -> tuple[int, Headers, bytes]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from gateway.invoke import whole_origin
 from swarmfn.wire.headers import Headers
 
-_REPLACED = frozenset({"x-content-type-options", "cache-control"})
+_REPLACED = frozenset({"x-content-type-options", "cache-control", *(name.decode() for name in whole_origin.DROPPED)})
 _ALWAYS = [
     ("Content-Security-Policy", "sandbox"),  # beside the function's own: browsers obey each of several policies
     ("X-Content-Type-Options", "nosniff"),
@@ -12,9 +13,9 @@ _ALWAYS = [
 ]
 
 
-def guarded(headers: Headers) -> Headers:
-    """The headers with those that make a result harmless; what browsers might render becomes a download."""
-    kept = [(name, value) for name, value in headers if name.lower() not in _REPLACED]
+def guarded(headers: Headers, function: str) -> Headers:
+    """The headers with those that make a result of `function` harmless; what may be rendered becomes a download."""
+    kept = [_narrowed(name, value, function) for name, value in headers if name.lower() not in _REPLACED]
     if not _is_harmless([value for name, value in kept if name.lower() == "content-type"]):
         kept = [(name, value) for name, value in kept if name.lower() != "content-disposition"]
         kept.append(("Content-Disposition", "attachment"))
@@ -32,3 +33,11 @@ def _is_harmless(types: list[str]) -> bool:
     if main == "image":
         return bool(sub) and not sub.endswith("+xml")
     return main == "application" and sub.endswith("+json")
+
+
+def _narrowed(name: str, value: str, function: str) -> tuple[str, str]:
+    key = name.lower().encode("latin-1")
+    if key not in whole_origin.NARROWED:
+        return name, value
+    path = f"/function/{function}".encode("latin-1")
+    return name, whole_origin.narrowed(key, value.encode("latin-1"), path, is_root=True).decode("latin-1")

@@ -69,12 +69,25 @@ def test_an_answer_that_has_no_body_ends_with_its_head(
             assert client.answer().body == b"next"
 
 
+def test_an_answer_cannot_act_for_the_whole_origin(stage: InvocationStage) -> None:
+    own: ByteHeaders = [(b"Content-Type", b"text/html"), (b"Content-Security-Policy", b"default-src 'self'")]
+    own += [(b"Clear-Site-Data", b'"*"'), (b"Set-Cookie", b"a=1; Path=/; Domain=example.com")]
+    own += [(b"WWW-Authenticate", b'Basic realm="Restricted"')]
+    stage.replica.play = answering(401, own, b"<script>fetch('/system/functions')</script>")
+    answer = stage.call("GET", "/function/stage")
+    assert answer.all("Content-Security-Policy") == ["default-src 'self'", "sandbox allow-forms allow-scripts"]
+    assert answer.all("Clear-Site-Data") == []
+    assert answer.all("Set-Cookie") == ["a=1; Path=/function/stage"]
+    assert answer.all("WWW-Authenticate") == ['Basic realm="stage"']
+
+
 def test_headers_of_the_function_arrive_and_repeated_ones_stay_apart(stage: InvocationStage) -> None:
-    cookies = [(b"Set-Cookie", b"a=1; Path=/; Expires=Wed, 21 Oct 2026 07:28:00 GMT"), (b"set-cookie", b"b=2")]
+    cookies = [(b"Set-Cookie", b"a=1; Expires=Wed, 21 Oct 2026 07:28:00 GMT; Path=/function/stage/a")]
+    cookies.append((b"set-cookie", b"b=2; Path=/function/stage"))
     others = [(b"Content-Type", b"text/x-odd; charset=latin-1"), (b"X-Odd", b'\xfc, "b";  c'), (b"Server", b"mine/1")]
     stage.replica.play = answering(200, [*cookies, *others], b"x")
     answer = stage.call("GET", "/function/stage")
-    assert answer.all("Set-Cookie") == ["a=1; Path=/; Expires=Wed, 21 Oct 2026 07:28:00 GMT", "b=2"]
+    assert answer.all("Set-Cookie") == [value.decode() for _, value in cookies]
     assert answer.header("Content-Type") == "text/x-odd; charset=latin-1"
     assert answer.header("X-Odd") == 'ü, "b";  c'
     assert answer.header("Server") == "mine/1"
