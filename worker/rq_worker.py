@@ -31,6 +31,7 @@ from worker.deliveries import CallbackSender
 from worker.executor import Executor
 from worker.meter import Meter
 from worker.presence import Presence, forget
+from worker.receivers import Receivers
 from worker.replicas import Announcements
 from worker.runs import Runs
 from worker.settings import Settings
@@ -67,7 +68,7 @@ class FunctionWorker(BaseWorker):
     async def _work(self, settings: Settings, burst: bool) -> bool:
         client = connect_like(self.connection)
         upstream = Upstream()
-        receivers = CallbackSender(
+        sender = CallbackSender(
             upstream,
             settings.host_aliases,
             settings.callback_timeout,
@@ -75,9 +76,12 @@ class FunctionWorker(BaseWorker):
             settings.callback_guard,
         )
         try:
-            slots = Slots(settings.max_inflight, settings.max_inflight * _QUEUES_TOTAL, settings.callback_max_inflight)
+            total = settings.max_inflight * _QUEUES_TOTAL
+            slots = Slots(settings.max_inflight, total)
+            # In a burst nobody is there any more when what was put off comes due.
+            receivers = Receivers.unlimited() if burst else Receivers(settings.callback_max_inflight, total)
             meter = Meter(lambda: slots.by_kind)
-            executor = self._executor(settings, client, upstream, receivers, slots, meter)
+            executor = self._executor(settings, client, upstream, sender, receivers, slots, meter)
             # Before anybody sees this worker: one that is seen can be told to stop.
             for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(number, executor.drain)
@@ -95,7 +99,7 @@ class FunctionWorker(BaseWorker):
             self.successful_job_count, self.failed_job_count = executor.succeeded, executor.failed
             return bool(executor.succeeded or executor.failed)
         finally:
-            await receivers.close()
+            await sender.close()
             await upstream.close()
             await client.aclose()
 
@@ -104,7 +108,8 @@ class FunctionWorker(BaseWorker):
         settings: Settings,
         client: redis.asyncio.Redis,
         upstream: Upstream,
-        receivers: CallbackSender,
+        sender: CallbackSender,
+        receivers: Receivers,
         slots: Slots,
         meter: Meter,
     ) -> Executor:
@@ -113,6 +118,7 @@ class FunctionWorker(BaseWorker):
         runs = Runs(
             claims=claims,
             functions=FunctionCaller(upstream, settings.max_response),
+            sender=sender,
             receivers=receivers,
             table=lambda: announcements.table,
             budget=ByteBudget(settings.body_budget),

@@ -12,6 +12,7 @@ from swarmfn.jobs.claimed import Claim, Work
 from swarmfn.jobs.claims import Claims
 from swarmfn.jobs.connection import Unreachable
 from swarmfn.jobs.endings import Ending, Postponement
+from swarmfn.jobs.outgoing import delivery_place
 from swarmfn.wire.invocations import Delivery, Foreign, Invocation, Newer
 from swarmfn.wire.replicas import ReplicaTable
 from worker.attempts import FunctionCaller
@@ -29,6 +30,7 @@ from worker.decisions import (
 )
 from worker.deliveries import CallbackSender
 from worker.meter import Meter
+from worker.receivers import Receivers
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +47,8 @@ class Runs:
         self,
         claims: Claims,
         functions: FunctionCaller,
-        receivers: CallbackSender,
+        sender: CallbackSender,
+        receivers: Receivers,
         table: Callable[[], ReplicaTable],
         budget: ByteBudget,
         keeping: Keeping,
@@ -54,6 +57,7 @@ class Runs:
     ) -> None:
         self._claims = claims
         self._functions = functions
+        self._sender = sender
         self._receivers = receivers
         self._table = table
         self._budget = budget
@@ -81,16 +85,26 @@ class Runs:
             return Postponement(_WAIT_FOR_NEWER, 0, None)
         if claim.has_expired and isinstance(claim.work, Invocation):
             return after_expiry(claim, claim.work, self._keeping)
+        if not isinstance(claim.work, Delivery):
+            return await self._run(claim, claim.work)
+        place = delivery_place(claim.work.url)
+        wait = self._receivers.wait_for_room(place)
+        if wait is not None:
+            return Postponement(wait, claim.failures, None)
+        with self._receivers.offering(place):
+            return await self._run(claim, claim.work)
+
+    async def _run(self, claim: Claim, work: Invocation | Delivery) -> Ending | Postponement:
         self._meter.claimed(claim)
         try:
-            result = worn_out(claim) or await self._attempt(claim, claim.work)
+            result = worn_out(claim) or await self._attempt(claim, work)
         except Exception as exc:  # one call's surprise must not stop the others
             logger.exception(
                 "running a call failed unexpectedly; it is tried again a few times",
                 extra={"event": "attempt_crashed", "call_id": claim.job_id},
             )
             result = Failure(f"the worker failed unexpectedly ({type(exc).__name__})", 0.0)
-        decision = self._decide(claim, claim.work, result)
+        decision = self._decide(claim, work, result)
         self._meter.ended(claim, result, decision)
         return decision
 
@@ -116,7 +130,7 @@ class Runs:
 
     async def _call(self, claim: Claim, work: Invocation | Delivery, body: bytes) -> Answer | Failure:
         if isinstance(work, Delivery):
-            return await self._receivers.deliver(work, body)
+            return await self._sender.deliver(work, body)
         return await self._functions.invoke(self._table(), work, body, claim.next_attempt)
 
     async def _large_body(self, claim: Claim) -> bytes | None:

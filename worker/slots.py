@@ -16,15 +16,15 @@ CLAIM_IN_ALL = 256
 class Slots:
     """Counts what is in flight by queue, and remembers which queues may have work.
 
-    The queues of a queue's priorities count as that one. Every queue has `per_queue` slots of its own
-    (`per_receiver` if it holds callbacks), so that a slow function leaves the others theirs. `total` bounds them
-    all together, except that a queue with nothing in flight may always have one: however many functions are busy,
-    the first call of another does not wait for them. Callbacks have a total of their own: any number of dead
-    receivers leaves the functions all of theirs.
+    The queues of a queue's priorities count as that one. Every queue has `per_queue` slots of its own, so that a slow
+    function leaves the others theirs. `total` bounds them all together, except that a queue with nothing in flight may
+    always have one: however many functions are busy, the first call of another does not wait for them. Callbacks have a
+    total of their own: any number of dead receivers leaves the functions all of theirs. What a queue of callbacks may
+    have is not bounded further, as there is no telling whose they are; see worker.receivers.
     """
 
-    def __init__(self, per_queue: int, total: int, per_receiver: int = 20) -> None:
-        self._per_queue = {False: per_queue, True: per_receiver}
+    def __init__(self, per_queue: int, total: int) -> None:
+        self._per_queue = {False: per_queue, True: total}
         self._total = total
         self._in_flight: Counter[str] = Counter()
         self._sums = {False: 0, True: 0}

@@ -15,7 +15,7 @@ from swarmfn.jobs.batches import Batcher
 from swarmfn.jobs.claimed import Claim, claim_of
 from swarmfn.jobs.connection import call, call_blocking, command, store
 from swarmfn.jobs.endings import Ending, Postponement, finish_arguments, postponement_arguments
-from swarmfn.jobs.scripts import CLAIM, FINISH, HAND_BACK, LET_GO, PROMOTE, REAP, RENEW, RETRY_LATER, TIDY
+from swarmfn.jobs.scripts import CLAIM, FINISH, HAND_BACK, INHERIT, LET_GO, PROMOTE, REAP, RENEW, RETRY_LATER, TIDY
 
 LEASE = 12.0
 """Seconds a claim is this worker's without being renewed, unless set otherwise; then any worker may hand it back."""
@@ -123,6 +123,10 @@ class Claims:
 
     async def tidy(self) -> None:
         """Cleans up what has expired or belongs to nothing. Enough about once a minute, by any worker."""
+        names = await self._queue_names()
+        for earlier, present in ((name, layout.successor(name)) for name in names):
+            while present and await call(self._client, INHERIT, earlier, present, _TIDIED_AT_ONCE):
+                pass
         while await call(self._client, TIDY, _TIDIED_AT_ONCE, *await self._queue_names()):
             pass
 

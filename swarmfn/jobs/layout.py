@@ -23,7 +23,10 @@ JOB_DATA = pickle.dumps((STOCK_FUNCTION, None, (), {}), protocol=4)
 unpickles, since it compares instead."""
 
 CALLBACK_QUEUE = CALLBACKS
-"""What the queues of callback deliveries begin with, one for each receiver; no function may have this name."""
+"""What the queues of callback deliveries begin with; no function may have this name."""
+
+CALLBACK_QUEUES = 64
+"""So many queues of deliveries there are, whatever receivers callers name: each receiver's are on one of them."""
 
 INLINE_LIMIT = 64 * 1024
 """Bodies up to this many bytes are fields of the job's hash; larger ones are keys of their own, so that whoever reads
@@ -70,6 +73,17 @@ UPLOAD_TTL = 600
 def is_callback_queue(queue: str) -> bool:
     """Whether `queue` holds deliveries, not calls."""
     return queue == CALLBACK_QUEUE or queue.startswith(f"{CALLBACK_QUEUE}:")
+
+
+def callback_queue(place: str) -> str:
+    """The queue of deliveries to the receiver at `place`, a host and port for example."""
+    return f"{CALLBACK_QUEUE}:{zlib.crc32(place.encode()) % CALLBACK_QUEUES}"
+
+
+def successor(queue: str) -> str | None:
+    """What an earlier version's queue of one receiver, `callbacks:HOST:PORT`, belongs to now; None for any other."""
+    place = queue.removeprefix(f"{CALLBACK_QUEUE}:")
+    return callback_queue(place) if place != queue and ":" in place else None
 
 
 @lru_cache(4096)

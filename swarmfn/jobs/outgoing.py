@@ -6,7 +6,7 @@ import re
 from urllib.parse import quote, urlsplit
 
 from swarmfn import __version__
-from swarmfn.jobs.layout import CALLBACK_QUEUE
+from swarmfn.jobs.layout import CALLBACK_QUEUE, callback_queue
 from swarmfn.wire import headers as names
 from swarmfn.wire.headers import Headers, end_to_end, first
 from swarmfn.wire.invocations import Delivery, Invocation, StoredResponse
@@ -105,19 +105,25 @@ def offer_headers(delivery: Delivery) -> Headers:
     return [*delivery.headers, (names.IDEMPOTENCY_KEY, delivery.delivery_id)]
 
 
-def delivery_queue(url: str) -> str:
-    """Where deliveries to `url` wait: with others to the same receiver, so that a dead or slow one holds up no others.
-    Functions behind a gateway are receivers of their own. Does not raise."""
+def delivery_place(url: str) -> str:
+    """The receiver that `url` names; "" for a URL that names none. Functions behind a gateway are receivers of their
+    own. Does not raise."""
     try:
         parts = urlsplit(url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
     except ValueError:
-        return CALLBACK_QUEUE
+        return ""
     place = f"{parts.hostname or ''}:{port}"
     function = _FUNCTION_PATH.match(parts.path)
     if function is not None:
         place += f":{function[1]}:{function[2].removesuffix('.' + NAMESPACE)}"
-    return f"{CALLBACK_QUEUE}:{_NOT_IN_QUEUE.sub('_', place)[:_LONGEST_PLACE]}"
+    return _NOT_IN_QUEUE.sub("_", place)[:_LONGEST_PLACE]
+
+
+def delivery_queue(url: str) -> str:
+    """Where deliveries to `url` wait: all those to one receiver on the same queue, of a fixed number."""
+    place = delivery_place(url)
+    return callback_queue(place) if place else CALLBACK_QUEUE
 
 
 def callback_target(path: str, query: str) -> str:

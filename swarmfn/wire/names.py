@@ -10,7 +10,7 @@ NAMESPACE = "openfaas-fn"
 """The only namespace; current clients append it to every name (`echo.openfaas-fn`)."""
 
 CALLBACKS = "callbacks"
-"""What the queues of callbacks begin with: `callbacks:HOST:PORT`."""
+"""What the queues of callbacks begin with: `callbacks:N`."""
 
 RESERVED = frozenset({"gateway", "redis", "worker", CALLBACKS})
 """Names of the stack's own services and of the callback queues; no function may have one."""

@@ -16,6 +16,7 @@ from swarmfn.jobs.claimed import Claim
 from swarmfn.jobs.claims import Claims, hand_back_all
 from swarmfn.jobs.connection import connect
 from swarmfn.jobs.endings import Ending, Postponement
+from swarmfn.jobs.layout import callback_queue
 from swarmfn.jobs.records import Record
 from swarmfn.jobs.submissions import Submissions
 from swarmfn.jobs.terms import PLAIN, Replay, Terms
@@ -33,7 +34,7 @@ def invocation(call_id: str, function: str = "echo", **changes: Any) -> Invocati
     return dataclasses.replace(plain, **changes)
 
 
-CALLBACKS = "callbacks:receiver:80"
+CALLBACKS = callback_queue("receiver:80")
 """Where the deliveries that `delivery` makes wait."""
 
 

@@ -20,6 +20,7 @@ CENSUS = load("census")
 CLAIM = load("claim")
 FINISH = load("finish")
 HAND_BACK = load("hand_back")
+INHERIT = load("inherit")
 LET_GO = load("let_go")
 PROMOTE = load("promote")
 PURGE = load("purge")
@@ -37,6 +38,7 @@ __all__ = [
     "CLAIM",
     "FINISH",
     "HAND_BACK",
+    "INHERIT",
     "LET_GO",
     "PROMOTE",
     "PURGE",

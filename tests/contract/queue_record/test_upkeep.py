@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from rq import Queue
 
+from swarmfn.jobs.letters import Letters
 from swarmfn.wire.errors import QueueUnavailable
 from tests.support.queue_stage import CALLBACKS, QueueStage, delivery, failure, invocation, success
 
@@ -35,6 +36,32 @@ def test_a_queue_that_holds_nothing_is_forgotten_and_comes_back(stage: QueueStag
     assert stage.run(stage.worker.queues()) == {}
     stage.submit("b")
     assert stage.run(stage.worker.queues()) == {"echo": 1}
+
+
+def test_queues_of_single_receivers_that_an_earlier_version_made_are_merged(stage: QueueStage) -> None:
+    """Deliveries that wait on them are claimed as ever; those that have ended are found on today's queue."""
+    earlier = "callbacks:receiver:80"
+    for number in range(250):
+        stage.submit(invocation(f"c{number}", callback_url="http://receiver/"))
+        ending = success(delivery=delivery(f"d{number}", f"c{number}"), delivery_timeout=5)
+        stage.finish(stage.claim_one(), ending)
+        stage.redis.hset(f"rq:job:d{number}", "origin", earlier)
+    stage.redis.rename(f"rq:queue:{CALLBACKS}", f"rq:queue:{earlier}")
+    stage.redis.srem("rq:queues", f"rq:queue:{CALLBACKS}")
+    stage.redis.srem("swarmfn:queues", CALLBACKS)
+    stage.redis.sadd("rq:queues", f"rq:queue:{earlier}")
+    stage.redis.sadd("swarmfn:queues", earlier)
+    stage.tidy()
+    assert stage.run(stage.worker.queues()) == {"echo": 0, earlier: 250}
+    for _ in range(250):
+        claim = stage.claim_one(earlier)
+        ending = "undelivered" if claim.job_id == "d7" else "delivered"
+        stage.finish(claim, (failure if claim.job_id == "d7" else success)(counter=f"{ending}:echo"))
+    stage.tidy()
+    assert stage.run(stage.worker.queues()) == {"echo": 0, CALLBACKS: 0}
+    assert stage.counts(CALLBACKS) == {"finished": 249, "failed": 1}
+    assert Letters(stage.redis).redrive(["d7"]) == ["redriven"]
+    assert stage.counts(CALLBACKS) == {"finished": 249, "queued": 1}
 
 
 def test_queues_of_other_people_are_left_alone(stage: QueueStage) -> None:

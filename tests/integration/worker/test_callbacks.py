@@ -129,14 +129,26 @@ def test_gateway_in_a_callback_url_is_where_the_alias_says(stage: QueueStage, ga
     assert told.header("X-Call-Id") == "a"
 
 
+def test_any_number_of_receivers_makes_a_fixed_number_of_queues(stage: QueueStage) -> None:
+    with RecordingServer() as function, RecordingServer() as receiver:
+        publish(stage.redis, {"echo": function.address})
+        for number in range(300):
+            stage.submit(invocation(f"r{number}", callback_url=f"{receiver.url}function/r{number}"))
+        wait_until(lambda: stage.ledger.total("delivered") == 300)
+    names = {name.decode() for name in stage.redis.smembers("rq:queues")}
+    assert len(names) <= 65
+    assert {name for name in names if name.count(":") > 3} == set()
+
+
 def test_a_receiver_that_never_answers_holds_up_nobody_else(stage: QueueStage) -> None:
     with RecordingServer() as function, RecordingServer() as receiver, socket.create_server(("127.0.0.1", 0)) as mute:
         publish(stage.redis, {"echo": function.address})
         url = f"http://127.0.0.1:{mute.getsockname()[1]}/"
         for number in range(20):
             stage.submit(invocation(f"m{number}", callback_url=url))
+        same_queue = _on_queue(delivery_queue(url), receiver.url)
         for number in range(20):
-            stage.submit(invocation(f"c{number}", callback_url=receiver.url))
+            stage.submit(invocation(f"c{number}", callback_url=same_queue))
         for number in range(20):
             stage.told(f"c{number}", "delivered")
         record = stage.told("m0", "retrying, the receiver did not answer in time")
@@ -152,11 +164,24 @@ def test_a_receiver_that_never_answers_has_but_a_few_callbacks_in_flight(stage: 
         for number in range(150):
             stage.submit(invocation(f"m{number}", callback_url=url))
         wait_until(lambda: stage.ledger.total("succeeded") == 150)
-        wait_until(lambda: stage.counts(delivery_queue(url)).get("started"), message="some wait for an answer")
+        wait_until(lambda: stage.counts(delivery_queue(url)).get("started") == 20, message="the others are put off")
         for number in range(50):
-            stage.submit(invocation(f"c{number}", callback_url=receiver.url))
+            stage.submit(invocation(f"c{number}", callback_url=_on_queue(delivery_queue(url), receiver.url)))
         wait_until(lambda: len(receiver.received) == 50)
-        assert stage.counts(delivery_queue(url))["started"] <= 20
+        wait_until(lambda: stage.counts(delivery_queue(url))["started"] <= 20)
+        assert _failures_noted(stage, 150) == 0
+
+
+def _on_queue(queue: str, url: str) -> str:
+    """A URL of the same receiver whose deliveries are on `queue`."""
+    paths = (f"{url.rstrip('/')}/function/f{number}" for number in range(10_000))
+    return next(path for path in paths if delivery_queue(path) == queue)
+
+
+def _failures_noted(stage: QueueStage, calls: int) -> int:
+    """Of deliveries: being put off for want of room is no failure."""
+    deliveries = [stage.redis.hget(f"rq:job:m{number}", "delivery").decode() for number in range(calls)]
+    return sum(int(stage.redis.hget(f"rq:job:{delivery}", "failures") or 0) for delivery in deliveries)
 
 
 def test_a_receiver_is_left_alone_as_long_as_it_asks(stage: QueueStage) -> None:

@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from swarmfn import __version__
-from swarmfn.jobs.outgoing import callback_target, delivery_headers, delivery_queue, function_headers, request_target
+from swarmfn.jobs.layout import is_callback_queue, successor
+from swarmfn.jobs.outgoing import (
+    callback_target,
+    delivery_headers,
+    delivery_place,
+    delivery_queue,
+    function_headers,
+    request_target,
+)
 from swarmfn.wire.invocations import StoredResponse
 from tests.support.queue_stage import invocation
 
@@ -84,23 +92,38 @@ def test_a_callbacks_target_holds_only_what_may_stand_there(path: str, query: st
 
 
 @pytest.mark.parametrize(
-    ("url", "queue"),
+    ("url", "place"),
     [
-        ("http://Receiver.example/hook?a=b", "callbacks:receiver.example:80"),
-        ("https://receiver.example", "callbacks:receiver.example:443"),
-        ("http://[::1]:8080/x", "callbacks:::1:8080"),
-        ("http://gateway:8080/function/notify", "callbacks:gateway:8080:function:notify"),
-        ("http://gateway:8080/function/notify.openfaas-fn/x?y", "callbacks:gateway:8080:function:notify"),
-        ("http://gateway:8080/async-function/echo/", "callbacks:gateway:8080:async-function:echo"),
-        ("http://gateway:8080/function/%20", "callbacks:gateway:8080"),
-        ("http://a_b'c|d:1/", "callbacks:a_b_c_d:1"),
-        ("http://receiver:99999/", "callbacks"),
-        ("http://[::1", "callbacks"),
+        ("http://Receiver.example/hook?a=b", "receiver.example:80"),
+        ("https://receiver.example", "receiver.example:443"),
+        ("http://[::1]:8080/x", "::1:8080"),
+        ("http://gateway:8080/function/notify", "gateway:8080:function:notify"),
+        ("http://gateway:8080/function/notify.openfaas-fn/x?y", "gateway:8080:function:notify"),
+        ("http://gateway:8080/async-function/echo/", "gateway:8080:async-function:echo"),
+        ("http://gateway:8080/function/%20", "gateway:8080"),
+        ("http://a_b'c|d:1/", "a_b_c_d:1"),
+        ("http://receiver:99999/", ""),
+        ("http://[::1", ""),
     ],
 )
-def test_each_receiver_has_a_queue_of_its_own(url: str, queue: str) -> None:
-    assert delivery_queue(url) == queue
+def test_receivers_are_told_apart_by_host_port_and_function(url: str, place: str) -> None:
+    assert delivery_place(url) == place
 
 
-def test_a_queues_name_stays_short() -> None:
-    assert len(delivery_queue(f"http://{'x' * 5000}/")) < 250
+def test_any_number_of_receivers_share_a_fixed_number_of_queues() -> None:
+    queues = {delivery_queue(f"http://r{number}.example/") for number in range(5_000)}
+    assert queues == {f"callbacks:{number}" for number in range(64)}
+    # One function is one receiver, by whichever path of its own.
+    assert delivery_queue("http://gateway:8080/function/a") == delivery_queue("http://gateway:8080/function/a/b?c")
+    assert delivery_queue("http://[::1") == "callbacks"
+    assert all(map(is_callback_queue, queues))
+
+
+def test_a_queue_that_an_earlier_version_made_belongs_to_one_of_today() -> None:
+    assert successor("callbacks:gateway:8080:function:a") == delivery_queue("http://gateway:8080/function/a")
+    for queue in ("callbacks:17", "callbacks", "echo", "echo:high", "callbacksx:a:80"):
+        assert successor(queue) is None
+
+
+def test_a_receivers_name_stays_short() -> None:
+    assert len(delivery_place(f"http://{'x' * 5000}/")) < 250

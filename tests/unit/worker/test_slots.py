@@ -74,16 +74,15 @@ def test_the_first_call_of_a_queue_finds_a_slot_however_many_others_are_busy() -
     assert slots.wants() == []
 
 
-def test_receivers_have_fewer_slots_and_a_total_of_their_own() -> None:
-    slots = Slots(per_queue=10, total=20, per_receiver=8)
-    for receiver in ("callbacks:a:80", "callbacks:b:80"):
-        slots.note_work(receiver)
-    assert slots.wants() == [("callbacks:a:80", 8), ("callbacks:b:80", 8)]
-    take(slots, "callbacks:a:80", 10)
-    take(slots, "callbacks:b:80", 10)
+def test_callbacks_have_a_total_of_their_own() -> None:
+    slots = Slots(per_queue=10, total=20)
+    slots.note_work("callbacks:1")
+    assert slots.wants() == [("callbacks:1", 20)]
+    take(slots, "callbacks:1", 20)
     slots.note_work("echo")
-    slots.note_work("callbacks:c:80")
-    assert slots.wants() == [("echo", 10), ("callbacks:c:80", 1)]
+    slots.note_work("callbacks:1")
+    slots.note_work("callbacks:2")
+    assert slots.wants() == [("echo", 10), ("callbacks:2", 1)]
 
 
 def test_nothing_is_remembered_of_queues_that_are_idle() -> None:
