@@ -15,6 +15,7 @@ import redis.asyncio
 import uvloop
 
 from gateway.api.management import Management
+from gateway.api.public_port import PublicPort
 from gateway.app import Parts, create_app
 from gateway.fastlane.app import FastLane
 from gateway.fastlane.connection import Limits
@@ -107,6 +108,7 @@ class Gateway:
         """Serves until a signal, then lets what is in flight end. Raises PortTaken and NewerLayout."""
         settings = self._settings
         listener = listen(settings.listen_address, settings.port)
+        managing = listen(settings.listen_address, settings.management_port) if settings.management_port else None
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, self._stop.set)
         # What is here stays: the collector need not look at it again and again, nor after every few hundred objects.
@@ -114,6 +116,8 @@ class Gateway:
         gc.set_threshold(20_000, 20, 20)
         async with AsyncExitStack() as stack:
             stack.callback(listener.close)
+            if managing is not None:
+                stack.callback(managing.close)
             client = connect(settings.redis_address, settings.redis_password)
             stack.push_async_callback(client.aclose)
             upstream = Upstream()
@@ -124,9 +128,9 @@ class Gateway:
                 stack.enter_context(self._metrics_listener())
             limits = Limits(settings.read_timeout, settings.write_timeout)
             if settings.data_plane == "flask":
-                await self._serve_flask(parts, listener, limits)
+                await self._serve_flask(parts, listener, managing, limits)
             else:
-                await self._serve_fast_lane(parts, upstream, listener, limits)
+                await self._serve_fast_lane(parts, upstream, listener, managing, limits)
 
     def _metrics_listener(self) -> MetricsListener:
         address, port = self._settings.listen_address, self._settings.metrics_port
@@ -192,21 +196,38 @@ class Gateway:
             guard=settings.callback_guard,
         )
 
-    async def _serve_flask(self, parts: Parts, listener: socket.socket, limits: Limits) -> None:
-        server = FlaskServer(create_app(parts), listener, limits)
-        server.start()
+    async def _serve_flask(
+        self, parts: Parts, listener: socket.socket, managing: socket.socket | None, limits: Limits
+    ) -> None:
+        app = create_app(parts)
+        if managing is None:
+            servers = [FlaskServer(app, listener, limits)]
+        else:
+            servers = [FlaskServer(PublicPort(app), listener, limits), FlaskServer(app, managing, limits)]
+        for server in servers:
+            server.start()
         self._say_ready()
         await self._stop.wait()
         self._begin_to_stop(parts)
-        await asyncio.to_thread(server.close, self._settings.upstream_timeout + _DRAIN_MARGIN)
+        drain = self._settings.upstream_timeout + _DRAIN_MARGIN
+        await asyncio.gather(*(asyncio.to_thread(server.close, drain) for server in servers))
 
-    async def _serve_fast_lane(self, parts: Parts, upstream: Upstream, listener: socket.socket, limits: Limits) -> None:
+    async def _serve_fast_lane(
+        self,
+        parts: Parts,
+        upstream: Upstream,
+        listener: socket.socket,
+        managing: socket.socket | None,
+        limits: Limits,
+    ) -> None:
         flask_server = FlaskServer(create_app(parts), listen("127.0.0.1", 0), limits)
         flask_server.start()
         to_flask = ToFlask(upstream, f"127.0.0.1:{flask_server.port}")
-        lane = FastLane(parts.synchronous, parts.asynchronous, to_flask, parts.is_ready)
+        public_port = 0 if managing is None else self._settings.port
+        lane = FastLane(parts.synchronous, parts.asynchronous, to_flask, parts.is_ready, public_port)
         server = fast_lane_server(lane, limits, self._settings.upstream_timeout + _DRAIN_MARGIN)
-        serving = asyncio.create_task(server._serve([listener]))
+        listeners = [listener] if managing is None else [listener, managing]
+        serving = asyncio.create_task(server._serve(listeners))
         stop = asyncio.create_task(self._stop.wait())
         self._say_ready()
         await asyncio.wait([serving, stop], return_when=asyncio.FIRST_COMPLETED)
@@ -218,10 +239,11 @@ class Gateway:
 
     def _say_ready(self) -> None:
         logger.info(
-            "gateway ready on %s:%d (%s)",
+            "gateway ready on %s:%d (%s)%s",
             self._settings.listen_address,
             self._settings.port,
             self._settings.data_plane,
+            f", management on port {self._settings.management_port}" if self._settings.management_port else "",
             extra={"event": "ready"},
         )
 

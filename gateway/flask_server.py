@@ -6,9 +6,8 @@ import logging
 import socket
 import threading
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from flask import Flask
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
@@ -19,6 +18,9 @@ from waitress.task import ErrorTask, ThreadedTaskDispatcher
 from gateway.fastlane.connection import Limits
 from swarmfn.wire.headers import INTERNAL
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
 _THREADS = 32
 _LOOK_EVERY = 0.05
 
@@ -26,7 +28,7 @@ _LOOK_EVERY = 0.05
 class FlaskServer:
     """Serves `app` on `listener` from threads of its own, from `start()` to `close()`."""
 
-    def __init__(self, app: Flask, listener: socket.socket, limits: Limits) -> None:
+    def __init__(self, app: WSGIApplication, listener: socket.socket, limits: Limits) -> None:
         self.port: int = listener.getsockname()[1]
         # Not a line for each client that leaves, nor for each call that waits for a thread.
         logging.getLogger("waitress").setLevel(logging.WARNING)

@@ -41,6 +41,7 @@ class Settings:
     functions_network: str
     gateway_address: str
     metrics_port: int
+    management_port: int
     log_format: str
 
     @classmethod
@@ -75,6 +76,7 @@ class Settings:
             functions_network=env.text("functions_network"),
             gateway_address=env.text("faas_gateway_address", "gateway:8080"),
             metrics_port=env.integer("metrics_port", 0),
+            management_port=env.integer("management_port", 0),
             log_format=env.choice("log_format", "text", ("text", "json")),
         )
         settings._check(env, secrets)
@@ -86,9 +88,12 @@ class Settings:
             env.problem(
                 "basic_auth", f"needs the files basic-auth-user and basic-auth-password in {secrets}, not empty"
             )
-        for name, port in (("port", self.port), ("metrics_port", self.metrics_port)):
+        ports = {"port": self.port, "metrics_port": self.metrics_port, "management_port": self.management_port}
+        for name, port in ports.items():
             if port > 65535:
                 env.problem(name, f"there is no port {port}")
+        if self.management_port and self.management_port in (self.port, self.metrics_port):
+            env.problem("management_port", "must be another port than port and metrics_port")
         for name, seconds in (("read_timeout", self.read_timeout), ("write_timeout", self.write_timeout)):
             if seconds <= self.upstream_timeout:
                 # Otherwise the client would be cut off before it is told that the function was too slow.

@@ -114,6 +114,12 @@ def _common(root: Path) -> argparse.ArgumentParser:
 def _add_up(up: argparse.ArgumentParser) -> None:
     up.add_argument("--port", type=_port, help="the gateway's port (default: 8080, or the one of the last up)")
     up.add_argument(
+        "--management-port",
+        type=_port_or_none,
+        metavar="PORT",
+        help="serve the management API and the pages there, and only calls on the other port; remembered, 0 undoes it",
+    )
+    up.add_argument(
         "--listen",
         metavar="ADDRESS",
         help="the gateway's address (default: 127.0.0.1, this machine only, or that of the last up; "
@@ -150,6 +156,10 @@ def _port(text: str) -> int:
     if not text.isdigit() or not 1 <= int(text) <= 65535:
         raise argparse.ArgumentTypeError(f"expected a port from 1 to 65535, got {text!r}")
     return int(text)
+
+
+def _port_or_none(text: str) -> int:
+    return 0 if text == "0" else _port(text)
 
 
 def _stack_name(text: str) -> str:

@@ -51,7 +51,9 @@ def up(stack: Stack, options: argparse.Namespace) -> int:
     if not outcome.has_changed:
         print("nothing to do: everything runs as described\n")
     credentials = StateDirectory(options.state_dir).credentials
-    words = closing_words(outcome.url, credentials, not options.no_examples, "python3 deploy_extended.py")
+    words = closing_words(
+        outcome.url, outcome.management_url, credentials, not options.no_examples, "python3 deploy_extended.py"
+    )
     print(words, end="")
     return 0
 

@@ -5,17 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 
-def closing_words(url: str, credentials: Path, has_examples: bool, command: str) -> str:
+def closing_words(url: str, management_url: str, credentials: Path, has_examples: bool, command: str) -> str:
     """`command` is how the user calls deploy_extended.py."""
     where = f"""\
 swarmfn is up.
 
-  gateway       {url}
-  portal        {url}/ui/
+  gateway       {url}{_management(url, management_url)}
+  portal        {management_url}/ui/
   credentials   {credentials} (user:password of the portal, the dashboard and faas-cli)
   more          {command} status | logs -f | down
 """
-    return where + (_examples(url) if has_examples else _without_examples(url, credentials))
+    return where + (_examples(url) if has_examples else _without_examples(management_url, credentials))
+
+
+def _management(url: str, management_url: str) -> str:
+    return "" if management_url == url else f" (calls only)\n  management    {management_url}"
 
 
 def _examples(url: str) -> str:

@@ -51,5 +51,5 @@ def _described(state: StateDirectory, user: str, password: str) -> str:
     return (
         f"{user}:{password}\n"
         "# User and password of the management API, the dashboard and faas-cli, for example:\n"
-        f'# curl -u "$(head -n 1 {state.credentials})" http://127.0.0.1:{state.settings().port}/system/functions\n'
+        f'# curl -u "$(head -n 1 {state.credentials})" http://127.0.0.1:{state.settings().managing_port}/system/functions\n'
     )

@@ -12,10 +12,12 @@ from stack.status import Status
 
 @dataclass(frozen=True)
 class Outcome:
-    """What `up` came to: whether it changed anything, and where the gateway is (http://host:port)."""
+    """What `up` came to: whether it changed anything, and where the gateway serves calls and management
+    (http://host:port)."""
 
     has_changed: bool
     url: str
+    management_url: str
 
 
 class Stack(Protocol):

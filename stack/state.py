@@ -18,10 +18,11 @@ _MARKER_TEXT = "A state directory of swarmfn. `deploy_extended.py down --purge` 
 class Settings:
     """What one `up` chose and later ones keep.
 
-    redis_port: of a local stack, 0 while none is chosen. The rest is for a Swarm. stack: what its services' names begin
-    with; data_node: the id of the node with Redis's data; registry: where images are pushed to, "" for nowhere;
-    is_pinned: everything runs on the node that has the images; base_image: what images are built on, "" for the
-    Dockerfiles' own; redis_image: what Redis's data was written by.
+    management_port: where management is served, 0: at `port`, with the calls. redis_port: of a local stack, 0 while
+    none is chosen. The rest is for a Swarm. stack: what its services' names begin with; data_node: the id of the node
+    with Redis's data; registry: where images are pushed to, "" for nowhere; is_pinned: everything runs on the node that
+    has the images; base_image: what images are built on, "" for the Dockerfiles' own; redis_image: what Redis's data
+    was written by.
     """
 
     port: int = 8080
@@ -33,6 +34,20 @@ class Settings:
     is_pinned: bool = False
     base_image: str = ""
     redis_image: str = ""
+    management_port: int = 0
+
+    @property
+    def managing_port(self) -> int:
+        """The port that serves everything."""
+        return self.management_port or self.port
+
+
+def refuse_one_port(settings: Settings) -> None:
+    """Raises StackError when calls and management were to share a port that is said twice."""
+    if settings.management_port == settings.port:
+        raise StackError(
+            f"--management-port {settings.port} is the port for calls. Choose another, or 0 to have both on one."
+        )
 
 
 class StateDirectory:

@@ -48,9 +48,11 @@ class FunctionLine:
 
 @dataclass(frozen=True)
 class StackStatus:
-    """The stack of one state directory. `url` is the gateway's; without `supervisor_pid` nothing is supervised."""
+    """The stack of one state directory. `url` is the gateway's, `management_url` the same unless management has a port
+    of its own; without `supervisor_pid` nothing is supervised."""
 
     url: str
+    management_url: str
     state_dir: str
     supervisor_pid: int | None
     services: Sequence[ServiceLine]
@@ -90,13 +92,19 @@ def render(status: StackStatus) -> str:
         )
         for line in status.services
     ]
-    parts = [f"gateway {status.url}   state {status.state_dir}   supervisor {status.supervisor_pid or '-'}"]
-    parts.append(table(services))
+    supervisor = status.supervisor_pid or "-"
+    head = f"{where(status.url, status.management_url)}   state {status.state_dir}   supervisor {supervisor}"
+    parts = [head, table(services)]
     if status.functions:
         functions = [("FUNCTION", "REPLICAS", "PROBLEM")]
         functions += [(line.name, f"{line.available}/{line.replicas}", line.problem) for line in status.functions]
         parts.append(table(functions))
     return "\n\n".join(parts)
+
+
+def where(url: str, management_url: str) -> str:
+    """The gateway's addresses, for a line of `status`."""
+    return f"gateway {url}" + (f"   management {management_url}" if management_url != url else "")
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

@@ -7,11 +7,9 @@ from collections.abc import Callable
 from flask import request
 
 from gateway.invoke.credentials import Credentials
+from gateway.invoke.open_routes import is_open
 from gateway.invoke.problems import problem
 from swarmfn.wire.errors import Unauthorized
-
-OPEN_ROUTES = frozenset({"function", "async-function", "healthz"})
-"""First parts of the paths that anybody may call; whatever is not listed is closed."""
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -40,11 +38,6 @@ def refuse_other_sites() -> None:
         return
     if not _is_same_site(request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin"), request.host):
         raise problem(403, "a page of another site sent this change.", "Use the gateway's own pages, or a command.")
-
-
-def is_open(path: str) -> bool:
-    """Whether `path` may be called without credentials."""
-    return path.removeprefix("/").partition("/")[0] in OPEN_ROUTES
 
 
 def _is_same_site(fetch_site: str | None, origin: str | None, host: str) -> bool:

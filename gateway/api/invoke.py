@@ -13,6 +13,7 @@ from werkzeug.datastructures import Headers as HeaderMap
 from werkzeug.routing import BaseConverter
 
 from gateway.api.problems import reply
+from gateway.api.public_port import IS_PUBLIC
 from gateway.invoke.asynchronous import Asynchronous, result_headers
 from gateway.invoke.bridge import Bridge, CallerGone
 from gateway.invoke.forwarding import call_headers, duration
@@ -155,6 +156,7 @@ def _incoming() -> Incoming:
         # Of a chunked body too, which waitress has received by now.
         length=request.content_length or 0,
         client=request.remote_addr or "unknown",
+        is_public=request.environ.get(IS_PUBLIC, False),
     )
 
 

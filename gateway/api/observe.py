@@ -6,7 +6,7 @@ import time
 
 from flask import Blueprint, Response, g, request
 
-from gateway.api.auth import is_open
+from gateway.invoke.open_routes import is_open
 from gateway.metrics import InvocationMetrics
 from swarmfn.exposition import CONTENT_TYPE
 

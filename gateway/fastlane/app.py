@@ -10,7 +10,8 @@ from gateway.fastlane.exchange import App, Message, Receive, Scope, Send
 from gateway.invoke.asynchronous import Asynchronous
 from gateway.invoke.forwarding import call_headers, duration
 from gateway.invoke.incoming import CLIENT_GONE, METHODS, SMALL_BODY, Body, Incoming, RawHeaders, split_route
-from gateway.invoke.problems import render_problem, unexpected
+from gateway.invoke.open_routes import is_open
+from gateway.invoke.problems import nothing_here, render_problem, unexpected
 from gateway.invoke.synchronous import Synchronous
 from gateway.invoke.waiting import seconds_to_wait, without_wait
 from swarmfn.upstream import UpstreamFailure
@@ -30,7 +31,8 @@ class ClientGone(Exception):
 
 
 class FastLane:
-    """Serves invocations; `otherwise` serves everything else. `is_ready` answers /healthz."""
+    """Serves invocations; `otherwise` serves everything else. `is_ready` answers /healthz. `public_port` serves nothing
+    but what is open to anybody; 0 for none."""
 
     def __init__(
         self,
@@ -38,11 +40,13 @@ class FastLane:
         asynchronous: Asynchronous,
         otherwise: App,
         is_ready: Callable[[], bool],
+        public_port: int = 0,
     ) -> None:
         self._synchronous = synchronous
         self._asynchronous = asynchronous
         self._otherwise = otherwise
         self._is_ready = is_ready
+        self._public_port = public_port
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope["raw_path"].decode("latin-1")
@@ -52,6 +56,8 @@ class FastLane:
             await self._answer(scope, receive, send, route, self._accept)
         elif path == "/healthz" and scope["method"] in ("GET", "HEAD"):
             await self._health(send)
+        elif scope["port"] == self._public_port and not is_open(path):
+            await _send_refusal(send, nothing_here())
         elif scope["method"] in ("GET", "HEAD") and b"wait" in scope["query_string"] and path.startswith(ASYNC_PREFIX):
             await self._pass_on(await self._hold(scope, path), receive, send)
         else:
@@ -65,7 +71,7 @@ class FastLane:
         route: tuple[str, str],
         handle: Callable[[Incoming, str, Receive, Send], Awaitable[None]],
     ) -> None:
-        incoming = incoming_of(scope, route)
+        incoming = incoming_of(scope, route, is_public=scope["port"] == self._public_port)
         call_id = incoming.call_id()
         try:
             await handle(incoming, call_id, receive, send)
@@ -134,7 +140,7 @@ class FastLane:
         await send_whole(send, 200 if is_ready else 503, [(b"Content-Type", b"text/plain")], text)
 
 
-def incoming_of(scope: Scope, route: tuple[str, str]) -> Incoming:
+def incoming_of(scope: Scope, route: tuple[str, str], is_public: bool = False) -> Incoming:
     """The core's view of an ASGI request."""
     headers: RawHeaders = scope["headers"]
     length: int | None = 0
@@ -152,6 +158,7 @@ def incoming_of(scope: Scope, route: tuple[str, str]) -> Incoming:
         headers=headers,
         length=length,
         client=scope["client"],
+        is_public=is_public,
     )
 
 
@@ -188,6 +195,12 @@ async def send_whole(send: Send, status: int, headers: RawHeaders, body: bytes) 
     headers.append((b"Content-Length", b"%d" % len(body)))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+async def _send_refusal(send: Send, error: FaasError) -> None:
+    """An answer to what is no call."""
+    status, named, body = render_problem(error)
+    await send_whole(send, status, [(name.encode("latin-1"), value.encode("latin-1")) for name, value in named], body)
 
 
 async def _send_problem(send: Send, error: FaasError, incoming: Incoming, call_id: str) -> None:

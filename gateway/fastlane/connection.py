@@ -73,6 +73,7 @@ class ClientConnection(asyncio.Protocol):
         self._parser: Any = _new_parser(self)
         self._timer = DeadlineTimer(self._loop, self._on_deadline)
         self._client = "unknown"
+        self._port = 0
         self._is_draining = False
         self._is_paused = False
         # Reading.
@@ -101,6 +102,7 @@ class ClientConnection(asyncio.Protocol):
         peer = transport.get_extra_info("peername")
         if peer:
             self._client = peer[0]
+            self._port = transport.get_extra_info("sockname")[1]
         self._timer.set(self._loop.time() + self.limits.read_timeout)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -196,6 +198,7 @@ class ClientConnection(asyncio.Protocol):
                 "query_string": query,
                 "headers": self._headers,
                 "client": self._client,
+                "port": self._port,
             },
             keep_alive=version == "1.1" and parser.should_keep_alive(),
             wants_continue=self._wants_continue and version == "1.1",

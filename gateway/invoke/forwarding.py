@@ -62,8 +62,14 @@ def to_function(incoming: Incoming, call_id: str, own: Credentials | None = None
     return kept
 
 
-def to_client(headers: RawHeaders, incoming: Incoming, call_id: str) -> RawHeaders:
-    """The function's end-to-end headers and ours; what browsers would take for the whole origin stays with it."""
+def to_client(headers: RawHeaders, incoming: Incoming, call_id: str, is_site: bool = False) -> RawHeaders:
+    """The function's end-to-end headers and ours.
+
+    What browsers would take for the whole origin is kept from them, unless the function is a trusted site (`is_site`)
+    on a port that serves no management.
+    """
+    if is_site and incoming.is_public:
+        return [*end_to_end(_less_ours(headers)), *call_headers(incoming, call_id), duration(incoming)]
     kept: RawHeaders = []
     named = b""
     for pair in headers:
@@ -96,6 +102,10 @@ def end_to_end(headers: RawHeaders) -> RawHeaders:
     """`headers` less the hop-by-hop ones and those that `Connection` names (RFC 9110, section 7.6.1)."""
     named = b",".join(value for name, value in headers if name.lower() == b"connection")
     return _without_named([pair for pair in headers if pair[0].lower() not in _HOP_BY_HOP], named)
+
+
+def _less_ours(headers: RawHeaders) -> RawHeaders:
+    return [pair for pair in headers if pair[0].lower() not in _REPLACED or pair[0].lower() == b"connection"]
 
 
 def _without_named(headers: RawHeaders, connection: bytes) -> RawHeaders:

@@ -26,7 +26,7 @@ tried when the first refuses."""
 class Incoming:
     """name: as in the URL, not checked yet; path: what followed it, "" or beginning with "/", still percent-encoded;
     query: without "?"; headers: names in lower case; length: Content-Length, None when the body is chunked; client: IP
-    address."""
+    address; is_public: it came to a port that serves no management."""
 
     method: str
     name: str
@@ -35,6 +35,7 @@ class Incoming:
     headers: RawHeaders
     length: int | None
     client: str
+    is_public: bool = False
     started: float = field(default_factory=time.perf_counter)
     start_time: int = field(default_factory=time.time_ns)
 

@@ -35,6 +35,11 @@ def problem(status: int, message: str, hint: str = "") -> FaasError:
     return error
 
 
+def nothing_here() -> FaasError:
+    """For the public port, when management has one of its own."""
+    return problem(404, "there is no such page here.", "The management API and the pages are on the management port.")
+
+
 def unexpected(reference: str) -> FaasError:
     """What a client is told when the gateway itself is at fault: no detail, but a word to look for in the log."""
     return problem(500, "the gateway failed on this request.", f'Its log has the cause; look for "{reference}".')

@@ -120,7 +120,7 @@ class Synchronous:
             raise
         return Outcome(
             response,
-            forwarding.to_client(response.headers, incoming, call_id),
+            forwarding.to_client(response.headers, incoming, call_id, route.is_site),
             self._finisher(route.name, address, response.status, incoming.started),
         )
 

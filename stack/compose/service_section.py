@@ -41,7 +41,8 @@ def _words(section: Section, key: str) -> tuple[str, ...]:
 
 
 def _ports(section: Section) -> tuple[Port, ...]:
-    return tuple(_port(item, f"{section.at('ports')}[{number}]") for number, item in enumerate(section.items("ports")))
+    ports = [_port(item, f"{section.at('ports')}[{number}]") for number, item in enumerate(section.items("ports"))]
+    return tuple(port for port in ports if port.published)
 
 
 def _port(item: Any, path: str) -> Port:
@@ -50,6 +51,8 @@ def _port(item: Any, path: str) -> Port:
         if not sign or not published.isdigit() or not target.isdigit():
             raise Unusable(f"{path}: expected PUBLISHED:TARGET or a mapping, got {item!r}")
         return Port(int(target), int(published))
+    if "published" not in item:
+        raise Unusable(f"{path}.published: is missing: the port of the node")
     entry = Section(item, path)
     port = Port(
         target=entry.integer("target", 0),
@@ -58,9 +61,10 @@ def _port(item: Any, path: str) -> Port:
         mode=entry.choice("mode", "ingress", ("ingress", "host")),
     )
     entry.close()
-    for key, number in (("target", port.target), ("published", port.published)):
-        if not 1 <= number <= 65535:
-            raise Unusable(f"{entry.at(key)}: expected a port from 1 to 65535, got {number}")
+    # A `published` of 0 is how a file says "only if a variable names a port".
+    for key, number, least in (("target", port.target, 1), ("published", port.published, 0)):
+        if not least <= number <= 65535:
+            raise Unusable(f"{entry.at(key)}: expected a port from {least} to 65535, got {number}")
     return port
 
 

@@ -19,7 +19,7 @@ from stack.embedded.redis_binary import find_redis_server
 from stack.embedded.redis_config import redis_config
 from stack.embedded.services import EmbeddedServices, reachable
 from stack.errors import StackError
-from stack.state import Settings, StateDirectory, write_private
+from stack.state import Settings, StateDirectory, refuse_one_port, write_private
 from swarmfn.provider.local import stop_all
 
 FUNCTION_STOP_TIMEOUT = 30.0
@@ -31,6 +31,7 @@ class Choice:
     """What the user asked for in this run; None: what was chosen before, or the default."""
 
     port: int | None = None
+    management_port: int | None = None
     listen_address: str | None = None
 
 
@@ -93,25 +94,27 @@ class EmbeddedEngine:
         """The settings of this run, remembered for the next: every port in them is ours or free."""
         before = self.state.settings()
         settings = replace(
-            before, port=choice.port or before.port, listen_address=choice.listen_address or before.listen_address
+            before,
+            port=choice.port or before.port,
+            management_port=before.management_port if choice.management_port is None else choice.management_port,
+            listen_address=choice.listen_address or before.listen_address,
         )
+        refuse_one_port(settings)
         running = {spec.name: spec.environment for spec, _ in Records(self.state.run / "services").running()}
         ours = running.get("gateway", {})
-        where = (settings.listen_address, str(settings.port))
-        if where != (ours.get("listen_address"), ours.get("port")):
-            self._refuse_taken_port(settings, is_ours=ours.get("port") == str(settings.port))
+        held = {ours.get("port"), ours.get("management_port")}
+        for port in filter(None, (settings.port, settings.management_port)):
+            if settings.listen_address != ours.get("listen_address") or str(port) not in held:
+                self._refuse_taken_port(settings.listen_address, port, is_ours=str(port) in held)
         if "redis" not in running and not (settings.redis_port and is_free("127.0.0.1", settings.redis_port)):
             settings = replace(settings, redis_port=free_port())
         if settings != before:
             self.state.remember(settings)
         return settings
 
-    def _refuse_taken_port(self, settings: Settings, is_ours: bool) -> None:
-        if not is_ours and not is_free(settings.listen_address, settings.port):
-            raise StackError(
-                f"port {settings.port} is in use{holder_of(settings.port)}. Choose another, such as --port "
-                f"{settings.port + 1}."
-            )
+    def _refuse_taken_port(self, address: str, port: int, is_ours: bool) -> None:
+        if not is_ours and not is_free(address, port):
+            raise StackError(f"port {port} is in use{holder_of(port)}. Choose another, such as --port {port + 1}.")
 
     def _wanted(self, settings: Settings, credentials: Credentials) -> Sequence[Sequence[Wanted]]:
         compose = with_room_to_drain(load_compose(self._root / "docker-compose.swarm.yml", os.environ).services)
@@ -133,7 +136,7 @@ class EmbeddedEngine:
 
 def checks_of(settings: Settings, credentials: Credentials) -> ReadinessChecks:
     """The readiness checks of the stack with these settings."""
-    return ReadinessChecks(reachable(settings), f"127.0.0.1:{settings.redis_port}", credentials)
+    return ReadinessChecks(reachable(settings, settings.managing_port), f"127.0.0.1:{settings.redis_port}", credentials)
 
 
 def _stop_rank(name: str) -> int:

@@ -23,7 +23,7 @@ UNSUPERVISED = "not supervised: run `up` to look after it again"
 def observe(state: StateDirectory, root: Path) -> StackStatus:
     """The status now. Never raises for a stack that is down, half down or hanging."""
     settings, credentials = state.settings(), read_credentials(state)
-    address = reachable(settings)
+    address = reachable(settings, settings.managing_port)
     supervisor = SupervisorClient(state, root)
     pid = supervisor.pid() if state.exists() else None
     services: Sequence[ServiceLine] = ()
@@ -37,7 +37,8 @@ def observe(state: StateDirectory, root: Path) -> StackStatus:
             make_line(spec.name, "running", process.pid, process.began(), 0, UNSUPERVISED)
             for spec, process in Records(state.run / "services").running()
         ]
-    return StackStatus(f"http://{address}", str(state.root), pid, services, functions)
+    urls = (f"http://{reachable(settings)}", f"http://{address}")
+    return StackStatus(*urls, str(state.root), pid, services, functions)
 
 
 def _line(service: ServiceState, checks: ReadinessChecks) -> ServiceLine:

@@ -42,6 +42,7 @@ class EmbeddedServices:
             **self._compose["gateway"].environment,
             **self._python_environment(),
             "port": str(self._settings.port),
+            "management_port": str(self._settings.management_port),
             "listen_address": self._settings.listen_address,
             "functions_provider": "local",
             "local_state_dir": str(self._state.root),
@@ -92,8 +93,8 @@ class EmbeddedServices:
         }
 
 
-def reachable(settings: Settings) -> str:
-    """host:port under which this machine reaches the gateway."""
+def reachable(settings: Settings, port: int = 0) -> str:
+    """host:port under which this machine reaches the gateway; without a port, that for calls."""
     address = settings.listen_address
     host = "127.0.0.1" if address in _EVERYWHERE else f"[{address}]" if ":" in address else address
-    return f"{host}:{settings.port}"
+    return f"{host}:{port or settings.port}"

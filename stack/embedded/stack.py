@@ -34,10 +34,12 @@ class LocalStack:
         self._state.make()
         with exclusive(self._state.run / "command.lock", "up", self._say):
             engine = EmbeddedEngine(self._state, self._root, self._say)
-            has_changed = engine.up(Choice(port=options.port, listen_address=options.listen))
+            has_changed = engine.up(Choice(options.port, options.management_port, options.listen))
             if not options.no_examples:
                 has_changed = self._deploy_examples() or has_changed
-        return Outcome(has_changed, f"http://{reachable(self._state.settings())}")
+        settings = self._state.settings()
+        managed_at = reachable(settings, settings.managing_port)
+        return Outcome(has_changed, f"http://{reachable(settings)}", f"http://{managed_at}")
 
     def prepare(self, options: argparse.Namespace) -> str:
         raise StackError("there is nothing to prepare for local processes; `prepare` is for Docker Swarm.")
@@ -72,7 +74,7 @@ class LocalStack:
         settings, credentials = self._state.settings(), make_credentials(self._state)
         functions = load_functions(self._root / "examples" / "stack.yml")
         with (
-            GatewayClient(reachable(settings), credentials) as gateway,
+            GatewayClient(reachable(settings, settings.managing_port), credentials) as gateway,
             checks_of(settings, credentials).redis_client() as client,
         ):
             has_changed, problems = deploy_examples(

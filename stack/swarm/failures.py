@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import docker
@@ -63,15 +63,21 @@ class FailureReports:
             return b""
 
 
+def _port_hint(ports: Sequence[int]) -> str:
+    if len(ports) > 1:  # the engine does not say which
+        listed = " or ".join(map(str, ports))
+        return f"Port {listed} of the node is in use. Choose others with --port and --management-port"
+    named = f"Port {ports[0]}" if ports else "A port"
+    return f"{named} of the node is in use. Choose another, such as --port {ports[0] + 1 if ports else 9000}"
+
+
 def hint_for(reason: str, spec: Mapping[str, Any]) -> str:
     """What helps, as far as the reason tells; else ""."""
     container = spec["TaskTemplate"]["ContainerSpec"]
     if "No such image" in reason or "pull access denied" in reason or "manifest unknown" in reason:
         return f"The node has no image {container['Image']} and cannot pull it"
     if "port already in use" in reason or "port is already allocated" in reason or "address already in use" in reason:
-        ports = [port["PublishedPort"] for port in (spec.get("EndpointSpec") or {}).get("Ports") or []]
-        named = f"Port {ports[0]}" if ports else "A port"
-        return f"{named} of the node is in use. Choose another, such as --port {ports[0] + 1 if ports else 9000}"
+        return _port_hint([port["PublishedPort"] for port in (spec.get("EndpointSpec") or {}).get("Ports") or []])
     if "scheduling constraints not satisfied" in reason:
         constraints = (spec["TaskTemplate"].get("Placement") or {}).get("Constraints") or []
         return f"No node fulfils {', '.join(constraints)}. `docker node ls` lists the nodes"

@@ -10,7 +10,7 @@ from typing import Any
 
 import docker
 
-from stack.status import FunctionLine, table
+from stack.status import FunctionLine, table, where
 from stack.swarm.engine_client import engine_errors
 from stack.swarm.function_services import function_name, function_services
 from swarmfn.provider.swarm.problems import Failure, describe
@@ -46,9 +46,11 @@ class ServiceRow:
 
 @dataclass(frozen=True)
 class SwarmStatus:
-    """The stack of one name on one swarm. `nodes`: how many can be reached, of how many."""
+    """The stack of one name on one swarm. `url`, `management_url`: as in StackStatus; `nodes`: how many can be reached,
+    of how many."""
 
     url: str
+    management_url: str
     stack: str
     nodes: tuple[int, int]
     services: Sequence[ServiceRow]
@@ -82,7 +84,7 @@ class SwarmStatus:
         nodes = f"{total} node{'s' if total != 1 else ''}" + (
             f", {total - reachable} down" if reachable < total else ""
         )
-        parts = [f"gateway {self.url}   stack {self.stack}   {nodes}", table(services)]
+        parts = [f"{where(self.url, self.management_url)}   stack {self.stack}   {nodes}", table(services)]
         if self.functions:
             functions = [("FUNCTION", "REPLICAS", "PROBLEM")]
             functions += [(line.name, f"{line.available}/{line.replicas}", line.problem) for line in self.functions]
@@ -90,8 +92,10 @@ class SwarmStatus:
         return "\n\n".join(parts)
 
 
-def observe(client: docker.DockerClient, stack: str, url: str, required: Collection[str] = ()) -> SwarmStatus:
-    """The status now. `url` is the gateway's, which is not asked; `required`: the services that a stack has to have.
+def observe(
+    client: docker.DockerClient, stack: str, url: str, management_url: str, required: Collection[str] = ()
+) -> SwarmStatus:
+    """The status now. The gateway at `url` is not asked; `required`: the services that a stack has to have.
     Raises StackError for an engine without an answer."""
     with engine_errors("look at the stack"):
         services = client.api.services(filters={"label": f"{STACK_LABEL}={stack}"})
@@ -113,6 +117,7 @@ def observe(client: docker.DockerClient, stack: str, url: str, required: Collect
     service_rows = [rows[service["ID"]] for service in services if service["ID"] not in ids]
     return SwarmStatus(
         url,
+        management_url,
         stack,
         (len(nodes) - len(unreachable), len(nodes)),
         with_missing([_without_stack(row, stack) for row in service_rows], required),

@@ -102,7 +102,11 @@ def variables_of(settings: Settings, environ: Mapping[str, str]) -> dict[str, st
     is a socket at all."""
     host = urlsplit(engine_host(environ))
     socket = environ.get("docker_socket") or (host.path if host.scheme == "unix" else "")
-    chosen = {"gateway_port": str(settings.port), "SWARMFN_STACK": settings.stack}
+    chosen = {
+        "gateway_port": str(settings.port),
+        "management_port": str(settings.management_port),
+        "SWARMFN_STACK": settings.stack,
+    }
     return {**chosen, "docker_socket": socket} if socket else chosen
 
 

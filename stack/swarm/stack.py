@@ -14,7 +14,7 @@ from stack.credentials import Credentials, read_credentials
 from stack.engine import Outcome
 from stack.errors import StackError
 from stack.lock import exclusive
-from stack.state import Settings, StateDirectory
+from stack.state import Settings, StateDirectory, refuse_one_port
 from stack.status import Status
 from stack.swarm.addresses import candidates, likely_address, reach_gateway
 from stack.swarm.deployment import Deployment, stages_of
@@ -36,8 +36,12 @@ from stack.swarm.taking_down import TakingDown
 
 Say = Callable[[str], None]
 
+_PORT_INSIDE = 8080
+"""Where the gateway listens in its container, whatever its node publishes."""
+
 _USUAL = {
     "gateway_port": "8080",
+    "management_port": "0",
     "SWARMFN_STACK": "swarmfn",
     "SWARMFN_IMAGE": STACK_IMAGE,
     "REDIS_IMAGE": "redis:7",
@@ -76,11 +80,11 @@ class SwarmStack:
             self._state.remember(replace(settings, redis_image=prepared.redis_image))
             restored = restore(self._client, self._name, self._say)
             has_changed = has_changed or bool(restored.names)
-            address = reach_gateway(lambda: self._addresses(settings.port), prepared.credentials)
+            address = reach_gateway(lambda: self._addresses(settings.managing_port), prepared.credentials)
             if not options.no_examples:
                 has_changed = self._deploy_examples(address, prepared.credentials, settings) or has_changed
             self._remove_old_images()
-        return Outcome(has_changed, f"http://{address}")
+        return Outcome(has_changed, f"http://{_at(address, settings.port)}", f"http://{address}")
 
     def prepare(self, options: argparse.Namespace) -> str:
         self._state.make()
@@ -105,9 +109,11 @@ class SwarmStack:
         return f"stopped; functions, passwords and queued calls are kept for the next up (stack {self._name})"
 
     def status(self) -> Status:
-        port = self._state.settings().port
-        address = likely_address(self._addresses(port), read_credentials(self._state)) or f"127.0.0.1:{port}"
-        return observe(self._client, self._name, f"http://{address}", REQUIRED)
+        settings = self._state.settings()
+        addresses = self._addresses(settings.managing_port)
+        address = likely_address(addresses, read_credentials(self._state)) or f"127.0.0.1:{settings.managing_port}"
+        urls = (f"http://{_at(address, settings.port)}", f"http://{address}")
+        return observe(self._client, self._name, *urls, REQUIRED)
 
     def logs(self, name: str | None, lines: int, is_following: bool, write: Callable[[str], None]) -> None:
         show_logs(self._client, self._name, name, lines, is_following, write)
@@ -123,15 +129,22 @@ class SwarmStack:
                 "--listen is for local processes: on a Swarm a port is published on every address of a node."
             )
         before = self._state.settings()
+        wanted = getattr(options, "management_port", None)
         settings = replace(
             before,
             stack=self._name,
             port=getattr(options, "port", None) or before.port,
+            management_port=before.management_port if wanted is None else wanted,
             data_node=data_node(self._client, before.data_node, self._swarm.node_id),
             registry=before.registry if options.registry is None else options.registry,
             is_pinned=before.is_pinned if options.pin is None else options.pin,
             base_image=self._environ.get("SWARMFN_BASE_IMAGE", before.base_image),
         )
+        refuse_one_port(settings)
+        if settings.management_port == _PORT_INSIDE:
+            raise StackError(
+                f"--management-port {_PORT_INSIDE} is taken inside the gateway's container. Choose another."
+            )
         if before.stack != self._name:
             self._state.remember(replace(before, stack=self._name))
         self._placement(settings).check_data(self._client, settings.data_node)
@@ -195,6 +208,11 @@ class SwarmStack:
         with engine_errors("list the nodes"):
             entries = [node for node in api.nodes() if node["ID"] in nodes]
         return [host for node in entries for host in candidates(self._environ, self._swarm.node_id, node, port)]
+
+
+def _at(address: str, port: int) -> str:
+    """The same host at another port."""
+    return f"{address.rpartition(':')[0]}:{port}"
 
 
 def _how_to_deploy(settings: Settings, prepared: Prepared, environ: Mapping[str, str]) -> str:

@@ -19,7 +19,9 @@ from swarmfn.wire.quantities import parse_cpu, parse_memory
 
 SCALE_MIN_LABEL = "com.openfaas.scale.min"
 QUEUE_ANNOTATION = "com.openfaas.queue"
+SITE_ANNOTATION = "com.swarmfn.site"
 EXEC_TIMEOUT = "exec_timeout"
+_TRUSTED = "trusted"
 _REPLICAS = re.compile(r"[0-9]{1,9}")
 
 
@@ -128,8 +130,18 @@ class FunctionSpec:
     def policy(self) -> Policy:
         """What it asks of its asynchronous calls, with a warning for each value that cannot be used."""
         policy = policy_of(self.annotations)
-        warnings = [*self._queue_warnings(), *self._exec_timeout_warnings()]
+        warnings = [*self._queue_warnings(), *self._exec_timeout_warnings(), *self._site_warnings()]
         return replace(policy, warnings=(*policy.warnings, *warnings)) if warnings else policy
+
+    @property
+    def is_site(self) -> bool:
+        """Whether its pages are trusted with the whole origin of a port that serves no management."""
+        return self.annotations.get(SITE_ANNOTATION) == _TRUSTED
+
+    def _site_warnings(self) -> Iterator[str]:
+        text = self.annotations.get(SITE_ANNOTATION, _TRUSTED)
+        if text != _TRUSTED:
+            yield f"annotation {SITE_ANNOTATION}: expected {_TRUSTED!r}, got {text!r:.50}; its pages stay sandboxed"
 
     def _queue_warnings(self) -> Iterator[str]:
         named = self.annotations.get(QUEUE_ANNOTATION, "")

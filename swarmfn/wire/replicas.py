@@ -26,7 +26,8 @@ class Route:
     addresses: `host:port` of each healthy replica; replicas: how many are wanted; exec_timeout: seconds one attempt
     may run; queue: where its asynchronous calls wait; problem: why no replica is healthy, in a sentence ("" if known
     of none); policy: what it asks of its asynchronous calls; lost: addresses that were there until their node went
-    down. What runs on them will never answer.
+    down, what runs on them will never answer; is_site: its pages are trusted with the whole origin of a port that
+    serves no management.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Route:
     problem: str = ""
     policy: Policy = NO_POLICY
     lost: tuple[str, ...] = ()
+    is_site: bool = False
 
 
 ReplicaTable = Mapping[str, Route]
@@ -63,6 +65,8 @@ def _row(route: Route) -> dict[str, Any]:
         row["policy"] = route.policy.to_json()
     if route.lost:
         row["lost"] = list(route.lost)
+    if route.is_site:
+        row["site"] = True
     return row
 
 
@@ -79,6 +83,7 @@ def decode_table(document: bytes) -> dict[str, Route]:
             problem=row.get("problem", ""),
             policy=Policy.from_json(row["policy"]) if "policy" in row else NO_POLICY,
             lost=tuple(row.get("lost", ())),
+            is_site=row.get("site") is True,
         )
     return table
 

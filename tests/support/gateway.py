@@ -22,7 +22,7 @@ class GatewayProcess:
     """`python -m gateway`, serving on a loopback port until the `with` block ends; its functions end with it.
 
     `settings` are further environment variables. `request` and its short forms send the right credentials and do not
-    follow redirects.
+    follow redirects; they go to the management port where there is one.
     """
 
     def __init__(
@@ -30,6 +30,7 @@ class GatewayProcess:
     ) -> None:
         self.state_dir = directory / "state"
         self.port = free_port()
+        self.management_port = int(settings.get("management_port", self.port))
         _write_secrets(directory / "secrets", redis_password)
         environment = {
             "port": str(self.port),
@@ -66,7 +67,8 @@ class GatewayProcess:
     def request(self, method: str, path: str, **options: Any) -> requests.Response:
         """The reply to one request; `auth=None` sends no credentials."""
         options.setdefault("auth", (USER, PASSWORD.encode()))
-        return self._session.request(method, self.url + path, allow_redirects=False, timeout=60, **options)
+        url = f"http://127.0.0.1:{self.management_port}{path}"
+        return self._session.request(method, url, allow_redirects=False, timeout=60, **options)
 
     def get(self, path: str, **options: Any) -> requests.Response:
         return self.request("GET", path, **options)

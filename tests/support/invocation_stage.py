@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -18,10 +19,18 @@ FUNCTIONS = REPOSITORY / "tests" / "functions"
 class InvocationStage:
     """`replica` is the one of function `stage`, `pair` those of function `pair`. Function `asleep` has no replica.
 
-    `cat` and `family` (tests/functions) are real ones, run by a watchdog. `settings` are the gateway's.
+    `cat` and `family` (tests/functions) are real ones, run by a watchdog. `annotations` are those of `stage`,
+    `settings` the gateway's.
     """
 
-    def __init__(self, directory: Path, redis: RedisServer, data_plane: str, **settings: str) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        redis: RedisServer,
+        data_plane: str,
+        annotations: Mapping[str, str] | None = None,
+        **settings: str,
+    ) -> None:
         self.redis = redis
         self.streams_uploads = data_plane == "fastlane"
         """waitress has a request's whole body before the function sees the first of it."""
@@ -30,7 +39,7 @@ class InvocationStage:
                 undo.enter_context(StagedReplica(directory / f"replica-{number}.log")) for number in range(3)
             )
             state_dir = directory / "state"
-            leave_running(state_dir, "stage", [self.replica])
+            leave_running(state_dir, "stage", [self.replica], annotations)
             leave_running(state_dir, "pair", self.pair)
             leave_running(state_dir, "asleep", [])
             self.gateway = undo.enter_context(

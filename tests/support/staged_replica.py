@@ -12,7 +12,7 @@ import re
 import socket
 import struct
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from queue import Queue
 from types import TracebackType
@@ -238,12 +238,13 @@ class StagedReplica:
         self.close()
 
 
-def leave_running(state_dir: Path, name: str, replicas: Sequence[StagedReplica]) -> None:
+def leave_running(
+    state_dir: Path, name: str, replicas: Sequence[StagedReplica], annotations: Mapping[str, str] | None = None
+) -> None:
     """Makes it look as if an earlier gateway had deployed function `name` and left these replicas of it running."""
     state = StateDir(state_dir)
-    definition = Definition(
-        FunctionSpec(name, "staged/image:1"), Program(command="cat"), len(replicas), "2026-01-01T00:00:00Z"
-    )
+    spec = FunctionSpec(name, "staged/image:1", annotations=annotations or {})
+    definition = Definition(spec, Program(command="cat"), len(replicas), "2026-01-01T00:00:00Z")
     DefinitionStore(state).save(definition)
     for number, replica in enumerate(replicas, 1):
         record = Record(

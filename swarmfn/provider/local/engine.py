@@ -266,6 +266,7 @@ class Engine:
             queue=function.queue,
             problem=problem,
             policy=function.policy,
+            is_site=function.is_site,
         )
 
     def _clean_up(self, now: float) -> None:

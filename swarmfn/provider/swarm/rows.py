@@ -57,6 +57,7 @@ def replica_table(
             policy=deployed.function.policy,
             problem=problem(deployed, cluster.tasks_of(deployed.service_id), serving, silent, failures.get(name)),
             lost=_addresses(lost.get(name, ())),
+            is_site=deployed.function.is_site,
         )
     return table
 

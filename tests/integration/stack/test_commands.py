@@ -146,6 +146,31 @@ def test_a_killed_service_comes_back_and_status_tells(running: Stack) -> None:
     assert (after["redis"], after["worker"]) == (before["redis"], before["worker"])
 
 
+def test_management_moves_to_a_port_of_its_own_and_back(running: Stack) -> None:
+    port = free_port()
+    before = running.pids()
+    credentials = tuple(running.state.credentials.read_text().splitlines()[0].split(":", 1))
+
+    def info(at: int) -> int:
+        return requests.get(f"http://127.0.0.1:{at}/system/info", auth=credentials, timeout=10).status_code
+
+    done = running.up("--management-port", str(port))
+    assert done.returncode == 0, done.stderr
+    assert f"http://127.0.0.1:{port}/ui/" in done.stdout
+    assert (info(port), info(running.port)) == (200, 404)
+    assert requests.get(running.url + "/healthz", timeout=10).status_code == 200
+    assert "nothing to do" in running.up().stdout
+    status = running.status()
+    assert (status["healthy"], status["url"]) == (True, running.url)
+    assert status["management_url"] == f"http://127.0.0.1:{port}"
+    assert running.up("--management-port", str(running.port)).returncode == 1
+    assert running.up("--management-port", "0").returncode == 0
+    assert info(running.port) == 200
+    assert {name: pid for name, pid in running.pids().items() if name != "gateway"} == {
+        name: pid for name, pid in before.items() if name != "gateway"
+    }
+
+
 def test_logs_show_services_and_name_what_there_is(running: Stack) -> None:
     assert "ready" in running.run("logs", "gateway").stdout
     assert "redis " in running.run("logs", "-n", "3").stdout

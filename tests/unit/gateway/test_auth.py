@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.api.auth import is_open
 from gateway.invoke.credentials import basic_credentials
+from gateway.invoke.open_routes import is_open
 
 
 @pytest.mark.parametrize(

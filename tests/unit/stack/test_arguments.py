@@ -65,12 +65,14 @@ def test_help_teaches_every_command_and_exit_code(capsys: pytest.CaptureFixture[
 def test_status_shows_services_and_functions() -> None:
     status = StackStatus(
         "http://127.0.0.1:8080",
+        "http://127.0.0.1:8081",
         "/state",
         12,
         [ServiceLine("redis", "running", 34, 75.2, 1, ""), ServiceLine("gateway", "waiting", None, 3.0, 4, "it ended")],
         [FunctionLine("echo", 1, 2, "")],
     )
     text = render(status)
+    assert text.startswith("gateway http://127.0.0.1:8080   management http://127.0.0.1:8081   state /state")
     assert "redis     running   34    1m15s    1" in text
     assert "gateway   waiting   -     3s       4          it ended" in text
     assert "echo       1/2" in text
@@ -78,7 +80,7 @@ def test_status_shows_services_and_functions() -> None:
 
 
 def test_status_says_when_nothing_runs() -> None:
-    assert render(StackStatus("u", "/state", None, [], [])) == "nothing is running in /state"
+    assert render(StackStatus("u", "u", "/state", None, [], [])) == "nothing is running in /state"
 
 
 def test_the_reference_describes_every_command_and_option() -> None:

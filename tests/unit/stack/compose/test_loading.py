@@ -117,7 +117,7 @@ def test_everything_a_file_may_say_is_read(tmp_path: Path) -> None:
         ("services: {a: {image: b, environment: {c: [d]}}}", "services.a.environment.c: expected a text, got a list"),
         ("services: {a: {image: b, environment: [c]}}", r"services.a.environment\[0\]: expected KEY=VALUE"),
         ("services: {a: {image: b, ports: ['80']}}", r"services.a.ports\[0\]: expected PUBLISHED:TARGET"),
-        ("services: {a: {image: b, ports: [{target: 1}]}}", r"ports\[0\].published: expected a port"),
+        ("services: {a: {image: b, ports: [{target: 1}]}}", r"ports\[0\].published: is missing"),
         ("services: {a: {image: b, volumes: [data]}}", r"services.a.volumes\[0\]: expected SOURCE:TARGET"),
         ("services: {a: {image: b, healthcheck: {test: [ls]}}}", "services.a.healthcheck.test: expected a text or"),
         ("services: {a: {image: b, deploy: {endpoint_mode: x}}}", "endpoint_mode: expected vip or dnsrr, got 'x'"),

@@ -11,6 +11,7 @@ from stack.status import FunctionLine
 from stack.swarm.observe import ServiceRow, SwarmStatus, service_row, with_missing
 from swarmfn.provider.swarm.tasks import Task
 
+URL = "http://10.0.0.1:8080"
 NOW = datetime(2026, 1, 31, 12, 0, 0, tzinfo=UTC)
 
 
@@ -97,7 +98,7 @@ def test_a_service_that_is_not_there_shows() -> None:
         ("redis", "missing", False),
         ("swarmfn_worker", "running", True),
     ]
-    assert not SwarmStatus("http://10.0.0.1:8080", "swarmfn", (1, 1), found, ()).is_healthy
+    assert not SwarmStatus(URL, URL, "swarmfn", (1, 1), found, ()).is_healthy
     assert with_missing([], {"redis"}) == []
 
 
@@ -122,7 +123,7 @@ BAD = ServiceRow("redis", "starting", 0, 1, 0.0, 3, "0 of 1 replicas run: exited
 
 def test_the_tables_show_services_functions_and_nodes() -> None:
     lines = [FunctionLine("echo", 2, 2, "")]
-    assert SwarmStatus("http://10.0.0.1:8080", "swarmfn", (2, 3), [GOOD, BAD], lines).rendered() == (
+    assert SwarmStatus(URL, URL, "swarmfn", (2, 3), [GOOD, BAD], lines).rendered() == (
         "gateway http://10.0.0.1:8080   stack swarmfn   3 nodes, 1 down\n\n"
         "SERVICE   STATE      REPLICAS   UPTIME   RESTARTS   PROBLEM\n"
         "gateway   running    1/1        1m1s     0\n"
@@ -134,15 +135,15 @@ def test_the_tables_show_services_functions_and_nodes() -> None:
 
 def test_health_is_that_of_the_services_and_nothing_is_not_healthy() -> None:
     in_trouble = [FunctionLine("echo", 0, 1, "0 of 1 replicas run")]
-    assert SwarmStatus("", "swarmfn", (1, 1), [GOOD], in_trouble).is_healthy
-    assert not SwarmStatus("", "swarmfn", (1, 1), [GOOD, BAD], []).is_healthy
-    nothing = SwarmStatus("", "swarmfn", (1, 1), [], [])
+    assert SwarmStatus("", "", "swarmfn", (1, 1), [GOOD], in_trouble).is_healthy
+    assert not SwarmStatus("", "", "swarmfn", (1, 1), [GOOD, BAD], []).is_healthy
+    nothing = SwarmStatus("", "", "swarmfn", (1, 1), [], [])
     assert not nothing.is_healthy
     assert nothing.rendered() == 'nothing of the stack "swarmfn" is running in this swarm'
 
 
 def test_machines_read_the_same() -> None:
-    found = SwarmStatus("http://10.0.0.1:8080", "swarmfn", (1, 1), [GOOD], []).to_json()
+    found = SwarmStatus(URL, URL, "swarmfn", (1, 1), [GOOD], []).to_json()
     assert found["healthy"] is True
     assert found["nodes"] == {"reachable": 1, "all": 1}
     assert found["services"][0]["available"] == 1

@@ -90,6 +90,12 @@ def test_the_gateways_port_is_published_by_its_node() -> None:
     }
 
 
+def test_a_management_port_is_published_only_if_it_is_set() -> None:
+    compose = load_compose(REPOSITORY / "docker-compose.swarm.yml", {"management_port": "9090"})
+    assert compose.services["gateway"].environment["management_port"] == "9090"
+    assert [(port.published, port.target) for port in compose.services["gateway"].ports] == [(8080, 8080), (9090, 9090)]
+
+
 def test_no_password_is_in_a_specification() -> None:
     assert "password" not in str([spec_of(name)["TaskTemplate"]["ContainerSpec"]["Env"] for name in COMPOSE.services])
 
