@@ -40,16 +40,26 @@ class Finder:
 
     def _network_id(self, function: FunctionSpec) -> str:
         if function.network:
-            network = self._api.network_named(function.network)
-            if network is None:
-                raise InvalidFunction("network", f'there is no network "{function.network}" in the swarm.')
-            return str(network["Id"])
+            return self._asked_network(function.network)
         if self._network:
             network = self._api.network_named(self._network)
             if network is None:
                 raise EngineUnavailable(f'there is no network "{self._network}" (functions_network) in the swarm.')
             return str(network["Id"])
         return self._labelled_network()
+
+    def _asked_network(self, name: str) -> str:
+        """Who may deploy functions does not thereby get into the platform's other networks: Redis is in one of them."""
+        networks = {network["Name"]: str(network["Id"]) for network in self._api.function_networks()}
+        if self._network:
+            networks = {found: network_id for found, network_id in networks.items() if found == self._network}
+        if name not in networks:
+            raise InvalidFunction(
+                "network",
+                f'"{name:.100}" is no network for functions.',
+                f"There is {', '.join(sorted(networks)) or 'none'}; leave the field empty for the usual one.",
+            )
+        return networks[name]
 
     def _labelled_network(self) -> str:
         label = f"{NETWORK_LABEL}={NETWORK_VALUE}"

@@ -91,11 +91,18 @@ def test_limits_hold_and_too_little_memory_is_raised_to_the_least_there_is(
     assert "raised to 6Mi" in caplog.text
 
 
-def test_a_network_can_be_named_and_must_be_there(engine: SwarmEngine, provider: SwarmProvider) -> None:
+def test_a_network_can_be_named_and_must_be_one_for_functions(engine: SwarmEngine, provider: SwarmProvider) -> None:
     provider.deploy(replace(engine.echo("echo"), network=NETWORK))
     assert call_function(engine, "echo", "there").body == "there"
-    with pytest.raises(InvalidFunction, match="network"):
-        provider.deploy(replace(engine.echo("other"), network=NETWORK[:-1]))
+    data = engine.swarm.client.networks.create("contract_data", driver="overlay", internal=True)
+    try:
+        for network in (NETWORK[:-1], "contract_data"):
+            with pytest.raises(InvalidFunction, match=f'network.*"{network}" is no network for functions'):
+                provider.deploy(replace(engine.echo("other"), network=network))
+            with pytest.raises(InvalidFunction, match="network"):
+                provider.update(replace(engine.echo("echo"), network=network))
+    finally:
+        data.remove()
 
 
 def test_a_swarm_without_a_network_for_functions_says_so(engine: SwarmEngine) -> None:
@@ -122,6 +129,8 @@ def test_functions_of_another_stack_are_left_alone(engine: SwarmEngine, swarm: S
             theirs.scale("echo", 0)
         with pytest.raises(InvalidFunction, match="no function of this stack"):
             theirs.deploy(engine.echo("echo"))
+        with pytest.raises(InvalidFunction, match="no network for functions"):
+            theirs.deploy(replace(engine.echo("spy"), network=NETWORK))
         assert set(ours.table()) == {"echo"}
     finally:
         ours.close()
