@@ -104,7 +104,7 @@ def variables_of(settings: Settings, environ: Mapping[str, str]) -> dict[str, st
     socket = environ.get("docker_socket") or (host.path if host.scheme == "unix" else "")
     chosen = {
         "gateway_port": str(settings.port),
-        "management_port": str(settings.management_port),
+        "management_port": str(settings.management_port or ""),
         "SWARMFN_STACK": settings.stack,
     }
     return {**chosen, "docker_socket": socket} if socket else chosen

@@ -41,7 +41,7 @@ _PORT_INSIDE = 8080
 
 _USUAL = {
     "gateway_port": "8080",
-    "management_port": "0",
+    "management_port": "",
     "SWARMFN_STACK": "swarmfn",
     "SWARMFN_IMAGE": STACK_IMAGE,
     "REDIS_IMAGE": "redis:7",

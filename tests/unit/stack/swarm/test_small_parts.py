@@ -57,7 +57,7 @@ def test_the_check_of_a_secret_tells_values_apart_and_not_what_they_are() -> Non
 
 def test_the_gateway_gets_the_socket_that_we_use() -> None:
     settings = Settings(port=9000, stack="mine")
-    chosen = {"gateway_port": "9000", "management_port": "0", "SWARMFN_STACK": "mine"}
+    chosen = {"gateway_port": "9000", "management_port": "", "SWARMFN_STACK": "mine"}
     assert variables_of(settings, {"DOCKER_HOST": "unix:///x/d.sock"}) == {**chosen, "docker_socket": "/x/d.sock"}
     assert variables_of(settings, {})["docker_socket"] == "/var/run/docker.sock"
     assert variables_of(settings, {"DOCKER_HOST": "tcp://h:1"}) == chosen

@@ -11,8 +11,10 @@ import pytest
 from stack.compose.loading import load_compose
 from stack.compose.model import Service
 from stack.errors import StackError
+from stack.state import Settings
 from stack.swarm.deployment import stages_of
 from stack.swarm.plan import differs, make_plan
+from stack.swarm.preparation import variables_of
 from stack.swarm.spec import SPEC_MARK, TASK_MARK, Reference, Surroundings, service_spec
 from tests.support.processes import REPOSITORY
 
@@ -91,7 +93,10 @@ def test_the_gateways_port_is_published_by_its_node() -> None:
 
 
 def test_a_management_port_is_published_only_if_it_is_set() -> None:
-    compose = load_compose(REPOSITORY / "docker-compose.swarm.yml", {"management_port": "9090"})
+    unset = load_compose(REPOSITORY / "docker-compose.swarm.yml", variables_of(Settings(), {}))
+    assert [(port.published, port.target) for port in unset.services["gateway"].ports] == [(8080, 8080)]
+    variables = variables_of(Settings(management_port=9090), {})
+    compose = load_compose(REPOSITORY / "docker-compose.swarm.yml", variables)
     assert compose.services["gateway"].environment["management_port"] == "9090"
     assert [(port.published, port.target) for port in compose.services["gateway"].ports] == [(8080, 8080), (9090, 9090)]
 
