@@ -6,6 +6,7 @@ import asyncio
 import gc
 import logging
 import os
+import secrets
 import signal
 import socket
 import sys
@@ -103,6 +104,7 @@ class Gateway:
         self._provider = provider
         self._metrics = InvocationMetrics(provider.table)
         self._stop = asyncio.Event()
+        self._peer_secret = secrets.token_hex(16)
 
     async def serve(self) -> None:
         """Serves until a signal, then lets what is in flight end. Raises PortTaken and NewerLayout."""
@@ -170,6 +172,8 @@ class Gateway:
                 dashboard_redis=blocking,
                 redis_address=settings.redis_address,
                 credentials=credentials,
+                peer_secret=self._peer_secret,
+                trusted_proxies=settings.trusted_proxies,
             ),
             synchronous=Synchronous(
                 self._provider.table, upstream, self._metrics, settings.upstream_timeout, credentials
@@ -222,7 +226,7 @@ class Gateway:
     ) -> None:
         flask_server = FlaskServer(create_app(parts), listen("127.0.0.1", 0), limits)
         flask_server.start()
-        to_flask = ToFlask(upstream, f"127.0.0.1:{flask_server.port}")
+        to_flask = ToFlask(upstream, f"127.0.0.1:{flask_server.port}", self._peer_secret)
         public_port = 0 if managing is None else self._settings.port
         lane = FastLane(parts.synchronous, parts.asynchronous, to_flask, parts.is_ready, public_port)
         server = fast_lane_server(lane, limits, self._settings.upstream_timeout + _DRAIN_MARGIN)

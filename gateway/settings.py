@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
 from swarmfn.wire.callback_guard import CallbackGuard, read_guard
@@ -42,6 +43,7 @@ class Settings:
     gateway_address: str
     metrics_port: int
     management_port: int
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
     log_format: str
 
     @classmethod
@@ -77,6 +79,7 @@ class Settings:
             gateway_address=env.text("faas_gateway_address", "gateway:8080"),
             metrics_port=env.integer("metrics_port", 0),
             management_port=env.integer("management_port", 0),
+            trusted_proxies=env.networks("trusted_proxies"),
             log_format=env.choice("log_format", "text", ("text", "json")),
         )
         settings._check(env, secrets)

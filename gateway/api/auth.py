@@ -6,26 +6,50 @@ from collections.abc import Callable
 
 from flask import request
 
+from gateway.api.audit import SAFE_METHODS, note_user
+from gateway.api.logins import FailedLogins
 from gateway.invoke.credentials import Credentials
 from gateway.invoke.open_routes import is_open
 from gateway.invoke.problems import problem
-from swarmfn.wire.errors import Unauthorized
-
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+from swarmfn.wire.errors import FaasError, Unauthorized
 
 
-def require_credentials(credentials: Credentials) -> Callable[[], None]:
-    """A before_request hook that lets only requests with these credentials pass; open routes pass anyway."""
+def require_credentials(
+    credentials: Credentials, logins: FailedLogins, client: Callable[[], str]
+) -> Callable[[], None]:
+    """A before_request hook that lets only requests with these credentials pass; open routes pass anyway.
+
+    Wrong ones are noted in `logins` under the request's `client`; too many of them are a 429.
+    """
 
     def check() -> None:
         if is_open(request.path):
             return
-        if not credentials.let_in(request.headers.get("Authorization", "")):
-            raise Unauthorized(
-                "the user name or the password is missing or wrong.", "Send them as HTTP Basic credentials."
-            )
+        given = request.headers.get("Authorization", "")
+        if credentials.let_in(given):
+            note_user(credentials.user)
+            return
+        wait = logins.failed(client()) if given else 0.0
+        if wait:
+            raise TooManyFailures(wait)
+        raise Unauthorized("the user name or the password is missing or wrong.", "Send them as HTTP Basic credentials.")
 
     return check
+
+
+class TooManyFailures(FaasError):
+    """Wrong credentials, again and again. `retry_after` is in seconds."""
+
+    status = 429
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__("too many logins from this address have failed.", "The right credentials work at any time.")
+        self.retry_after = retry_after
+
+
+def let_everybody_in() -> None:
+    """A before_request hook for a gateway without credentials."""
+    note_user("anybody")
 
 
 def refuse_other_sites() -> None:
@@ -34,7 +58,7 @@ def refuse_other_sites() -> None:
     What browsers say about the page that sent a change must name this gateway. Programs other than browsers say
     nothing of the kind, and pass.
     """
-    if request.method in _SAFE_METHODS or is_open(request.path):
+    if request.method in SAFE_METHODS or is_open(request.path):
         return
     if not _is_same_site(request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin"), request.host):
         raise problem(403, "a page of another site sent this change.", "Use the gateway's own pages, or a command.")

@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 from flask import Request
 
+from gateway.api.audit import note_document
 from swarmfn.wire.errors import InvalidRequest, TooLarge
 
 MAX_BODY = 1024 * 1024
@@ -24,6 +25,7 @@ def read_object(request: Request) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise InvalidRequest(f"the body is {_kind(document)}, not an object.", _HINT)
     _check_texts(document)
+    note_document(document)
     return document
 
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flask import Flask
 from redis import Redis
 
-from gateway.api.auth import refuse_other_sites, require_credentials
+from gateway.api.audit import audit_changes
+from gateway.api.auth import let_everybody_in, refuse_other_sites, require_credentials
+from gateway.api.clients import Network, client_of_request
 from gateway.api.dashboard import mount_dashboard
 from gateway.api.invocations import invocation_routes
+from gateway.api.logins import FailedLogins
 from gateway.api.observe import metrics_routes
 from gateway.api.problems import handle_problems
 from gateway.api.system import system_routes
 from gateway.invoke.credentials import Credentials
+from gateway.invoke.incoming import PEER
 from gateway.metrics import InvocationMetrics
 from gateway.ui.pages import ui_routes
 from swarmfn.provider import Provider
@@ -24,7 +29,8 @@ class Management:
     """What the management side works with.
 
     `dashboard_redis` is a client for threads, with time limits; `redis_address` (host:port) is what its pages
-    show. Without `credentials` everything is open.
+    show. Without `credentials` everything is open. The fast lane tells who its client is with `peer_secret`; proxies in
+    `trusted_proxies` are believed whom they speak for.
     """
 
     provider: Provider
@@ -32,6 +38,8 @@ class Management:
     dashboard_redis: Redis
     redis_address: str
     credentials: Credentials | None
+    peer_secret: str
+    trusted_proxies: Sequence[Network]
 
 
 def add_management(app: Flask, parts: Management) -> None:
@@ -41,8 +49,14 @@ def add_management(app: Flask, parts: Management) -> None:
     """
     handle_problems(app)
     app.register_blueprint(metrics_routes(parts.metrics))
-    if parts.credentials is not None:
-        app.before_request(require_credentials(parts.credentials))
+    client = client_of_request(PEER, parts.peer_secret, parts.trusted_proxies)
+    if parts.credentials is None:
+        app.before_request(let_everybody_in)
+    else:
+        logins = FailedLogins()
+        parts.metrics.add(logins)
+        app.before_request(require_credentials(parts.credentials, logins, client))
+    app.after_request(audit_changes(client))
     app.before_request(refuse_other_sites)
     app.register_blueprint(system_routes(parts.provider, parts.metrics.invocation_count))
     app.register_blueprint(invocation_routes(parts.dashboard_redis))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gateway.fastlane.app import incoming_of, read_body, send_whole
 from gateway.fastlane.exchange import Receive, Scope, Send
 from gateway.invoke.forwarding import end_to_end
-from gateway.invoke.incoming import RawHeaders
+from gateway.invoke.incoming import PEER, RawHeaders
 from swarmfn.upstream import Broken, NotSent, Response, Upstream, request_head
 
 _NOT_READY = b"the management part of the gateway does not answer; try again shortly.\n"
@@ -14,11 +14,12 @@ _CANNOT_BE_PASSED_ON = b"the request cannot be passed on.\n"
 
 class ToFlask:
     """An ASGI app that passes requests on to `address` (host:port), without a time limit of its own: log streams and
-    held requests live as long as both sides want."""
+    held requests live as long as both sides want. `peer_secret` goes along with each client's address."""
 
-    def __init__(self, upstream: Upstream, address: str) -> None:
+    def __init__(self, upstream: Upstream, address: str, peer_secret: str) -> None:
         self._upstream = upstream
         self._address = address
+        self._peer_secret = peer_secret
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -42,7 +43,8 @@ class ToFlask:
     async def _exchange(self, scope: Scope, receive: Receive) -> Response:
         incoming = incoming_of(scope, ("", ""))
         body = await read_body(incoming, receive)
-        headers: RawHeaders = [pair for pair in end_to_end(scope["headers"]) if pair[0] not in _FRAMING]
+        headers: RawHeaders = [pair for pair in end_to_end(scope["headers"]) if pair[0] not in _NOT_PASSED_ON]
+        headers.append((_PEER, f"{self._peer_secret} {incoming.client}".encode()))
         is_chunked = not isinstance(body, bytes) and incoming.length is None
         if is_chunked:
             headers.append((b"transfer-encoding", b"chunked"))
@@ -57,4 +59,5 @@ class ToFlask:
         )
 
 
-_FRAMING = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect"})
+_PEER = PEER.encode()
+_NOT_PASSED_ON = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect", _PEER.lower()})

@@ -22,6 +22,10 @@ SMALL_BODY = 64 * 1024
 tried when the first refuses."""
 
 
+PEER = "X-Swarmfn-Peer"
+"""The header in which the fast lane tells the Flask app who its client is, after a secret that the two share."""
+
+
 @dataclass(frozen=True, slots=True)
 class Incoming:
     """name: as in the URL, not checked yet; path: what followed it, "" or beginning with "/", still percent-encoded;

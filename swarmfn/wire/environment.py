@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import TypeVar
 
@@ -64,6 +65,14 @@ class Environment:
             return text
 
         return self._parsed(name, default, parse, "one of " + ", ".join(options))
+
+    def networks(self, name: str) -> tuple[IPv4Network | IPv6Network, ...]:
+        """Addresses and networks, separated by commas or spaces; none is the default."""
+
+        def parse(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+            return tuple(ip_network(part) for part in text.replace(",", " ").split())
+
+        return self._parsed(name, (), parse, "addresses or networks such as 10.0.0.0/8,192.0.2.1")
 
     def secret(self, directory: str, name: str) -> str | None:
         """The content of the secret file `name`, without the newline at its end; None where there is no such file."""

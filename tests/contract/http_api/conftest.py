@@ -45,7 +45,10 @@ def gateway_process(
     data_plane: str, tmp_path_factory: pytest.TempPathFactory, redis_process: RedisServer
 ) -> Iterator[GatewayProcess]:
     directory = tmp_path_factory.mktemp(data_plane)
-    with GatewayProcess(directory, redis_process.address, redis_process.password, data_plane) as gateway:
+    proxies = "127.0.0.1,2001:db8:1::/48"
+    with GatewayProcess(
+        directory, redis_process.address, redis_process.password, data_plane, trusted_proxies=proxies
+    ) as gateway:
         yield gateway
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import base64
+import itertools
+import re
 from pathlib import Path
 
 import pytest
+import requests
 
 from tests.support.gateway import DATA_PLANES, PASSWORD, USER, GatewayProcess
 from tests.support.redis_server import RedisServer
@@ -36,6 +39,7 @@ def basic(credentials: bytes) -> str:
     return "Basic " + base64.b64encode(credentials).decode()
 
 
+NUMBERS = itertools.count(1)
 RIGHT = f"{USER}:{PASSWORD}".encode()
 
 
@@ -79,7 +83,8 @@ def test_calls_and_health_are_open(gateway: GatewayProcess, path: str) -> None:
     ],
 )
 def test_wrong_or_odd_credentials_are_a_401_and_never_an_error(gateway: GatewayProcess, header: str) -> None:
-    response = gateway.get("/system/functions", auth=None, headers={"Authorization": header.encode("latin-1")})
+    headers = {"Authorization": header.encode("latin-1"), "X-Forwarded-For": f"198.51.100.{next(NUMBERS)}"}
+    response = gateway.get("/system/functions", auth=None, headers=headers)
     assert response.status_code == 401
     assert PASSWORD not in response.text
 
@@ -132,6 +137,58 @@ def test_functions_may_be_called_from_pages_of_any_site(gateway: GatewayProcess)
     gateway.deploy("echo")
     response = gateway.post("/function/echo", data=b"hi", auth=None, headers={"Origin": "http://shop.example"})
     assert (response.status_code, response.content) == (200, b"hi")
+
+
+def fail_to_log_in(gateway: GatewayProcess, forwarded_for: str) -> requests.Response:
+    headers = {"Authorization": basic(b"admin:guess"), "X-Forwarded-For": forwarded_for}
+    return gateway.get("/system/info", auth=None, headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("203.0.113.1", "203.0.113.2"), ("2001:db8:2:3::{n:x}", "2001:db8:2:4::{n:x}")]
+)
+def test_who_fails_again_and_again_is_told_to_wait_and_nobody_else_is(
+    gateway: GatewayProcess, one: str, other: str
+) -> None:
+    # What a client claims itself stands on the left, and changes nothing.
+    answers = [fail_to_log_in(gateway, f"192.0.2.{n}, {one.format(n=n)}, 2001:db8:1::1") for n in range(30)]
+    assert [answer.status_code for answer in answers] == [401] * 20 + [429] * 10
+    assert 1 <= int(answers[-1].headers["Retry-After"]) <= 4
+    assert gateway.get("/system/info", headers={"X-Forwarded-For": one.format(n=1)}).status_code == 200
+    assert fail_to_log_in(gateway, other.format(n=1)).status_code == 401
+    told = gateway.log().count(f"client={one.format(n=0).removesuffix('::0')}")
+    assert told in (20, 21)
+    assert float(re.findall(r"^gateway_failed_logins_total (\S+)", gateway.get("/metrics").text, re.M)[0]) >= 31
+
+
+def test_a_client_cannot_pass_itself_off_as_another(gateway: GatewayProcess) -> None:
+    headers = {"Authorization": basic(b"admin:guess"), "X-Swarmfn-Peer": "x 203.0.113.9"}
+    assert gateway.get("/system/info", auth=None, headers=headers).status_code == 401
+    assert "client=203.0.113.9" not in gateway.log()
+    assert "a login failed, from 127.0.0.1" in gateway.log()
+
+
+def test_each_change_leaves_a_line_that_tells_who_what_and_from_where(gateway: GatewayProcess) -> None:
+    gateway.deploy("noted")
+    changes = [
+        ("POST", "/system/scale-function/noted", {"serviceName": "noted", "replicas": 0}),
+        ("DELETE", "/system/functions", {"functionName": "noted"}),
+        ("DELETE", "/system/functions", {"functionName": "noted\nchange by=nobody"}),
+        ("POST", "/system/invocations/redrive", {"state": "failed"}),
+        ("POST", "/system/nothing", {}),
+    ]
+    for method, path, body in changes:
+        gateway.request(method, path, json=body, headers={"X-Forwarded-For": "203.0.113.77"})
+    gateway.get("/system/functions", headers={"X-Forwarded-For": "203.0.113.77"})
+    lines = [line for line in gateway.log().splitlines() if "client=203.0.113.77" in line]
+    found = [re.search(r"user=(\S+) method=(\S+) path=(\S+) about=(\S*) .*status=(\d+)", line) for line in lines]
+    assert [match and match.groups() for match in found[:2]] == [
+        (USER, "POST", "/system/scale-function/noted", "noted", "202"),
+        (USER, "DELETE", "/system/functions", "noted", "202"),
+    ]
+    assert len(lines) == len(changes)
+    assert r"about=noted\nchange by=nobody" in lines[2]
+    assert [line.rpartition("status=")[2] for line in lines[2:]] == ["404]", "400]", "404]"]
 
 
 @pytest.mark.parametrize("data_plane", DATA_PLANES)
