@@ -15,8 +15,9 @@ from stack.embedded.converge import Wanted, converge
 from stack.embedded.ports import free_port, holder_of, is_free
 from stack.embedded.readiness import ReadinessChecks
 from stack.embedded.records import Records
-from stack.embedded.redis_binary import find_redis_server
+from stack.embedded.redis_binary import program_for
 from stack.embedded.redis_config import redis_config
+from stack.embedded.redis_data import note_writer
 from stack.embedded.services import EmbeddedServices, reachable
 from stack.errors import StackError
 from stack.state import Settings, StateDirectory, refuse_one_port, write_private
@@ -50,10 +51,12 @@ class EmbeddedEngine:
         Raises StackError. What a first start began is stopped again when it fails.
         """
         is_first_start = self.supervisor.pid() is None and not Records(self.state.run / "services").running()
+        program = program_for(self.state.redis)
         settings = self._settle(choice)
         credentials = make_credentials(self.state)
-        wanted = self._wanted(settings, credentials)
+        wanted = self._wanted(settings, credentials, program.path)
         self.supervisor.ensure()
+        note_writer(self.state.redis, program.server)
         try:
             plan = converge(self.supervisor, wanted, self._say)
         except StackError:
@@ -116,7 +119,7 @@ class EmbeddedEngine:
         if not is_ours and not is_free(address, port):
             raise StackError(f"port {port} is in use{holder_of(port)}. Choose another, such as --port {port + 1}.")
 
-    def _wanted(self, settings: Settings, credentials: Credentials) -> Sequence[Sequence[Wanted]]:
+    def _wanted(self, settings: Settings, credentials: Credentials, redis_server: Path) -> Sequence[Sequence[Wanted]]:
         compose = with_room_to_drain(load_compose(self._root / "docker-compose.swarm.yml", os.environ).services)
         services = EmbeddedServices(compose, self._root, self.state, settings)
         shared = (self._root / "stack" / "redis.conf").read_text()
@@ -126,7 +129,7 @@ class EmbeddedEngine:
         write_private(self.state.redis / "redis.conf", config)
         checks = checks_of(settings, credentials)
         return [
-            [Wanted(services.redis(find_redis_server(), config), checks.redis_server)],
+            [Wanted(services.redis(redis_server, config), checks.redis_server)],
             [
                 Wanted(services.gateway(), checks.gateway),
                 *(Wanted(spec, checks.worker) for spec in services.workers()),

@@ -19,9 +19,11 @@ from stack.embedded.engine import checks_of
 from stack.embedded.identity import ProcessIdentity
 from stack.embedded.problems import problem_of
 from stack.embedded.records import Records
+from stack.embedded.redis_data import note_writer, writer_of
 from stack.examples import deploy_examples
 from stack.function_files import load_functions
 from stack.gateway_client import GatewayClient
+from stack.queue_server import QueueServer
 from stack.state import StateDirectory
 from tests.integration.stack.conftest import kill_all
 from tests.support.processes import REPOSITORY, ChildProcess, free_port, is_running
@@ -127,6 +129,17 @@ def test_a_proxy_for_the_internet_is_not_asked_for_our_own_gateway(running: Stac
 
 def test_later_runs_remember_the_port(running: Stack) -> None:
     assert "nothing to do" in running.run("up", "--no-examples").stdout
+
+
+def test_a_server_that_cannot_read_the_data_is_refused_before_anything_stops(running: Stack) -> None:
+    before, writer = running.pids(), writer_of(running.state.redis)
+    assert writer is not None
+    note_writer(running.state.redis, QueueServer("Valkey", "99.0.0"))
+    done = running.up()
+    note_writer(running.state.redis, writer)
+    assert done.returncode == 1
+    assert f"was written by Valkey 99.0.0, and what is installed here cannot read it: {writer} (" in done.stderr
+    assert running.pids() == before
 
 
 def test_status_is_healthy_while_everything_runs(running: Stack) -> None:
