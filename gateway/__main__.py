@@ -25,6 +25,7 @@ from gateway.flask_server import FlaskServer
 from gateway.invoke.asynchronous import Asynchronous, Rules
 from gateway.invoke.bridge import Bridge
 from gateway.invoke.credentials import Credentials
+from gateway.invoke.room import Room
 from gateway.invoke.synchronous import Synchronous
 from gateway.metrics import InvocationMetrics
 from gateway.publisher import Publisher
@@ -125,7 +126,7 @@ class Gateway:
             upstream = Upstream()
             stack.push_async_callback(upstream.close)
             await self._follow_replicas(stack, client, upstream)
-            parts = self._parts(upstream, Submissions(client))
+            parts = self._parts(upstream, Submissions(client), await self._room(stack, client))
             if settings.metrics_port:
                 stack.enter_context(self._metrics_listener())
             limits = Limits(settings.read_timeout, settings.write_timeout)
@@ -157,7 +158,16 @@ class Gateway:
         task = asyncio.create_task(publisher.run())
         stack.callback(task.cancel)
 
-    def _parts(self, upstream: Upstream, submissions: Submissions) -> Parts:
+    async def _room(self, stack: AsyncExitStack, client: redis.asyncio.Redis) -> Room:
+        """Looks once before the first call, then every second."""
+        settings = self._settings
+        room = Room(client, settings.queue_max_memory, settings.queue_max_depth, settings.async_max_put_off)
+        await room.look()
+        task = asyncio.create_task(room.run())
+        stack.callback(task.cancel)
+        return room
+
+    def _parts(self, upstream: Upstream, submissions: Submissions, room: Room) -> Parts:
         settings = self._settings
         blocking = connect_blocking(settings.redis_address, settings.redis_password)
         _require_readable(blocking)
@@ -174,6 +184,7 @@ class Gateway:
                 credentials=credentials,
                 peer_secret=self._peer_secret,
                 trusted_proxies=settings.trusted_proxies,
+                limits=room.limits,
             ),
             synchronous=Synchronous(
                 self._provider.table, upstream, self._metrics, settings.upstream_timeout, credentials
@@ -185,6 +196,7 @@ class Gateway:
                 settings.upstream_timeout,
                 self._rules(),
                 own=credentials,
+                room=room,
             ),
             bridge=Bridge(asyncio.get_running_loop()),
             is_ready=lambda: not self._stop.is_set(),
@@ -195,6 +207,7 @@ class Gateway:
         return Rules(
             idempotency_window=settings.idempotency_window,
             max_delay=settings.async_max_delay,
+            max_put_off=settings.async_max_put_off,
             max_depth=settings.queue_max_depth,
             max_queue_age=settings.queue_max_age,
             guard=settings.callback_guard,

@@ -27,9 +27,11 @@ class Settings:
     exec_timeout: float
     async_max_body: int
     async_max_delay: float
+    async_max_put_off: int
     idempotency_window: float
     queue_max_depth: int
     queue_max_age: float
+    queue_max_memory: int | None
     callback_guard: CallbackGuard
     basic_auth: bool
     user: str | None
@@ -63,9 +65,11 @@ class Settings:
             exec_timeout=env.duration("exec_timeout", "60s"),
             async_max_body=env.size("async_max_body", "64Mi"),
             async_max_delay=env.duration("async_max_delay", "720h"),
+            async_max_put_off=env.integer("async_max_put_off", 100_000),
             idempotency_window=env.duration("idempotency_window", "24h"),
-            queue_max_depth=env.integer("queue_max_depth", 0),
+            queue_max_depth=env.integer("queue_max_depth", 100_000),
             queue_max_age=env.duration("queue_max_age", "0s"),
+            queue_max_memory=env.size("queue_max_memory", "0") if env.text("queue_max_memory") else None,
             callback_guard=read_guard(env),
             basic_auth=env.flag("basic_auth", True),
             user=env.secret(secrets, "basic-auth-user"),

@@ -32,6 +32,12 @@ class GatewayClient:
         self._check(reply, "ask for its version")
         return dict(reply.json())
 
+    def limits(self) -> list[dict[str, Any]]:
+        """What is limited, and how much there is now."""
+        reply = self._send("GET", "/system/limits")
+        self._check(reply, "ask for its limits")
+        return list(reply.json())
+
     def functions(self) -> dict[str, dict[str, Any]]:
         """Every deployed function's status by name."""
         reply = self._send("GET", "/system/functions")

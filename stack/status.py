@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
+from stack.limits import HEADINGS, Limit
 from swarmfn.wire.durations import format_duration
 
 
@@ -57,6 +58,7 @@ class StackStatus:
     supervisor_pid: int | None
     services: Sequence[ServiceLine]
     functions: Sequence[FunctionLine]
+    limits: Sequence[Limit] = ()
 
     @property
     def is_healthy(self) -> bool:
@@ -99,7 +101,12 @@ def render(status: StackStatus) -> str:
         functions = [("FUNCTION", "REPLICAS", "PROBLEM")]
         functions += [(line.name, f"{line.available}/{line.replicas}", line.problem) for line in status.functions]
         parts.append(table(functions))
-    return "\n\n".join(parts)
+    return "\n\n".join([*parts, *limits_table(status.limits)])
+
+
+def limits_table(limits: Sequence[Limit]) -> list[str]:
+    """The limits as one more table, if there are any."""
+    return [table([HEADINGS, *(limit.cells() for limit in limits)])] if limits else []
 
 
 def where(url: str, management_url: str) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from flask import Flask
 from redis import Redis
@@ -31,6 +32,7 @@ class Management:
     `dashboard_redis` is a client for threads, with time limits; `redis_address` (host:port) is what its pages
     show. Without `credentials` everything is open. The fast lane tells who its client is with `peer_secret`; proxies in
     `trusted_proxies` are believed whom they speak for.
+    `limits` gives the rows of /system/limits.
     """
 
     provider: Provider
@@ -40,6 +42,7 @@ class Management:
     credentials: Credentials | None
     peer_secret: str
     trusted_proxies: Sequence[Network]
+    limits: Callable[[], list[dict[str, Any]]] = list
 
 
 def add_management(app: Flask, parts: Management) -> None:
@@ -58,7 +61,7 @@ def add_management(app: Flask, parts: Management) -> None:
         app.before_request(require_credentials(parts.credentials, logins, client))
     app.after_request(audit_changes(client))
     app.before_request(refuse_other_sites)
-    app.register_blueprint(system_routes(parts.provider, parts.metrics.invocation_count))
+    app.register_blueprint(system_routes(parts.provider, parts.metrics.invocation_count, parts.limits))
     app.register_blueprint(invocation_routes(parts.dashboard_redis))
     app.register_blueprint(ui_routes(parts.provider, parts.metrics.invocation_count))
     mount_dashboard(app, parts.dashboard_redis, parts.redis_address)

@@ -20,8 +20,11 @@ from swarmfn.wire.names import NAMESPACE, function_name
 _TRUE = frozenset({"1", "t", "true"})
 
 
-def system_routes(provider: Provider, counts: Callable[[str], float]) -> Blueprint:
-    """The routes under /system. `counts` gives the invocations of a function so far, by its plain name.
+def system_routes(
+    provider: Provider, counts: Callable[[str], float], limits: Callable[[], list[dict[str, Any]]]
+) -> Blueprint:
+    """The routes under /system. `counts` gives the invocations of a function so far, by its plain name; `limits` what
+    is limited, and how much there is now.
 
     Changes answer 202 with no body: they are accepted, and replicas follow.
     """
@@ -35,6 +38,7 @@ def system_routes(provider: Provider, counts: Callable[[str], float]) -> Bluepri
     routes.get("/function/<name>")(views.show)
     routes.post("/scale-function/<name>")(views.scale)
     routes.get("/info")(views.info)
+    routes.get("/limits", endpoint="limits")(lambda: jsonify(limits()))
     routes.get("/namespaces")(_list_namespaces)
     routes.route("/namespace/<namespace>", methods=["GET", "POST", "PUT", "DELETE"])(_refuse_namespaces)
     return routes

@@ -19,9 +19,16 @@ def limits_of(route: Route, max_depth: int, max_age: float) -> QueueLimits | Non
     return QueueLimits(route.queue, depth, age) if depth or age else None
 
 
-def overloaded(route: Route, limits: QueueLimits | None, full: Full) -> Overloaded:
+def overloaded(route: Route, limits: QueueLimits | None, full: Full, max_put_off: int = 0) -> Overloaded:
     """What the caller is told."""
     limits = limits or QueueLimits(route.queue)
+    if full.by_put_off:
+        return Overloaded(
+            f"no more calls are put off: {full.depth} are, in all queues, and the limit is {max_put_off} "
+            "(async_max_put_off).",
+            "Send it again after the time in Retry-After, or without a delay.",
+            _LATEST,
+        )
     if full.by_age:
         problem = f"its first call has waited longer than {format_duration(limits.max_age)} (queue_max_age)"
     else:

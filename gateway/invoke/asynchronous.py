@@ -14,6 +14,7 @@ from gateway.invoke.asked import NOTHING, Asked, asked_by
 from gateway.invoke.callbacks import Callbacks
 from gateway.invoke.credentials import Credentials
 from gateway.invoke.incoming import Incoming, RawHeaders
+from gateway.invoke.room import Room
 from gateway.invoke.waiting import Waiting
 from swarmfn.jobs.records import Record, moment
 from swarmfn.jobs.submissions import Submissions
@@ -72,11 +73,12 @@ Found = TypeVar("Found")
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What the operator has set for all asynchronous calls. idempotency_window: seconds a key is remembered; max_delay:
-    seconds a call may be put off for; max_depth, max_queue_age: of a queue, see Policy; guard: where
-    callbacks may go."""
+    seconds a call may be put off for, and max_put_off how many may be, 0 for any number; max_depth, max_queue_age: of a
+    queue, see Policy; guard: where callbacks may go."""
 
     idempotency_window: float = 86400.0
     max_delay: float = 30 * 86400.0
+    max_put_off: int = 0
     max_depth: int = 0
     max_queue_age: float = 0.0
     guard: CallbackGuard = ANYWHERE
@@ -106,7 +108,7 @@ class Accepted(NamedTuple):
 
 class Asynchronous:
     """Accepts asynchronous calls, and says what became of them. `max_body` is in bytes, `longest_wait` in seconds;
-    `own` are the gateway's credentials, which are not stored."""
+    `own` are the gateway's credentials, which are not stored; `room` tells how much may still be stored."""
 
     def __init__(
         self,
@@ -116,6 +118,7 @@ class Asynchronous:
         longest_wait: float = 60.0,
         rules: Rules | None = None,
         own: Credentials | None = None,
+        room: Room | None = None,
     ) -> None:
         self._table = table
         self._submissions = submissions
@@ -124,17 +127,20 @@ class Asynchronous:
         self._rules = rules or Rules()
         self._own = own
         self._waiting = Waiting(submissions)
-        self._takes_any_number = not (self._rules.max_depth or self._rules.max_queue_age)
+        self._room = room or Room(None, 0, self._rules.max_depth)
+        self._takes_any_age = not self._rules.max_queue_age
         self._callbacks = Callbacks(self._rules.guard, Names())
 
     def check(self, incoming: Incoming) -> Wanted:
-        """What can be refused before the body is read. Raises FunctionNotFound, InvalidRequest or TooLarge."""
+        """What can be refused before the body is read. Raises FunctionNotFound, InvalidRequest, TooLarge or
+        QueueUnavailable."""
         name = function_name(incoming.name)
         route = self._table().get(name)
         if route is None:
             raise FunctionNotFound(name)
         if incoming.length is not None and incoming.length > self._max_body:
             raise self._too_large()
+        self._room.require(incoming.length or 0)
         return Wanted(route, asked_by(incoming, self._rules.max_delay, self._callbacks))
 
     def whole(self, body: bytes) -> bytes:
@@ -162,11 +168,21 @@ class Asynchronous:
         """
         if wanted.asked.callback_url:
             await self._callbacks.check_addresses(wanted.asked.callback_url)
-        received = incoming.header(b"x-call-id")
-        if wanted.asked is NOTHING and wanted.route.policy is NO_POLICY and self._takes_any_number:
+        depth = self._room.depth_limit(wanted.route.queue)
+        if wanted.asked is NOTHING and wanted.route.policy is NO_POLICY and self._takes_any_age and not depth:
             terms = PLAIN
         else:
-            terms = await self._terms(incoming, wanted, body)
+            terms = await self._terms(incoming, wanted, body, depth)
+        # Many bodies may have come in since the first look, this one without a word of its length.
+        self._room.require(len(body))
+        self._room.begin(len(body))
+        try:
+            return await self._stored(incoming, wanted, call_id, body, terms)
+        finally:
+            self._room.end(len(body))
+
+    async def _stored(self, incoming: Incoming, wanted: Wanted, call_id: str, body: bytes, terms: Terms) -> Accepted:
+        received = incoming.header(b"x-call-id")
         for _ in range(2):
             call = self._invocation(incoming, wanted, call_id, received)
             stored = await self._submissions.submit(call, body, terms)
@@ -175,17 +191,17 @@ class Asynchronous:
             if isinstance(stored, Replay):
                 return Accepted(stored.call_id, is_replay=True)
             if isinstance(stored, Full):
-                raise overloaded(wanted.route, terms.limits, stored)
+                raise overloaded(wanted.route, terms.limits, stored, terms.max_put_off)
             # The id is on record already (a callback carries its call's id, and functions forward headers).
             call_id = new_call_id()
         # Two random ids in a row are never taken; whatever refuses them, a 202 would be a lie.
         raise QueueUnavailable("the queue refused the call; nothing was accepted.", "Try again shortly.")
 
-    async def _terms(self, incoming: Incoming, wanted: Wanted, body: bytes) -> Terms:
+    async def _terms(self, incoming: Incoming, wanted: Wanted, body: bytes, max_depth: int) -> Terms:
         asked = wanted.asked
-        limits = limits_of(wanted.route, self._rules.max_depth, self._rules.max_queue_age)
+        limits = limits_of(wanted.route, max_depth, self._rules.max_queue_age)
         key = await self._idempotency(incoming, wanted, body)
-        return Terms(key, asked.delay, asked.run_at, asked.max_age, limits)
+        return Terms(key, asked.delay, asked.run_at, asked.max_age, limits, self._rules.max_put_off)
 
     async def _idempotency(self, incoming: Incoming, wanted: Wanted, body: bytes) -> IdempotencyKey | None:
         if not wanted.asked.idempotency_key:

@@ -10,7 +10,8 @@ from typing import Any
 
 import docker
 
-from stack.status import FunctionLine, table, where
+from stack.limits import Limit
+from stack.status import FunctionLine, limits_table, table, where
 from stack.swarm.engine_client import engine_errors
 from stack.swarm.function_services import function_name, function_services
 from swarmfn.provider.swarm.problems import Failure, describe
@@ -55,6 +56,7 @@ class SwarmStatus:
     nodes: tuple[int, int]
     services: Sequence[ServiceRow]
     functions: Sequence[FunctionLine]
+    limits: Sequence[Limit] = ()
 
     @property
     def is_healthy(self) -> bool:
@@ -89,13 +91,19 @@ class SwarmStatus:
             functions = [("FUNCTION", "REPLICAS", "PROBLEM")]
             functions += [(line.name, f"{line.available}/{line.replicas}", line.problem) for line in self.functions]
             parts.append(table(functions))
-        return "\n\n".join(parts)
+        return "\n\n".join([*parts, *limits_table(self.limits)])
 
 
 def observe(
-    client: docker.DockerClient, stack: str, url: str, management_url: str, required: Collection[str] = ()
+    client: docker.DockerClient,
+    stack: str,
+    url: str,
+    management_url: str,
+    required: Collection[str] = (),
+    limits: Sequence[Limit] = (),
 ) -> SwarmStatus:
-    """The status now. The gateway at `url` is not asked; `required`: the services that a stack has to have.
+    """The status now. The gateway at `url` is not asked; `required`: the services that a stack has to have; `limits`:
+    what the gateway said.
     Raises StackError for an engine without an answer."""
     with engine_errors("look at the stack"):
         services = client.api.services(filters={"label": f"{STACK_LABEL}={stack}"})
@@ -122,6 +130,7 @@ def observe(
         (len(nodes) - len(unreachable), len(nodes)),
         with_missing([_without_stack(row, stack) for row in service_rows], required),
         sorted(function_lines, key=lambda line: line.name),
+        limits,
     )
 
 

@@ -13,6 +13,7 @@ import docker
 from stack.credentials import Credentials, read_credentials
 from stack.engine import Outcome
 from stack.errors import StackError
+from stack.limits import read_limits
 from stack.lock import exclusive
 from stack.state import Settings, StateDirectory, refuse_one_port
 from stack.status import Status
@@ -111,9 +112,11 @@ class SwarmStack:
     def status(self) -> Status:
         settings = self._state.settings()
         addresses = self._addresses(settings.managing_port)
-        address = likely_address(addresses, read_credentials(self._state)) or f"127.0.0.1:{settings.managing_port}"
+        credentials = read_credentials(self._state)
+        known = likely_address(addresses, credentials)
+        address = known or f"127.0.0.1:{settings.managing_port}"
         urls = (f"http://{_at(address, settings.port)}", f"http://{address}")
-        return observe(self._client, self._name, *urls, REQUIRED)
+        return observe(self._client, self._name, *urls, REQUIRED, read_limits(known, credentials) if known else ())
 
     def logs(self, name: str | None, lines: int, is_following: bool, write: Callable[[str], None]) -> None:
         show_logs(self._client, self._name, name, lines, is_following, write)

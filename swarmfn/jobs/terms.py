@@ -46,11 +46,13 @@ class QueueLimits:
 @dataclass(frozen=True, slots=True)
 class Full:
     """A queue has passed its limits. by_age: by the waiting time of its first call; depth: how many wait or are put
-    off; age: seconds the first one has waited."""
+    off; age: seconds the first one has waited; by_put_off: it is all queues together that have put off too many, and
+    depth is their number."""
 
     by_age: bool
     depth: int
     age: float
+    by_put_off: bool = False
 
 
 def full_of(limit: bytes, depth: int, since: bytes) -> Full:
@@ -59,14 +61,15 @@ def full_of(limit: bytes, depth: int, since: bytes) -> Full:
         age = time.time() - datetime.fromisoformat(since.decode()).timestamp()
     except ValueError:
         age = 0.0
-    return Full(limit == b"age", depth, max(0.0, age))
+    return Full(limit == b"age", depth, max(0.0, age), limit == b"put_off")
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
     """idempotency: a key under which the call is stored once only; delay: seconds before it may run, by Redis's clock;
     run_at: not before this moment, Unix seconds. One that has passed means at once; max_age: seconds after which it is
-    not to run any more, counted from when it may; limits: of its queue;
+    not to run any more, counted from when it may; limits: of its queue; max_put_off: how many calls may be put off in
+    all queues before one more is, 0 for any number;
     is_probe: it is not to be stored, but only asked whether it would be."""
 
     idempotency: IdempotencyKey | None = None
@@ -74,6 +77,7 @@ class Terms:
     run_at: float = 0.0
     max_age: float = 0.0
     limits: QueueLimits | None = None
+    max_put_off: int = 0
     is_probe: bool = False
 
     def to_json(self) -> bytes:
@@ -89,6 +93,8 @@ class Terms:
             document["at"] = f"{self.run_at:.6f}"
         if self.max_age:
             document["max_age"] = f"{self.max_age:.6f}"
+        if self.max_put_off and (self.delay or self.run_at):
+            document["put_off"] = self.max_put_off
         if self.is_probe:
             document["probe"] = True
         return _encode(document).encode() if document else b""

@@ -28,6 +28,7 @@ REAP = load("reap")
 REDRIVE = load("redrive")
 RENEW = load("renew")
 RETRY_LATER = load("retry_later")
+ROOM = load("room")
 STORE = load("store")
 SUBMIT = load("submit")
 TIDY = load("tidy")
@@ -46,6 +47,7 @@ __all__ = [
     "REDRIVE",
     "RENEW",
     "RETRY_LATER",
+    "ROOM",
     "STORE",
     "SUBMIT",
     "TIDY",

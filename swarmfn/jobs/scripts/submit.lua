@@ -7,7 +7,7 @@
 --   timeout, terms ('' or JSON)
 -- reply: for each item 1 when it is stored, 0 when its id is taken, text when it could not be stored; a list when
 --   its terms say so: `replay` and the id of the first call with its idempotency key, `reused` when that call was
---   another one; `full`, which limit was passed (`depth` or `age`), how many wait, and since when ('': unknown)
+--   another one; `full`, which limit was passed (`depth`, `age` or `put_off`), how many wait, and since when ('': unknown)
 
 local function drop(upload)
   if upload ~= '' then redis.call('DEL', upload) end
@@ -56,6 +56,11 @@ local function waits_since(queue)
   return since[queue]
 end
 local function refusal(terms, due)
+  if due and terms.put_off then
+    local number = redis.call('ZCARD', 'swarmfn:due')
+    if number >= terms.put_off then return {'full', 'put_off', number, ''} end
+  end
+  if not terms.queue then return end
   if terms.depth and depth_of(terms.queue) >= terms.depth then
     return {'full', 'depth', depth_of(terms.queue), waits_since(terms.queue)}
   end
@@ -88,7 +93,7 @@ local function submit(i)
     return redis.pcall('HGET', key, 'call') == call and 1 or 0
   end
   local due = terms and due_of(terms)
-  local full = terms and terms.queue and refusal(terms, due)
+  local full = terms and refusal(terms, due)
   if full then
     drop(upload)
     return full

@@ -6,12 +6,15 @@ import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
 from tests.support.gateway import GatewayProcess
 from tests.support.hand_worker import take
+from tests.support.raw_http import RawClient
 from tests.support.redis_server import RedisServer
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -19,9 +22,8 @@ def narrow_gateway(
     data_plane: str, tmp_path_factory: pytest.TempPathFactory, redis_process: RedisServer
 ) -> Iterator[GatewayProcess]:
     directory = tmp_path_factory.mktemp(f"narrow-{data_plane}")
-    with GatewayProcess(
-        directory, redis_process.address, redis_process.password, data_plane, queue_max_depth="3"
-    ) as gateway:
+    settings = {"queue_max_depth": "3", "async_max_put_off": "2", "queue_max_memory": "40Mi"}
+    with GatewayProcess(directory, redis_process.address, redis_process.password, data_plane, **settings) as gateway:
         gateway.deploy("plain")
         gateway.deploy("wide", annotations={"com.openfaas.queue.max_depth": "0"})
         gateway.deploy("hasty", annotations={"com.openfaas.queue.max_age": "200ms"})
@@ -100,3 +102,46 @@ def test_annotations_that_cannot_be_used_fall_back_with_a_warning_in_log_and_sta
         assert any(name in warning and "the gateway's own limit" in warning for warning in warnings)
         assert name in narrow.log()
     assert send(narrow, "odd")[0] == 429
+
+
+def test_calls_that_are_put_off_have_a_limit_over_all_queues(narrow: GatewayProcess) -> None:
+    assert send(narrow, "wide", **{"X-Delay": "1h"})[0] == 202
+    assert send(narrow, "plain", **{"X-Run-At": "2100-01-01T00:00:00Z", "X-Max-Age": "1h"})[0] == 400  # too far ahead
+    assert send(narrow, "plain", **{"X-Delay": "2h"})[0] == 202
+    status, text = send(narrow, "wide", **{"X-Delay": "1h"})
+    assert status == 429
+    assert "2 are, in all queues, and the limit is 2 (async_max_put_off)" in text
+    assert send(narrow, "wide")[0] == 202
+
+
+def test_when_redis_holds_too_much_a_call_is_refused(narrow: GatewayProcess, data_plane: str) -> None:
+    # Of twenty megabytes there is room for one, whether Redis was looked at in between or not.
+    assert narrow.post("/async-function/wide", data=bytes(20 * 2**20), auth=None).status_code == 202
+    with RawClient(narrow.address) as client:
+        length = [("Content-Length", str(30 * 2**20))]
+        client.request("POST", "/async-function/wide", length)
+        if data_plane == "flask":  # waitress reads the whole body first
+            client.send(bytes(30 * 2**20))
+        answer = client.answer("POST")
+    assert answer.status == 503
+    assert answer.header("Retry-After") == "5"
+    assert "(queue_max_memory)" in answer.text
+    assert narrow.post("/async-function/wide", data=iter([bytes(30 * 2**20)]), auth=None).status_code == 503
+    wait_until(lambda: send(narrow, "wide")[0] == 202, message="a small one finds room")
+
+
+def test_the_limits_can_be_read_with_what_there_is(narrow: GatewayProcess) -> None:
+    def rows() -> dict[str, Any]:
+        return {row["setting"]: row for row in narrow.get("/system/limits").json()}
+
+    wait_until(lambda: rows()["queue_max_memory"]["now"] < 15 * 2**20, message="the last test is forgotten")
+    for headers in ({}, {}, {"X-Delay": "1h"}):
+        send(narrow, "wide", **headers)
+    wait_until(lambda: rows()["queue_max_depth"]["now"] == 3, message="the gateway has looked")
+    found = rows()
+    of_calls = {"unit": "calls", "limit": 3, "now": 3, "queue": "wide"}
+    assert found["queue_max_depth"] == {"setting": "queue_max_depth", **of_calls}
+    assert found["async_max_put_off"] == {"setting": "async_max_put_off", "unit": "calls", "limit": 2, "now": 1}
+    memory = found["queue_max_memory"]
+    assert (memory["unit"], memory["limit"]) == ("bytes", 40 * 2**20)
+    assert found["redis_maxmemory"] == {**memory, "setting": "redis_maxmemory", "limit": 0}

@@ -7,6 +7,8 @@ import time
 
 import pytest
 
+from swarmfn.jobs.connection import call
+from swarmfn.jobs.scripts import ROOM
 from swarmfn.jobs.terms import Full, IdempotencyKey, QueueLimits, Replay, Terms
 from swarmfn.wire.priorities import lane
 from tests.support.queue_stage import QueueStage, invocation
@@ -120,3 +122,24 @@ def test_a_large_body_that_would_be_refused_is_not_even_sent(stage: QueueStage) 
     assert "cmdstat_set" not in stage.redis.info("commandstats")
     claim = stage.claim_one()
     assert stage.run(stage.worker.body(claim)) == LARGE
+
+
+def test_no_more_are_put_off_than_may_be_whatever_their_queue(stage: QueueStage) -> None:
+    later = Terms(delay=3600, max_put_off=2)
+    assert stage.submit("a", b"", later) is True
+    assert stage.submit(invocation("b", "other"), b"", Terms(run_at=time.time() + 3600, max_put_off=2)) is True
+    full = stage.submit("c", b"", later)
+    assert isinstance(full, Full)
+    assert (full.by_put_off, full.depth) == (True, 2)
+    assert stage.submit("d", b"", Terms(run_at=1.0, max_put_off=2)) is True, "its moment has passed"
+    assert stage.submit("e") is True
+
+
+def test_gateways_see_the_long_queues_in_one_look(stage: QueueStage) -> None:
+    assert stage.run(call(stage.client, ROOM, 1)) == [0, b"", 0, []]
+    for number, priority in enumerate(("high", "normal", "low")):
+        stage.submit(invocation(f"c{number}", queue=lane("echo", priority)))
+    stage.submit("later", b"", Terms(delay=3600))
+    stage.submit(invocation("x", "other"))
+    assert stage.run(call(stage.client, ROOM, 4)) == [1, b"echo", 4, [b"echo"]]
+    assert sorted(stage.run(call(stage.client, ROOM, 1))[3]) == [b"echo", b"other"]

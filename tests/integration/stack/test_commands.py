@@ -148,6 +148,7 @@ def test_status_is_healthy_while_everything_runs(running: Stack) -> None:
     for name in ("gateway", "worker", "redis"):
         assert name in done.stdout
     assert running.status()["healthy"] is True
+    assert "queue_max_memory" in done.stdout
 
 
 def test_a_killed_service_comes_back_and_status_tells(running: Stack) -> None:

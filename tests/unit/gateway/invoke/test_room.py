@@ -1,0 +1,46 @@
+"""What a gateway makes of its view of Redis."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.invoke.room import EXACT_UP_TO, Room, View
+from swarmfn.wire.errors import QueueUnavailable
+
+MIB = 2**20
+
+
+def room(max_memory: int | None = None, max_depth: int = 100_000, used: int = 0, limit: int = 0) -> Room:
+    made = Room(None, max_memory, max_depth)
+    made.view = View(used, limit, 0, ("deep", 60_000), frozenset({"deep"}))
+    return made
+
+
+def test_a_high_limit_is_compared_only_where_it_is_near() -> None:
+    assert room().depth_limit("shallow") == 0
+    assert room().depth_limit("deep") == 100_000
+    assert room(max_depth=EXACT_UP_TO).depth_limit("shallow") == EXACT_UP_TO
+
+
+def test_nobody_knows_how_near_it_is_without_a_view() -> None:
+    blind = Room(None, None, 100_000)
+    assert blind.depth_limit("any") == 100_000
+    blind.require(10**9)
+
+
+def test_a_quarter_of_redis_is_kept_for_results() -> None:
+    assert room(limit=400 * MIB).max_memory == 300 * MIB
+    assert room(max_memory=0, limit=400 * MIB).max_memory == 0
+    assert room().max_memory == 0
+
+
+def test_what_was_accepted_since_the_last_look_counts() -> None:
+    here = room(limit=400 * MIB, used=200 * MIB)
+    here.require(90 * MIB)
+    here.begin(90 * MIB)
+    here.end(90 * MIB)
+    here.begin(1 * MIB)
+    with pytest.raises(QueueUnavailable, match=r"200 MiB.* up to 300 MiB \(queue_max_memory") as refusal:
+        here.require(20 * MIB)
+    assert refusal.value.retry_after == 5.0
+    here.require(5 * MIB)
