@@ -11,6 +11,7 @@ import pytest
 from flask import Flask
 
 from gateway.api.management import Management, add_management
+from gateway.invoke.credentials import Credentials
 from gateway.metrics import InvocationMetrics
 from gateway.queue_metrics import QueueMetrics
 from swarmfn.jobs.connection import connect_blocking
@@ -25,6 +26,8 @@ ASSETS = re.compile(r"/ui/static/|/ui/rq/.")
 BALANCE = "swarmfn_ledger_imbalance"
 """Not there without a Redis; another test looks at it."""
 
+CREDENTIALS = Credentials("admin", "x")
+
 CALLS = ("/function", "/async-function", "/healthz")
 """Not management; other tests hold them to the page."""
 
@@ -35,7 +38,7 @@ def management(tmp_path: Path) -> Iterator[Management]:
         closing(LocalProvider(tmp_path, 60.0, "127.0.0.1:8080")) as provider,
         closing(connect_blocking("127.0.0.1:1", None)) as connection,
     ):
-        yield Management(provider, InvocationMetrics(provider.table), connection, "127.0.0.1:1", None, "", ())
+        yield Management(provider, InvocationMetrics(provider.table), connection, "127.0.0.1:1", CREDENTIALS, "", ())
 
 
 def documented_routes() -> set[tuple[str, str]]:
