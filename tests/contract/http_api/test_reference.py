@@ -59,6 +59,7 @@ def test_every_management_route_is_on_the_page(management: Management) -> None:
 
 
 def test_every_metric_is_on_the_page(management: Management) -> None:
+    add_management(Flask("gateway", static_folder=None), management)
     management.metrics.add(QueueMetrics(management.dashboard_redis))
     exposed = exposed_by(management.metrics) | exposed_by(Meter(dict))
     page = set(re.findall(r"^\| `((?:gateway|http|swarmfn)_\w+)` \|", PAGE.read_text(), re.MULTILINE))
