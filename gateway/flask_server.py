@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _THREADS = 32
 _LOOK_EVERY = 0.05
+_CALLS = ("function", "async-function")
 
 
 class FlaskServer:
@@ -52,14 +53,13 @@ class FlaskServer:
             ident=None,
             clear_untrusted_proxy_headers=False,
         )
-        self._dispatcher = ThreadedTaskDispatcher()
-        self._dispatcher.set_thread_count(_THREADS)
+        self._threads = _Threads()
         self._server: Any = _Server(
             app,
             {},
             True,
             listener,
-            dispatcher=self._dispatcher,
+            dispatcher=self._threads,
             adj=adjustments,
             bind_socket=False,
             sockinfo=(listener.family, listener.type, listener.proto, listener.getsockname()),
@@ -79,7 +79,7 @@ class FlaskServer:
             self._on_its_thread(self._server.close_idle)
         self._on_its_thread(self._server.close_all)
         self._thread.join()
-        self._dispatcher.shutdown(cancel_pending=True, timeout=1)
+        self._threads.shutdown()
 
     def _on_its_thread(self, action: Any) -> None:
         done = threading.Event()
@@ -94,7 +94,44 @@ class FlaskServer:
         done.wait()
 
 
+class _Threads:
+    """waitress's dispatcher: threads for calls, for management, and one for what is answered at once.
+
+    So a gateway all of whose calls are slow, or whose management pages are, still says that it is well.
+    """
+
+    def __init__(self) -> None:
+        self._calls, self._management, self._quick = (_dispatcher(count) for count in (_THREADS, _THREADS, 1))
+
+    def add_task(self, channel: _Channel) -> None:
+        request = channel.requests[0]
+        first = "" if request.error else request.path.lstrip("/").partition("/")[0]
+        if request.error or first == "healthz":
+            self._quick.add_task(channel)
+        elif first in _CALLS:
+            self._calls.add_task(channel)
+        else:
+            self._management.add_task(channel)
+
+    def shutdown(self) -> None:
+        for dispatcher in (self._calls, self._management, self._quick):
+            dispatcher.shutdown(cancel_pending=True, timeout=1)
+
+
+def _dispatcher(threads: int) -> ThreadedTaskDispatcher:
+    dispatcher = ThreadedTaskDispatcher()
+    dispatcher.set_thread_count(threads)
+    return dispatcher
+
+
 class _Parser(HTTPRequestParser):  # type: ignore[misc]
+    def received(self, data: bytes) -> int:
+        consumed: int = super().received(data)
+        if self.completed:
+            # waitress would ask for a body that is not to come, and wait for it.
+            self.expect_continue = False
+        return consumed
+
     def parse_header(self, header_plus: bytes) -> None:
         super().parse_header(header_plus)
         # Where one server believes the length and another the chunks, a second request can hide in the first.

@@ -28,6 +28,8 @@ from swarmfn.wire.replicas import ReplicaTable
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 """Seconds: from a handler that answers at once to a long computation."""
 
+_METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"})
+
 _BOUNDS = [f"{bound:g}" for bound in BUCKETS] + ["+Inf"]
 
 
@@ -116,7 +118,11 @@ class InvocationMetrics:
         return float(function.finished) if function else 0.0
 
     def observe_request(self, method: str, route: str, status: int, seconds: float) -> None:
-        """One request for a route of the gateway's own; `route` is its pattern, such as `/system/function/<name>`."""
+        """One request for a route of the gateway's own; `route` is its pattern, such as `/system/function/<name>`.
+
+        Methods that clients make up share a label: their number has no end.
+        """
+        method = method if method in _METHODS else "unknown"
         self._requests.labels(str(status), method, route).inc()
         self._request_seconds.labels(method, route).observe(seconds)
 

@@ -23,6 +23,7 @@ from gateway.invoke.synchronous import Outcome, Synchronous
 from gateway.invoke.waiting import seconds_to_wait
 from swarmfn.upstream import UpstreamFailure
 from swarmfn.wire.errors import FaasError
+from swarmfn.wire.headers import HOP_BY_HOP
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -34,6 +35,10 @@ _HELD_AT_ONCE = 8
 """Questions that wait for a call's end at a time, on these threads; the fast lane holds its own."""
 
 _ABSOLUTE = re.compile(r"https?://[^/?]*", re.IGNORECASE)
+
+_THE_SERVERS = HOP_BY_HOP | {"trailers"}
+"""Headers that no WSGI application may set (PEP 3333): waitress fails an answer with one. It takes `Trailers`, which
+RFC 2616 had by mistake, for one of them."""
 
 
 class Rest(BaseConverter):
@@ -119,13 +124,16 @@ def invoke_routes(
 
 
 class AsItIs(Response):
-    """Sends the headers it is given and no others, and its head before the first piece of its body."""
+    """Sends the headers it is given and no others, and its head before the first piece of its body.
+
+    Those that belong to the server are left out, wherever the headers come from.
+    """
 
     automatically_set_content_length = False
 
     def __init__(self, body: bytes | Iterable[bytes], status: int, headers: Iterable[tuple[str, str]]) -> None:
         super().__init__(body, status)
-        self.headers = HeaderMap(headers)
+        self.headers = HeaderMap([pair for pair in headers if pair[0].lower() not in _THE_SERVERS])
 
     def get_wsgi_headers(self, environ: WSGIEnvironment) -> HeaderMap:
         return self.headers
@@ -196,8 +204,7 @@ def _streamed(outcome: Outcome, bridge: Bridge, incoming: Incoming, call_id: str
 
 
 def _decoded(headers: RawHeaders) -> list[tuple[str, str]]:
-    # waitress counts `Trailers` among the hop-by-hop headers, and fails.
-    return [(n.decode("latin-1"), v.decode("latin-1")) for n, v in headers if n.lower() != b"trailers"]
+    return [(n.decode("latin-1"), v.decode("latin-1")) for n, v in headers]
 
 
 def _named(response: Response, incoming: Incoming, call_id: str) -> Response:

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from tests.support.invocation_stage import InvocationStage
-from tests.support.raw_http import chunked, request_bytes
+from tests.support.raw_http import PATIENCE, Pairs, chunked, request_bytes
 from tests.support.staged_replica import Exchange
 
 HEAD = b"POST /function/stage HTTP/1.1\r\nHost: x\r\n"
@@ -89,6 +89,43 @@ def test_a_client_that_waits_to_be_asked_for_its_body_is_asked(stage: Invocation
         answer = client.answer()
     assert (answer.status, answer.body) == (200, b"body")
     assert stage.replica.exchange().all("Expect") == []
+
+
+@pytest.mark.parametrize("headers", [[], [("Content-Length", "0")]])
+def test_a_client_that_waits_to_be_asked_for_no_body_is_answered(stage: InvocationStage, headers: Pairs) -> None:
+    with stage.client() as client:
+        client.request("GET", "/function/stage", [("Expect", "100-continue"), *headers])
+        answer = client.answer()
+        if answer.status == 100:
+            answer = client.answer()
+    assert answer.status == 200
+
+
+def test_a_bad_request_that_waits_to_be_asked_is_refused(stage: InvocationStage) -> None:
+    with stage.client() as client:
+        client.send(HEAD + b"Expect: 100-continue\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n")
+        assert client.answer().status == 400
+
+
+def test_slow_calls_keep_neither_healthz_nor_management_from_answering(stage: InvocationStage) -> None:
+    may_end = threading.Event()
+
+    def play(exchange: Exchange) -> None:
+        assert may_end.wait(PATIENCE)
+        exchange.answer()
+
+    stage.replica.play = play
+    with contextlib.ExitStack() as stack:
+        stack.callback(may_end.set)
+        clients = [stack.enter_context(stage.client()) for _ in range(40)]
+        for client in clients:
+            client.request("GET", "/function/stage")
+        stage.replica.exchange()
+        assert stage.call("GET", "/healthz").status == 200
+        assert stage.gateway.get("/system/functions").status_code == 200
+        assert not may_end.is_set()
+        may_end.set()
+        assert [client.answer().status for client in clients] == [200] * 40
 
 
 @pytest.mark.parametrize("data_plane", ["fastlane"], indirect=True, scope="session")

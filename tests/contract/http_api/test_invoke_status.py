@@ -169,6 +169,27 @@ def test_a_result_without_a_content_type_gets_none(stage: InvocationStage) -> No
     assert stage.call("GET", f"/async-function/{call_id}/result").all("Content-Type") == []
 
 
+def test_hop_by_hop_names_in_a_stored_answer_do_not_spoil_the_result(stage: InvocationStage) -> None:
+    """waitress fails an answer that has one, `Trailers` among them."""
+    names = [
+        "Trailers",
+        "Trailer",
+        "TE",
+        "Connection",
+        "Keep-Alive",
+        "Upgrade",
+        "Transfer-Encoding",
+        "Proxy-Connection",
+    ]
+    names += ["Proxy-Authenticate", "Proxy-Authorization", "Content-Length"]
+    call_id = submit(stage)
+    own = [*((name, "1") for name in names), ("X-Public", "2")]
+    finish(stage.redis, running(stage), StoredResponse(200, own, 2), b"ok")
+    answer = stage.call("GET", f"/async-function/{call_id}/result")
+    assert (answer.status, answer.body, answer.header("X-Public")) == (200, b"ok", "2")
+    assert answer.all("Trailers") == []
+
+
 def test_a_cut_result_says_so(stage: InvocationStage) -> None:
     call_id = submit(stage)
     finish(stage.redis, running(stage), StoredResponse(200, [], 1000, is_truncated=True), b"cut")

@@ -49,6 +49,14 @@ def test_names_that_clients_make_up_become_no_labels(gateway: GatewayProcess) ->
     assert samples(gateway, "http_requests_total")[labels] >= 1
 
 
+def test_methods_that_nothing_here_knows_become_no_labels(gateway: GatewayProcess) -> None:
+    for method in ("PROPFIND", "PURGE"):
+        assert gateway.request(method, "/metrics", auth=None).status_code == 401
+    assert "PURGE" not in gateway.get("/metrics").text
+    unknown = [value for key, value in samples(gateway, "http_requests_total").items() if ("method", "unknown") in key]
+    assert sum(unknown) >= 2
+
+
 def test_a_deleted_function_leaves_no_trace(gateway: GatewayProcess) -> None:
     gateway.deploy("leaving")
     gateway.post("/function/leaving", data=b"x")

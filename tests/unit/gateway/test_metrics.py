@@ -39,6 +39,16 @@ def test_a_call_is_in_flight_until_it_has_finished() -> None:
     assert seen["gateway_function_invocation_total{code=200,function_name=echo.openfaas-fn}"] == 1
 
 
+def test_methods_that_clients_make_up_share_a_series() -> None:
+    metrics = InvocationMetrics(dict)
+    for method in ("GET", "MADE", "UP"):
+        metrics.observe_request(method, "/metrics", 401, 0.1)
+    seen = samples(metrics)
+    assert seen["http_requests_total{code=401,method=GET,path=/metrics}"] == 1
+    assert seen["http_requests_total{code=401,method=unknown,path=/metrics}"] == 2
+    assert seen["http_request_duration_seconds_count{method=unknown,path=/metrics}"] == 2
+
+
 def test_durations_are_a_cumulative_histogram_by_code() -> None:
     metrics = InvocationMetrics(lambda: table("echo"))
     for status, seconds in ((200, 0.0005), (200, 0.5), (200, 1000.0), (502, 0.001)):
