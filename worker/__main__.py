@@ -11,8 +11,9 @@ from swarmfn.jobs.connection import Unreachable, connect_blocking
 from swarmfn.jobs.stored_layout import require_readable
 from swarmfn.wire.errors import NewerLayout, SettingsError
 from swarmfn.wire.logs import configure_logging
+from worker.isolation import NAME_VARIABLE
 from worker.settings import Settings
-from worker.supervisor import NAME_VARIABLE, Supervisor
+from worker.supervisor import Supervisor
 
 logger = logging.getLogger("worker")
 

@@ -22,6 +22,7 @@ from worker.upkeep import Upkeep
 logger = logging.getLogger(__name__)
 
 _OUTAGE_PAUSE = 0.5
+_NO_ROOM_PAUSE = 0.2
 _RECORDING_GRACE = 5.0
 
 
@@ -85,6 +86,34 @@ class Executor:
             await self._finish_running(drain_timeout)
         finally:
             await cancel_all(helpers)
+
+    async def run_alone(self, drain_timeout: float) -> None:
+        """Runs what is to be run with nothing beside it, one call after the other, until there is none or `drain()`."""
+        steps = (self._announcements.follow(), self._upkeep.renew(), self._upkeep.tend())
+        helpers = [asyncio.create_task(step) for step in steps]
+        try:
+            await self._wait_for_table(burst=False)
+            while not self._drain.is_set() and await self._run_next_alone():
+                pass
+            await self._finish_running(drain_timeout)
+        finally:
+            await cancel_all(helpers)
+
+    async def _run_next_alone(self) -> bool:
+        """Runs one call to its end, if there is one; whether there may be more."""
+        try:
+            claimed = await self._claims.claim_alone(self._limits.of_all())
+        except Unreachable as exc:
+            logger.debug("cannot claim (%s); trying again", exc)
+            await asyncio.sleep(_OUTAGE_PAUSE)
+            return True
+        self._start(claimed)
+        while self._running and not self._drain.is_set():
+            self._wake.clear()
+            await self._wake.wait()
+        if not claimed.claims and claimed.more:
+            await asyncio.sleep(_NO_ROOM_PAUSE)
+        return bool(claimed.claims or claimed.more)
 
     async def _wait_for_table(self, burst: bool) -> None:
         """Until the gateway has said where functions are, every call would fail. In a burst, one look is enough."""

@@ -25,6 +25,11 @@ class Limits:
             self._of, self._limits = table, limits_by_queue(table)
         return self._limits.get(base_queue(queue), "")
 
+    def of_all(self) -> str:
+        """The same for no queue in particular: the limits of all functions."""
+        limits = {name: route.policy.concurrency for name, route in self._table().items() if route.policy.concurrency}
+        return json.dumps({"limits": limits})
+
     def holds(self, function: str, queue: str) -> bool:
         """Whether calls of `function` on `queue` may have to wait for room."""
         route = self._table().get(function)

@@ -20,7 +20,7 @@ from redis import Redis
 from rq.worker import BaseWorker
 
 from swarmfn.exposition.listener import serve_metrics
-from swarmfn.jobs.claims import Claims
+from swarmfn.jobs.claims import Claims, hand_back_all
 from swarmfn.jobs.connection import Unreachable, connect_like
 from swarmfn.jobs.layout import rq_time
 from swarmfn.upstream import Upstream
@@ -29,6 +29,7 @@ from worker.budget import ByteBudget
 from worker.decisions import Keeping
 from worker.deliveries import CallbackSender
 from worker.executor import Executor
+from worker.isolation import ALONE_VARIABLE, Isolation, die_first
 from worker.meter import Meter
 from worker.presence import Presence, forget
 from worker.receivers import Receivers
@@ -81,18 +82,29 @@ class FunctionWorker(BaseWorker):
             # In a burst nobody is there any more when what was put off comes due.
             receivers = Receivers.unlimited() if burst else Receivers(settings.callback_max_inflight, total)
             meter = Meter(lambda: slots.by_kind)
-            executor = self._executor(settings, client, upstream, sender, receivers, slots, meter)
+            claims = Claims(client, self.name, settings.lease)
+            executor = self._executor(settings, claims, client, upstream, sender, receivers, slots, meter)
+            isolation = Isolation(claims.waiting_alone, self._bury)
+
+            def drain() -> None:
+                executor.drain()
+                isolation.stop()
+
             # Before anybody sees this worker: one that is seen can be told to stop.
             for number in (signal.SIGTERM, signal.SIGINT):
-                asyncio.get_running_loop().add_signal_handler(number, executor.drain)
+                asyncio.get_running_loop().add_signal_handler(number, drain)
             # What is here stays: the collector need not look at it again and again, nor after a few hundred objects.
             gc.freeze()
             gc.set_threshold(20_000, 20, 20)
             self._say_hello()
             beat = asyncio.create_task(self._beat(self._presence(client), executor))
             try:
-                with _metrics_listener(settings, meter):
-                    await executor.run(settings.drain_timeout, burst)
+                if self._is_for_calls_alone:
+                    die_first()
+                    await executor.run_alone(settings.drain_timeout)
+                else:
+                    with _metrics_listener(settings, meter):
+                        await _run(executor, isolation, settings.drain_timeout, burst)
             finally:
                 await cancel_all([beat])
                 self._say_goodbye()
@@ -106,6 +118,7 @@ class FunctionWorker(BaseWorker):
     def _executor(
         self,
         settings: Settings,
+        claims: Claims,
         client: redis.asyncio.Redis,
         upstream: Upstream,
         sender: CallbackSender,
@@ -113,7 +126,6 @@ class FunctionWorker(BaseWorker):
         slots: Slots,
         meter: Meter,
     ) -> Executor:
-        claims = Claims(client, self.name, settings.lease)
         announcements = Announcements(client, lambda queue: executor.note_work(queue), upstream.give_up)
         runs = Runs(
             claims=claims,
@@ -156,6 +168,20 @@ class FunctionWorker(BaseWorker):
         }
         return Presence(client, self.name, identity, self._only_queues)
 
+    async def _bury(self, name: str) -> int:
+        """Hands back what a process that died had claimed; how many calls that were."""
+
+        def bury() -> int:
+            returned = hand_back_all(self.connection, name)
+            forget(self.connection, name)
+            return returned
+
+        return await asyncio.to_thread(bury)
+
+    @property
+    def _is_for_calls_alone(self) -> bool:
+        return ALONE_VARIABLE in os.environ
+
     @property
     def _only_queues(self) -> list[str]:
         """Empty for every queue of ours. `rq worker` without names says "default", which is none of them."""
@@ -166,7 +192,8 @@ class FunctionWorker(BaseWorker):
         rq: Any = super()  # RQ's methods are not all annotated
         rq.register_birth()
         rq.subscribe()
-        logger.info("worker ready", extra={"event": "ready", "worker": self.name})
+        if not self._is_for_calls_alone:
+            logger.info("worker ready", extra={"event": "ready", "worker": self.name})
 
     def _say_goodbye(self) -> None:
         rq: Any = super()
@@ -179,6 +206,19 @@ class FunctionWorker(BaseWorker):
             rq.unsubscribe()
         except Unreachable as exc:
             logger.debug("unsubscribing failed: %s", exc)
+
+
+async def _run(executor: Executor, isolation: Isolation, drain_timeout: float, burst: bool) -> None:
+    """The worker's work, and beside it, unless it is a short one, the processes for calls to be run alone."""
+    if burst:
+        await executor.run(drain_timeout, burst)
+        return
+    beside = asyncio.create_task(isolation.run())
+    try:
+        await executor.run(drain_timeout)
+    finally:
+        isolation.stop()
+        await beside
 
 
 def _metrics_listener(settings: Settings, meter: Meter) -> contextlib.AbstractContextManager[object]:

@@ -15,13 +15,11 @@ from dataclasses import dataclass, field
 
 from swarmfn.jobs.claims import hand_back_all
 from swarmfn.jobs.connection import Unreachable, connect_blocking
+from worker.isolation import NAME_VARIABLE
 from worker.presence import forget
 from worker.settings import Settings
 
 logger = logging.getLogger(__name__)
-
-NAME_VARIABLE = "worker_name"
-"""Set for a worker process by its supervisor."""
 
 NUMBER_VARIABLE = "worker_number"
 """The same: which of the supervisor's processes it is, from 0. One that takes a dead one's place has its number."""
@@ -154,7 +152,7 @@ class Supervisor:
             client.close()
         if returned:
             logger.warning(
-                "handed back %d calls of a dead worker; they run again",
+                "handed back %d calls of a dead worker; each runs again with nothing beside it",
                 returned,
                 extra={"event": "handed_back", "worker": name},
             )

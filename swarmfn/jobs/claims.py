@@ -141,6 +141,15 @@ class Claims:
         lengths = await pipeline.execute(raise_on_error=False)
         return {name: length for name, length in zip(names, lengths, strict=True) if isinstance(length, int)}
 
+    async def claim_alone(self, limits: str) -> Claimed:
+        """One of the jobs that are to be run with nothing beside them; `more` is not empty while there are others.
+        `limits` is as for `claim`, of all functions together."""
+        return await self.claim([(layout.ALONE_KEY, 1)], lambda _: limits)
+
+    async def waiting_alone(self) -> int:
+        """How many jobs are to be run with nothing beside them."""
+        return int(await command(self._client, "LLEN", layout.ALONE_KEY))
+
     async def held(self) -> list[tuple[str, str]]:
         """Functions of which calls wait for room within their limit, each with the queue those are on."""
         names = await command(self._client, "SMEMBERS", layout.HELD_KEY)
@@ -173,7 +182,8 @@ class Claims:
 
 
 def hand_back_all(client: redis.Redis, worker: str) -> int:
-    """Puts back everything `worker` has claimed: for the supervisor of a worker process that died."""
+    """Puts back everything `worker` has claimed, to be run alone: for who looks after a worker process that died. A job
+    is charged with that death only when it was the only one there."""
     return int(call_blocking(client, HAND_BACK, worker, layout.rq_time()))
 
 

@@ -44,6 +44,9 @@ BODIES_KEY = "swarmfn:bodies"
 HELD_KEY = "swarmfn:held"
 """Set of FUNCTION:QUEUE: calls of the function that wait until its limit has room, in lists of their own."""
 
+ALONE_KEY = "swarmfn:alone"
+"""List of ID:QUEUE of what ran in a process that died: each runs again with nothing beside it."""
+
 WAKE_CHANNEL = "swarmfn:wake"
 """The name of a queue is published here when its first job arrives."""
 

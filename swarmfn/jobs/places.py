@@ -67,7 +67,7 @@ class SortedSets:
 
 
 class Lists:
-    """Lists one after the other, each in its order."""
+    """Lists one after the other, each in its order. Members begin with the job's id."""
 
     def __init__(self, client: redis.Redis, keys: Sequence[str]) -> None:
         self._client: Any = client
@@ -79,19 +79,20 @@ class Lists:
             if cursor and key < cursor.key:
                 continue
             start = first if cursor and key == cursor.key else 0
-            ids = self._client.lrange(key, start, start + count - 1)
-            if ids:
-                return [Spot(_text(job_id), Cursor(key, start + n, "")) for n, job_id in enumerate(ids)]
+            members = self._client.lrange(key, start, start + count - 1)
+            if members:
+                return [Spot(_id_of(_text(member)), Cursor(key, start + n, "")) for n, member in enumerate(members)]
         return []
 
     def batches(self, size: int) -> Iterator[list[str]]:
         for key in self._keys:
             left, start = int(self._client.llen(key)), 0
-            while left > 0 and (ids := self._client.lrange(key, start, start + min(size, left) - 1)):
-                left -= len(ids)
-                yield [_text(job_id) for job_id in ids]
+            while left > 0 and (members := self._client.lrange(key, start, start + min(size, left) - 1)):
+                left -= len(members)
+                ids = [_id_of(_text(member)) for member in members]
+                yield ids
                 # What was not taken away is passed over. Workers take from the same end, so some may be missed.
-                start += self._client.exists(*[layout.job_key(_text(job_id)) for job_id in ids])
+                start += self._client.exists(*map(layout.job_key, ids))
 
 
 def of_letters(client: redis.Redis, state: str, function: str, since: float | None, until: float | None) -> SortedSets:
@@ -109,7 +110,7 @@ def of_queues(client: redis.Redis, state: str) -> Source:
     queues = [queue for queue in queues if not layout.is_callback_queue(queue)]
     if state == "queued":
         held = (f"{layout.HELD_KEY}:{_text(name)}" for name in untyped.smembers(layout.HELD_KEY))
-        return Lists(client, sorted([*map(layout.queue_key, queues), *held]))
+        return Lists(client, sorted([*map(layout.queue_key, queues), *held, layout.ALONE_KEY]))
     return SortedSets(client, [_REGISTRIES[state] + queue for queue in queues], -math.inf, math.inf)
 
 
@@ -119,7 +120,7 @@ def _is_of(kind: str, state: str, function: str) -> bool:
 
 
 def _id_of(member: str) -> str:
-    """RQ's registry of what runs holds ID:EXECUTION."""
+    """RQ's registry of what runs holds ID:EXECUTION, the list of what is to be run alone ID:QUEUE."""
     return member.partition(":")[0]
 
 

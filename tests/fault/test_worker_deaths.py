@@ -5,15 +5,18 @@ from __future__ import annotations
 import os
 import random
 import signal
+import threading
+from collections import Counter
 from pathlib import Path
 
 from rq import Worker
 
+from tests.support.http import Answer, Received, RecordingServer
 from tests.support.load import Load
 from tests.support.processes import is_running
-from tests.support.queue_stage import QueueStage
+from tests.support.queue_stage import QueueStage, invocation
 from tests.support.waiting import wait_until
-from tests.support.worker_process import WorkerProcess
+from tests.support.worker_process import WorkerProcess, publish
 
 IN_FLIGHT = 20
 
@@ -69,6 +72,38 @@ def test_a_worker_takes_over_what_a_dead_one_left_while_it_has_work_of_its_own(
         load.assert_all_succeed()
         assert len(load.repeated()) <= IN_FLIGHT
         stays.terminate()
+
+
+def test_a_call_that_its_process_dies_of_costs_the_others_nothing(stage: QueueStage, tmp_path: Path) -> None:
+    deadly, innocent = 3, [f"c{number}" for number in range(12)]
+    deaths = []
+    together = threading.Event()
+
+    def answer(request: Received) -> Answer:
+        if request.header("X-Call-Id") != "killer":
+            together.wait(60)
+        elif len(deaths) < deadly:
+            if not deaths:
+                wait_until(lambda: len(function.received) == len(innocent) + 1, message="all run in one process")
+            pid = wait_until(lambda: _process_of(stage, "killer"), message="whose call it is")
+            os.kill(pid, signal.SIGKILL)
+            deaths.append(pid)
+            together.set()
+        return 200, [], b""
+
+    with RecordingServer(answer) as function, worker(stage, tmp_path / "w", lease="600s") as running:
+        publish(stage.redis, {"echo": function.address}, exec_timeout=60)
+        for call_id in [*innocent, "killer"]:
+            stage.submit(invocation(call_id, exec_timeout=60))
+        records = [stage.final(call_id, 120) for call_id in innocent]
+        killer = stage.final("killer", 120)
+        calls = Counter(request.header("X-Call-Id") for request in function.received)
+        assert {(record.state, record.platform_failures) for record in records} == {("succeeded", 0)}
+        assert max(calls[call_id] for call_id in innocent) <= 2
+        # The first time it was not alone.
+        assert (killer.state, killer.platform_failures, len(set(deaths))) == ("succeeded", deadly - 1, deadly)
+        assert running.terminate() == 0
+    wait_until(lambda: Worker.all(connection=stage.redis) == [], message="nobody is left")
 
 
 def test_workers_that_come_and_go_run_nothing_twice(stage: QueueStage, tmp_path: Path, seed: int, count: int) -> None:
@@ -130,6 +165,12 @@ def _name_of(stage: QueueStage, pid: int) -> str:
     """The name that a worker process goes by in Redis; "" while it has none, as before its start and after its end."""
     found = [key for key in stage.keys("rq:worker:*") if stage.redis.hget(key, "pid") == str(pid).encode()]
     return found[0].removeprefix("rq:worker:") if found else ""
+
+
+def _process_of(stage: QueueStage, call_id: str) -> int:
+    """The worker process that runs a call; 0 while that is not known."""
+    name = (stage.redis.hget(f"rq:job:{call_id}", "worker_name") or b"").decode()
+    return int(stage.redis.hget(f"rq:worker:{name}", "pid") or 0)
 
 
 def _held_by(stage: QueueStage, name: str) -> set[str]:

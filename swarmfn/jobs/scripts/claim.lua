@@ -2,11 +2,12 @@
 -- Takes calls off their queues.
 --
 -- prelude: now, tally, letters, held
--- keys: rq:deferred:, rq:job:, rq:queue:, rq:suspended, rq:wip:, swarmfn:body:, swarmfn:claims:, swarmfn:held,
+-- keys: rq:deferred:, rq:job:, rq:queue:, rq:suspended, rq:wip:, swarmfn:alone, swarmfn:body:, swarmfn:claims:, swarmfn:held,
 --   swarmfn:held:, swarmfn:leases, swarmfn:response:, swarmfn:running:, swarmfn:set-aside:
 -- arguments: worker, execution prefix, lease seconds, now, data; items: queue, how many, limits ('' or JSON: for
 --   each limited function how many of its calls may run, and whether the queue has others too). Beside a queue may
---   be two more, for calls of high and of low priority; those of callbacks have none
+--   be two more, for calls of high and of low priority; those of callbacks have none. In place of a queue
+--   `swarmfn:alone` asks for one of those that are to be run alone; its limits are those of all functions
 -- reply: the claims (for each: id, execution, queue, data, call, body, large, failures, attempts, `1` if it waited
 --   too long), and the queues that may hold more
 
@@ -199,23 +200,54 @@ local function claim_within(queue, wanted, limits)
   return taken, wanted > 0 and (taken == wanted or looked_at == wanted + 500)
 end
 
+local function write_claims(queue)
+  if #entries == 0 then return end
+  -- A claim at a time is at most a few dozen jobs, so these may be unpacked.
+  redis.call('ZADD', 'rq:wip:' .. queue, unpack(started))
+  redis.call('ZADD', 'swarmfn:leases', unpack(leased))
+  redis.call('SADD', 'swarmfn:claims:' .. ARGV[1], unpack(entries))
+end
+
 local function claim_lane(queue, wanted, limits)
   started, leased, entries = {}, {}, {}
   -- A queue whose key is no list is passed over.
   local fine, used, is_more = pcall(limits and claim_within or claim_any, queue, wanted, limits)
-  if #entries > 0 then
-    -- A claim at a time is at most a few dozen jobs, so these may be unpacked.
-    redis.call('ZADD', 'rq:wip:' .. queue, unpack(started))
-    redis.call('ZADD', 'swarmfn:leases', unpack(leased))
-    redis.call('SADD', 'swarmfn:claims:' .. ARGV[1], unpack(entries))
-  end
+  write_claims(queue)
   return fine and used or 0, fine and is_more
+end
+
+-- What ran in a process that died, one at a time. Those over their function's limit go to the list's end.
+local function claim_alone(limits)
+  for _ = 1, math.min(redis.call('LLEN', 'swarmfn:alone'), 100) do
+    local member = redis.call('LPOP', 'swarmfn:alone')
+    local id, queue = string.match(member, '^([^:]*):(.*)$')
+    local readable, job = pcall(redis.call, 'HMGET', 'rq:job:' .. (id or ''), 'call', 'status')
+    local fn = readable and function_of(job[1])
+    if not limits[fn or ''] then fn = nil end
+    if fn and job[2] == 'deferred' and rooms_of({[fn] = limits[fn]}, 1)[fn] == 0 then
+      redis.call('RPUSH', 'swarmfn:alone', member)
+    elseif id then
+      redis.call('ZREM', 'rq:deferred:' .. queue, id)
+      started, leased, entries = {}, {}, {}
+      local fine, execution = pcall(take, queue, id, true)
+      if fine and execution then
+        note_claim(queue, id, execution, fn)
+        write_claims(queue)
+        return true
+      end
+    end
+  end
+  return redis.call('EXISTS', 'swarmfn:alone') == 1
 end
 
 local lanes, alone = {':high', '', ':low'}, {''}
 local function claim(i)
   local queue, left, is_more = ARGV[i], tonumber(ARGV[i+1]), false
   local readable, limits = pcall(cjson.decode, ARGV[i+2])
+  if queue == 'swarmfn:alone' then
+    if claim_alone(readable and limits.limits or {}) then more[#more + 1] = queue end
+    return
+  end
   local is_callbacks = queue == 'callbacks' or string.sub(queue, 1, 10) == 'callbacks:'
   for _, lane in ipairs(is_callbacks and alone or lanes) do
     local used, has_more = claim_lane(queue .. lane, left, readable and limits)

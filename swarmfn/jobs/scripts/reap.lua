@@ -2,7 +2,7 @@
 -- Puts back what workers claimed and neither finished nor renewed in time.
 --
 -- prelude: now, tally, queueing, release, putting_back
--- keys: swarmfn:leases
+-- keys: rq:job:, swarmfn:claims:, swarmfn:leases
 -- arguments: now, limit, the longest lease anybody can have asked for
 -- reply: how many were put back
 
@@ -14,7 +14,13 @@ end
 local entries = redis.call('ZRANGEBYSCORE', 'swarmfn:leases', '-inf', now, 'LIMIT', 0, ARGV[2])
 -- Those that cannot be queued get out of the way of the others.
 for _, entry in ipairs(entries) do redis.call('ZADD', 'swarmfn:leases', now + 10, entry) end
-local returned, done = put_all_back(entries, ARGV[1], true)
+-- Most likely its machine is gone, in which the call had no part. When that happens to it again, it is run alone; and it
+-- is charged only when there was no other.
+local function fate_of(id, worker)
+  return redis.pcall('HEXISTS', 'rq:job:' .. id, 'interruptions') == 1,
+    redis.call('SCARD', 'swarmfn:claims:' .. worker) == 1
+end
+local returned, done = put_all_back(entries, ARGV[1], fate_of)
 write_releases()
 for _, entry in ipairs(done) do redis.call('ZREM', 'swarmfn:leases', entry) end
 write_tally()

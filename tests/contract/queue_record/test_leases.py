@@ -8,6 +8,7 @@ from rq.job import JobStatus
 
 from swarmfn.jobs.claimed import Claim
 from swarmfn.jobs.claims import hand_back_all
+from swarmfn.jobs.letters import Letters, Selection
 from tests.support.queue_stage import CALLBACKS, QueueStage, delivery, failure, postponement, success
 
 
@@ -85,17 +86,97 @@ def test_a_finish_repeated_after_a_lost_reply_counts_once(stage: QueueStage) -> 
     assert stage.keys("swarmfn:upload:*") == set()
 
 
-def test_everything_a_dead_worker_had_claimed_is_handed_back_at_once(stage: QueueStage) -> None:
+def test_everything_a_dead_worker_had_claimed_waits_to_be_run_alone_and_nobody_is_charged(stage: QueueStage) -> None:
     for number in range(5):
         stage.submit(f"c{number}")
     stage.claim(count=3, by=stage.claims("dead"))
     kept = stage.claim_one()
     assert hand_back_all(stage.redis, "dead") == 3
-    assert sorted(stage.queue().job_ids) == ["c0", "c1", "c2", "c4"]
-    assert stage.record("c0").platform_failures == 1
+    assert stage.queue().job_ids == ["c4"]
+    assert stage.counts() == {"queued": 1, "started": 1, "deferred": 3}
+    for call_id in ("c0", "c1", "c2"):
+        record = stage.record(call_id)
+        assert (record.state, record.platform_failures, record.interruptions) == ("queued", 0, 1)
     assert stage.finish(kept)
     assert hand_back_all(stage.redis, "dead") == 0
     assert stage.nothing_claimed()
+
+
+def alone(stage: QueueStage, worker: str = "alone", limits: str = "") -> list[Claim]:
+    """What a process that runs calls alone gets."""
+    return stage.run(stage.claims(worker).claim_alone(limits)).claims
+
+
+def interrupted(stage: QueueStage, *call_ids: str) -> None:
+    """These ran in a process that died."""
+    for call_id in call_ids:
+        stage.submit(call_id)
+    stage.claim(count=len(call_ids), by=stage.claims("dead"))
+    stage.hand_back_all("dead")
+
+
+def test_what_is_to_be_run_alone_is_taken_one_at_a_time_and_by_nobody_else(stage: QueueStage) -> None:
+    interrupted(stage, "a", "b")
+    assert stage.claim(count=10) == []
+    assert stage.run(stage.worker.waiting_alone()) == 2
+    (first,) = alone(stage)
+    assert first.failures == 0
+    assert stage.counts() == {"started": 1, "deferred": 1}
+    assert stage.finish(first, by=stage.claims("alone"))
+    (second,) = alone(stage)
+    assert {first.job_id, second.job_id} == {"a", "b"}
+    assert stage.finish(second, by=stage.claims("alone"))
+    assert alone(stage) == []
+    assert stage.nothing_claimed()
+
+
+def test_a_call_that_was_alone_when_its_process_died_is_charged_and_comes_last(stage: QueueStage) -> None:
+    interrupted(stage, "a", "b")
+    (first,) = alone(stage, "alone1")
+    stage.hand_back_all("alone1")
+    (other,) = alone(stage, "alone2")
+    (again,) = alone(stage, "alone3")
+    assert (again.job_id, again.failures, other.failures) == (first.job_id, 1, 0)
+    assert stage.finish(other, by=stage.claims("alone2"))
+    assert stage.finish(again, by=stage.claims("alone3"))
+
+
+def test_leases_that_lapse_a_second_time_end_in_being_run_alone(stage: QueueStage) -> None:
+    for call_id in ("a", "b"):
+        stage.submit(call_id)
+    stage.claim(count=2)
+    stage.lapse()
+    assert stage.reap() == 2
+    assert stage.counts() == {"queued": 2}
+    assert [claim.failures for claim in stage.claim(count=2, by=stage.claims("w2"))] == [0, 0]
+    stage.lapse()
+    assert stage.reap() == 2
+    assert stage.counts() == {"deferred": 2}
+    assert [stage.record(call_id).platform_failures for call_id in ("a", "b")] == [0, 0]
+
+
+def test_what_is_to_be_run_alone_keeps_to_its_functions_limit(stage: QueueStage) -> None:
+    interrupted(stage, "a", "b")
+    limits = '{"limits": {"echo": 1}}'
+    (first,) = alone(stage, "alone1", limits)
+    assert alone(stage, "alone2", limits) == []
+    assert stage.run(stage.worker.waiting_alone()) == 1
+    assert stage.finish(first, by=stage.claims("alone1"))
+    (second,) = alone(stage, "alone2", limits)
+    assert stage.finish(second, by=stage.claims("alone2"))
+
+
+def test_one_that_is_to_be_run_alone_can_be_cancelled_listed_and_purged(stage: QueueStage) -> None:
+    interrupted(stage, "a", "b", "c")
+    assert stage.cancel("a") == "queued"
+    letters = Letters(stage.redis)
+    assert {record.call_id for record in letters.page(Selection("queued"), 10).records} == {"b", "c"}
+    assert letters.purge(["b"]) == ["purged"]
+    assert stage.run(stage.worker.waiting_alone()) == 1
+    stage.redis.delete("rq:job:c")  # as RQ's own tools do, which know nothing of the list
+    assert alone(stage) == []
+    assert stage.counts() == {"canceled": 1}
+    stage.redis.hset("swarmfn:totals", "cancelled:echo:echo", 2)  # deleting past the books is the deleter's business
 
 
 def test_rqs_own_cleanup_does_not_fail_what_runs_long(stage: QueueStage) -> None:

@@ -43,14 +43,16 @@ def test_whatever_ends_a_claim_makes_room(stage: QueueStage) -> None:
     submit(stage, "a", "b", "c", "d", "e")
     (put_off,) = stage.claim(limits=limited(echo=1))
     assert stage.retry_later(put_off, postponement(delay=60))
-    (handed_back,) = stage.claim(limits=limited(echo=1))
-    stage.run(stage.worker.hand_back([handed_back]))
     (left,) = stage.claim(limits=limited(echo=1))
-    assert left.job_id == handed_back.job_id
     assert stage.claim(limits=limited(echo=1)) == []
     stage.lapse()
     stage.reap()
+    (handed_back,) = stage.claim(limits=limited(echo=1))
+    assert handed_back.job_id == left.job_id
+    stage.run(stage.worker.hand_back([handed_back]))
     assert ids(stage.claim(limits=limited(echo=1))) == [left.job_id]
+    stage.hand_back_all()
+    assert ids(stage.claim(limits=limited(echo=1))) == ["c"]
 
 
 def test_a_limit_that_changes_holds_from_the_next_claim_on(stage: QueueStage) -> None:

@@ -147,8 +147,9 @@ def test_whatever_has_ended_can_be_purged(stage: QueueStage, end: Callable[[Queu
 def test_a_call_purged_before_its_end_is_counted_as_purged(stage: QueueStage) -> None:
     stage.submit("waits", b"body")
     stage.submit("later")
-    stage.retry_later(stage.claim(count=2)[1])
-    stage.hand_back_all()
+    waits, later = stage.claim(count=2)
+    stage.retry_later(later)
+    stage.run(stage.worker.hand_back([waits]))
     assert stage.counts() == {"queued": 1, "scheduled": 1}
     assert purge(stage, "waits", "later") == ["purged", "purged"]
     assert stage.counts() == {}

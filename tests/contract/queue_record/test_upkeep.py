@@ -125,15 +125,16 @@ def test_a_full_redis_refuses_calls_and_still_lets_those_it_has_come_to_their_en
     assert stage.counts(CALLBACKS) == {"started": 1}
 
 
-@pytest.mark.parametrize("has_died", [True, False])
-def test_a_claim_that_cannot_be_queued_again_is_not_lost_and_stops_no_other(stage: QueueStage, has_died: bool) -> None:
+@pytest.mark.parametrize("is_handed_back", [True, False])
+def test_a_claim_that_cannot_be_queued_again_is_not_lost_and_stops_no_other(
+    stage: QueueStage, is_handed_back: bool
+) -> None:
     stage.submit(invocation("a", queue="odd"))
     stage.submit("b")
-    stage.claim_one("odd")
-    stage.claim_one()
+    claims = [stage.claim_one("odd"), stage.claim_one()]
     stage.redis.set("rq:queue:odd", "no list")
     stage.lapse()
-    assert (stage.hand_back_all() if has_died else stage.reap()) == 1
+    assert (stage.run(stage.worker.hand_back(claims)) if is_handed_back else stage.reap()) == 1
     assert stage.queue().job_ids == ["b"]
     assert stage.record("a").state == "running"
     stage.redis.delete("rq:queue:odd")

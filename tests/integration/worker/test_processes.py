@@ -111,7 +111,7 @@ def test_a_dead_child_is_replaced_and_its_calls_run_again_at_once(bare_stage: Qu
             record = stage.final("a")
         assert worker.child() != dead
         assert (record.state, record.interruptions, record.platform_failures) == ("succeeded", 1, 1)
-        assert len(Worker.all(connection=stage.redis)) == 1
+        wait_until(lambda: len(Worker.all(connection=stage.redis)) == 1, message="the process for this call is gone")
         assert worker.terminate() == 0
 
 

@@ -1,6 +1,6 @@
--- Calls held back for their function's limit, in lists of their own. To RQ they are deferred.
+-- Calls held back for their function's limit, in lists of their own, and those to be run alone. To RQ they are deferred.
 --
--- keys: rq:deferred:, swarmfn:held, swarmfn:held:
+-- keys: rq:deferred:, swarmfn:alone, swarmfn:held, swarmfn:held:
 -- gives: drop_held(id, fn, queue), forget_empty(fn, queue)
 
 local function forget_empty(fn, queue)
@@ -9,6 +9,7 @@ local function forget_empty(fn, queue)
 end
 local function drop_held(id, fn, queue)
   redis.call('LREM', 'swarmfn:held:' .. fn .. ':' .. queue, 0, id)
+  redis.call('LREM', 'swarmfn:alone', 0, id .. ':' .. queue)
   redis.call('ZREM', 'rq:deferred:' .. queue, id)
   forget_empty(fn, queue)
 end
