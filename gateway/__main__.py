@@ -23,15 +23,18 @@ from gateway.fastlane.connection import Limits
 from gateway.fastlane.passing_on import ToFlask
 from gateway.flask_server import FlaskServer
 from gateway.invoke.asynchronous import Asynchronous, Rules
+from gateway.invoke.bodies import BodyBudget
 from gateway.invoke.bridge import Bridge
 from gateway.invoke.credentials import Credentials
 from gateway.invoke.room import Room
 from gateway.invoke.synchronous import Synchronous
+from gateway.memory import memory_for_us
 from gateway.metrics import InvocationMetrics
 from gateway.publisher import Publisher
 from gateway.queue_metrics import QueueMetrics
 from gateway.serving import PortTaken, fast_lane_server, listen
 from gateway.settings import Settings
+from gateway.upload_metrics import UploadMetrics
 from swarmfn.exposition.listener import MetricsListener, serve_metrics
 from swarmfn.jobs.connection import Unreachable, connect, connect_blocking
 from swarmfn.jobs.stored_layout import require_readable
@@ -97,6 +100,11 @@ def _require_readable(client: redis.Redis) -> None:
         logger.warning("cannot look at the queue's layout: %s", exc, extra={"event": "redis_unreachable"})
 
 
+def _upload_budget(settings: Settings) -> int:
+    """A quarter of the memory there is, unless the settings say otherwise; room for the largest body in any case."""
+    return settings.upload_budget or max(memory_for_us() // 4, settings.async_max_body)
+
+
 class Gateway:
     """Everything that lives on the event loop, put together."""
 
@@ -104,6 +112,8 @@ class Gateway:
         self._settings = settings
         self._provider = provider
         self._metrics = InvocationMetrics(provider.table)
+        self._bodies = BodyBudget(_upload_budget(settings))
+        self._metrics.add(UploadMetrics(self._bodies))
         self._stop = asyncio.Event()
         self._peer_secret = secrets.token_hex(16)
 
@@ -200,6 +210,7 @@ class Gateway:
             ),
             bridge=Bridge(asyncio.get_running_loop()),
             is_ready=lambda: not self._stop.is_set(),
+            bodies=self._bodies,
         )
 
     def _rules(self) -> Rules:
@@ -217,10 +228,12 @@ class Gateway:
         self, parts: Parts, listener: socket.socket, managing: socket.socket | None, limits: Limits
     ) -> None:
         app = create_app(parts)
+        # waitress keeps a whole request, on disk where it is large, before anybody reads it.
+        spool = BodyBudget(self._bodies.size)
         if managing is None:
-            servers = [FlaskServer(app, listener, limits)]
+            servers = [FlaskServer(app, listener, limits, spool)]
         else:
-            servers = [FlaskServer(PublicPort(app), listener, limits), FlaskServer(app, managing, limits)]
+            servers = [FlaskServer(PublicPort(app), listener, limits, spool), FlaskServer(app, managing, limits, spool)]
         for server in servers:
             server.start()
         self._say_ready()
@@ -241,7 +254,7 @@ class Gateway:
         flask_server.start()
         to_flask = ToFlask(upstream, f"127.0.0.1:{flask_server.port}", self._peer_secret)
         public_port = 0 if managing is None else self._settings.port
-        lane = FastLane(parts.synchronous, parts.asynchronous, to_flask, parts.is_ready, public_port)
+        lane = FastLane(parts.synchronous, parts.asynchronous, to_flask, parts.is_ready, parts.bodies, public_port)
         server = fast_lane_server(lane, limits, self._settings.upstream_timeout + _DRAIN_MARGIN)
         listeners = [listener] if managing is None else [listener, managing]
         serving = asyncio.create_task(server._serve(listeners))

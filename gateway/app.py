@@ -10,6 +10,7 @@ from flask import Flask
 from gateway.api.invoke import Rest, invoke_routes
 from gateway.api.management import Management, add_management
 from gateway.invoke.asynchronous import Asynchronous
+from gateway.invoke.bodies import BodyBudget
 from gateway.invoke.bridge import Bridge
 from gateway.invoke.synchronous import Synchronous
 
@@ -23,6 +24,7 @@ class Parts:
     asynchronous: Asynchronous
     bridge: Bridge
     is_ready: Callable[[], bool]
+    bodies: BodyBudget
 
 
 def create_app(parts: Parts) -> Flask:
@@ -33,5 +35,7 @@ def create_app(parts: Parts) -> Flask:
     app.url_map.converters["rest"] = Rest
     app.json.sort_keys = False  # type: ignore[attr-defined]
     add_management(app, parts.management)
-    app.register_blueprint(invoke_routes(parts.synchronous, parts.asynchronous, parts.bridge, parts.is_ready))
+    app.register_blueprint(
+        invoke_routes(parts.synchronous, parts.asynchronous, parts.bridge, parts.is_ready, parts.bodies)
+    )
     return app

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import math
 import socket
 import threading
 import time
@@ -14,8 +16,11 @@ from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask, ThreadedTaskDispatcher
+from waitress.utilities import Error
 
 from gateway.fastlane.connection import Limits
+from gateway.invoke.bodies import BodyBudget, Held
+from swarmfn.wire.errors import Unavailable
 from swarmfn.wire.headers import INTERNAL
 
 if TYPE_CHECKING:
@@ -24,12 +29,17 @@ if TYPE_CHECKING:
 _THREADS = 32
 _LOOK_EVERY = 0.05
 _CALLS = ("function", "async-function")
+_LINGER = 2.0
+"""Seconds in which a client that is still sending can read why it was refused, before the connection is closed."""
 
 
 class FlaskServer:
-    """Serves `app` on `listener` from threads of its own, from `start()` to `close()`."""
+    """Serves `app` on `listener` from threads of its own, from `start()` to `close()`. `spool` limits what it keeps of
+    requests, in memory and on disk."""
 
-    def __init__(self, app: WSGIApplication, listener: socket.socket, limits: Limits) -> None:
+    def __init__(
+        self, app: WSGIApplication, listener: socket.socket, limits: Limits, spool: BodyBudget | None = None
+    ) -> None:
         self.port: int = listener.getsockname()[1]
         # Not a line for each client that leaves, nor for each call that waits for a thread.
         logging.getLogger("waitress").setLevel(logging.WARNING)
@@ -65,6 +75,7 @@ class FlaskServer:
             sockinfo=(listener.family, listener.type, listener.proto, listener.getsockname()),
         )
         self._server.limits = limits
+        self._server.spool = spool
         self._thread = threading.Thread(target=self._server.run, name="waitress", daemon=True)
 
     def start(self) -> None:
@@ -124,13 +135,37 @@ def _dispatcher(threads: int) -> ThreadedTaskDispatcher:
     return dispatcher
 
 
+class _NoRoom(Error):  # type: ignore[misc]
+    code = 503
+    reason = "Service Unavailable"
+
+
 class _Parser(HTTPRequestParser):  # type: ignore[misc]
+    def __init__(self, adj: Adjustments, held: Held | None = None) -> None:
+        super().__init__(adj)
+        self._held = held
+
     def received(self, data: bytes) -> int:
         consumed: int = super().received(data)
+        if self._held is not None and self.error is None and self.headers_finished:
+            try:
+                self._held.grow_to(max(self.content_length, self.body_bytes_received))
+            except Unavailable as exc:
+                self._refuse(exc)
         if self.completed:
             # waitress would ask for a body that is not to come, and wait for it.
             self.expect_continue = False
         return consumed
+
+    def _refuse(self, reason: Unavailable) -> None:
+        self.error = _NoRoom(str(reason).removesuffix("."))
+        self.error.retry_after = reason.retry_after
+        self.completed = True
+
+    def close(self) -> None:
+        super().close()
+        if self._held is not None:
+            self._held.release()
 
     def parse_header(self, header_plus: bytes) -> None:
         super().parse_header(header_plus)
@@ -149,23 +184,48 @@ class _Refusal(ErrorTask):  # type: ignore[misc]
         text = f"{error.body}.\n".encode()
         self.status = f"{error.code} {error.reason}"
         self.response_headers += [("Content-Type", "text/plain; charset=utf-8"), (INTERNAL, "gateway")]
+        if isinstance(error, _NoRoom):
+            self.response_headers.append(("Retry-After", str(math.ceil(error.retry_after))))
+            self.channel.lingers = True
         self.set_close_on_finish()
         self.content_length = len(text)
         self.write(text)
 
 
 class _Channel(HTTPChannel):  # type: ignore[misc]
-    parser_class = _Parser
     error_task_class = _Refusal
+    request: Any
     began = 0.0
     """When the request that is being received began."""
+    lingers = False
+    """Its client is still sending a request that was refused: closing now would make its system drop the answer."""
+    closes_at = 0.0
+    """When it stops lingering; 0 before it has begun to."""
+
+    def parser_class(self, adj: Adjustments) -> _Parser:
+        spool = self.server.spool
+        return _Parser(adj, None if spool is None else spool.hold(self.addr[0], 0))
 
     def received(self, data: bytes) -> Any:
+        if self.closes_at:
+            return False
         before = self.request
         result = super().received(data)
         if self.request is not before:
             self.began = time.time()
         return result
+
+    def handle_close(self) -> None:
+        if self.request is not None:
+            self.request.close()
+            self.request = None
+        if self.lingers and self.connected and not self.closes_at:
+            self.closes_at = time.time() + _LINGER
+            self.will_close = False
+            with contextlib.suppress(OSError):
+                self.socket.shutdown(socket.SHUT_WR)
+            return
+        super().handle_close()
 
     @property
     def is_busy(self) -> bool:
@@ -174,12 +234,14 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
     def is_overdue(self, now: float) -> bool:
         limits = self.server.limits
         is_stalled = self.total_outbufs_len and now - self.last_activity > limits.write_timeout
-        return bool(is_stalled or (self.request is not None and now - self.began > limits.read_timeout))
+        is_done = self.closes_at and now > self.closes_at
+        return bool(is_done or is_stalled or (self.request is not None and now - self.began > limits.read_timeout))
 
 
 class _Server(TcpWSGIServer):  # type: ignore[misc]
     channel_class = _Channel
     limits: Limits
+    spool: BodyBudget | None
 
     def maintenance(self, now: float) -> None:
         super().maintenance(now)

@@ -26,6 +26,7 @@ class Settings:
     upstream_timeout: float
     exec_timeout: float
     async_max_body: int
+    upload_budget: int
     async_max_delay: float
     async_max_put_off: int
     idempotency_window: float
@@ -64,6 +65,7 @@ class Settings:
             upstream_timeout=upstream_timeout,
             exec_timeout=env.duration("exec_timeout", "60s"),
             async_max_body=env.size("async_max_body", "64Mi"),
+            upload_budget=env.size("upload_budget", "0"),
             async_max_delay=env.duration("async_max_delay", "720h"),
             async_max_put_off=env.integer("async_max_put_off", 100_000),
             idempotency_window=env.duration("idempotency_window", "24h"),
@@ -101,6 +103,8 @@ class Settings:
                 env.problem(name, f"there is no port {port}")
         if self.management_port and self.management_port in (self.port, self.metrics_port):
             env.problem("management_port", "must be another port than port and metrics_port")
+        if 0 < self.upload_budget < self.async_max_body:
+            env.problem("upload_budget", f"must not be less than async_max_body ({self.async_max_body} bytes)")
         for name, seconds in (("read_timeout", self.read_timeout), ("write_timeout", self.write_timeout)):
             if seconds <= self.upstream_timeout:
                 # Otherwise the client would be cut off before it is told that the function was too slow.

@@ -15,6 +15,7 @@ from werkzeug.routing import BaseConverter
 from gateway.api.problems import reply
 from gateway.api.public_port import IS_PUBLIC
 from gateway.invoke.asynchronous import Asynchronous, result_headers
+from gateway.invoke.bodies import BodyBudget
 from gateway.invoke.bridge import Bridge, CallerGone
 from gateway.invoke.forwarding import call_headers, duration
 from gateway.invoke.incoming import CLIENT_GONE, METHODS, SMALL_BODY, Body, Incoming, RawHeaders
@@ -49,9 +50,13 @@ class Rest(BaseConverter):
 
 
 def invoke_routes(
-    synchronous: Synchronous, asynchronous: Asynchronous, bridge: Bridge, is_ready: Callable[[], bool]
+    synchronous: Synchronous,
+    asynchronous: Asynchronous,
+    bridge: Bridge,
+    is_ready: Callable[[], bool],
+    bodies: BodyBudget,
 ) -> Blueprint:
-    """/function, /async-function and /healthz."""
+    """/function, /async-function and /healthz. What is held of request bodies counts towards `bodies`."""
     routes = Blueprint("invoke", __name__)
     holding = threading.BoundedSemaphore(_HELD_AT_ONCE)
 
@@ -71,8 +76,9 @@ def invoke_routes(
         call_id = incoming.call_id()
         try:
             wanted = asynchronous.check(incoming)
-            body = request.stream.read()
-            accepted = bridge.run(asynchronous.accept(incoming, wanted, call_id, body), _is_gone())
+            with bodies.hold(incoming.client, incoming.length or 0):
+                body = request.stream.read()
+                accepted = bridge.run(asynchronous.accept(incoming, wanted, call_id, body), _is_gone())
         except FaasError as exc:
             return _named(reply(exc), incoming, call_id)
         except CallerGone:

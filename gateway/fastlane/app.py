@@ -7,7 +7,8 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from gateway.fastlane.exchange import App, Message, Receive, Scope, Send
-from gateway.invoke.asynchronous import Asynchronous
+from gateway.invoke.asynchronous import Asynchronous, Wanted
+from gateway.invoke.bodies import BodyBudget, Held
 from gateway.invoke.forwarding import call_headers, duration
 from gateway.invoke.incoming import CLIENT_GONE, METHODS, SMALL_BODY, Body, Incoming, RawHeaders, split_route
 from gateway.invoke.open_routes import is_open
@@ -23,6 +24,9 @@ logger = logging.getLogger(__name__)
 SYNC_PREFIX = "/function/"
 ASYNC_PREFIX = "/async-function/"
 
+_HELD_OF_A_STREAM = 256 * 1024
+"""Bytes: about what the buffers on its way hold of a body that is passed on as it comes."""
+
 
 class ClientGone(Exception):
     """The client left before its request was whole."""
@@ -32,7 +36,7 @@ class ClientGone(Exception):
 
 class FastLane:
     """Serves invocations; `otherwise` serves everything else. `is_ready` answers /healthz. `public_port` serves nothing
-    but what is open to anybody; 0 for none."""
+    but what is open to anybody; 0 for none. What is held of request bodies counts towards `bodies`."""
 
     def __init__(
         self,
@@ -40,12 +44,14 @@ class FastLane:
         asynchronous: Asynchronous,
         otherwise: App,
         is_ready: Callable[[], bool],
+        bodies: BodyBudget,
         public_port: int = 0,
     ) -> None:
         self._synchronous = synchronous
         self._asynchronous = asynchronous
         self._otherwise = otherwise
         self._is_ready = is_ready
+        self._bodies = bodies
         self._public_port = public_port
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -91,7 +97,18 @@ class FastLane:
             await _send_problem(send, unexpected(reference), incoming, call_id)
 
     async def _call(self, incoming: Incoming, call_id: str, receive: Receive, send: Send) -> None:
-        outcome = await self._synchronous.call(incoming, call_id, await read_body(incoming, receive))
+        first = b""
+        if is_small(incoming):
+            first, is_whole = await _first_piece(receive)
+            if is_whole:
+                await self._call_with(incoming, call_id, first, send)
+                return
+        with self._bodies.hold(incoming.client, min(incoming.length or _HELD_OF_A_STREAM, _HELD_OF_A_STREAM)) as held:
+            body = await _all(first, receive) if is_small(incoming) else _counted(_chunks(receive), held)
+            await self._call_with(incoming, call_id, body, send)
+
+    async def _call_with(self, incoming: Incoming, call_id: str, body: Body, send: Send) -> None:
+        outcome = await self._synchronous.call(incoming, call_id, body)
         try:
             await send({"type": "http.response.start", "status": outcome.status, "headers": outcome.headers})
             whole = outcome.complete_body()
@@ -106,11 +123,17 @@ class FastLane:
 
     async def _accept(self, incoming: Incoming, call_id: str, receive: Receive, send: Send) -> None:
         wanted = self._asynchronous.check(incoming)
-        message = await _request_message(receive)
-        if message["more_body"]:
-            body = await self._asynchronous.read(message["body"], _chunks(receive))
-        else:
-            body = self._asynchronous.whole(message["body"])
+        first = b""
+        if is_small(incoming):
+            first, is_whole = await _first_piece(receive)
+            if is_whole:
+                await self._store(incoming, wanted, call_id, first, send)
+                return
+        with self._bodies.hold(incoming.client, incoming.length or 0) as held:
+            body = await self._asynchronous.read(first, _chunks(receive), held)
+            await self._store(incoming, wanted, call_id, body, send)
+
+    async def _store(self, incoming: Incoming, wanted: Wanted, call_id: str, body: bytes, send: Send) -> None:
         accepted = await self._asynchronous.accept(incoming, wanted, call_id, body)
         await send_whole(send, 202, accepted.headers(incoming), b"")
 
@@ -164,13 +187,24 @@ def incoming_of(scope: Scope, route: tuple[str, str], is_public: bool = False) -
 
 async def read_body(incoming: Incoming, receive: Receive) -> Body:
     """A small body whole, a larger or chunked one as it comes. Raises ClientGone."""
-    if incoming.length is None or incoming.length > SMALL_BODY:
+    if not is_small(incoming):
         return _chunks(receive)
+    first, is_whole = await _first_piece(receive)
+    return first if is_whole else await _all(first, receive)
+
+
+def is_small(incoming: Incoming) -> bool:
+    return incoming.length is not None and incoming.length <= SMALL_BODY
+
+
+async def _first_piece(receive: Receive) -> tuple[bytes, bool]:
+    """And whether it is all there is. Raises ClientGone."""
     message = await _request_message(receive)
-    if not message["more_body"]:
-        body: bytes = message["body"]
-        return body
-    return b"".join([message["body"], *[chunk async for chunk in _chunks(receive)]])
+    return message["body"], not message["more_body"]
+
+
+async def _all(first: bytes, receive: Receive) -> bytes:
+    return b"".join([first, *[chunk async for chunk in _chunks(receive)]])
 
 
 async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
@@ -181,6 +215,13 @@ async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
             yield message["body"]
         if not message["more_body"]:
             return
+
+
+async def _counted(chunks: AsyncIterator[bytes], held: Held) -> AsyncIterator[bytes]:
+    """`chunks`, after whose end nothing is held any more: an answer may go on for long."""
+    async for chunk in chunks:
+        yield chunk
+    held.release()
 
 
 async def _request_message(receive: Receive) -> Message:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 from gateway.invoke import forwarding, result_pages
 from gateway.invoke.admission import limits_of, overloaded
 from gateway.invoke.asked import NOTHING, Asked, asked_by
+from gateway.invoke.bodies import Held
 from gateway.invoke.callbacks import Callbacks
 from gateway.invoke.credentials import Credentials
 from gateway.invoke.incoming import Incoming, RawHeaders
@@ -143,14 +144,11 @@ class Asynchronous:
         self._room.require(incoming.length or 0)
         return Wanted(route, asked_by(incoming, self._rules.max_delay, self._callbacks))
 
-    def whole(self, body: bytes) -> bytes:
-        """A body that came in one piece. Raises TooLarge."""
-        if len(body) > self._max_body:
-            raise self._too_large()
-        return body
+    async def read(self, first: bytes, chunks: AsyncIterator[bytes], held: Held) -> bytes:
+        """The whole body, of which `first` is there, counted in `held`.
 
-    async def read(self, first: bytes, chunks: AsyncIterator[bytes]) -> bytes:
-        """The whole body, of which `first` is there. Raises TooLarge as soon as it is over the limit."""
+        Raises TooLarge as soon as it is over the limit, and Unavailable when there is no room for it.
+        """
         # Unlike a list of pieces that is joined at the end, it never holds the body twice.
         body = BytesIO()
         body.write(first)
@@ -158,6 +156,7 @@ class Asynchronous:
             body.write(chunk)
             if body.tell() > self._max_body:
                 raise self._too_large()
+            held.grow_to(body.tell())
         return body.getvalue()
 
     async def accept(self, incoming: Incoming, wanted: Wanted, call_id: str, body: bytes) -> Accepted:

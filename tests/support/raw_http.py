@@ -46,11 +46,13 @@ class Truncated(Exception):
 
 
 class RawClient:
-    """One connection to `address` (host:port). Use it as a context manager."""
+    """One connection to `address` (host:port), from `source` if one is named. Use it as a context manager."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, source: str = "") -> None:
         host, _, port = address.rpartition(":")
-        self.socket = socket.create_connection((host, int(port)), timeout=PATIENCE)
+        self.socket = socket.create_connection(
+            (host, int(port)), timeout=PATIENCE, source_address=(source, 0) if source else None
+        )
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._file = self.socket.makefile("rb")
 

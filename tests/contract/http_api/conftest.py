@@ -64,7 +64,7 @@ def patient_stage(
     data_plane: str, tmp_path_factory: pytest.TempPathFactory, redis_process: RedisServer
 ) -> Iterator[InvocationStage]:
     directory = tmp_path_factory.mktemp(f"stage-{data_plane}")
-    with InvocationStage(directory, redis_process, data_plane, async_max_body="20Mi") as stage:
+    with InvocationStage(directory, redis_process, data_plane, async_max_body="20Mi", upload_budget="40Mi") as stage:
         yield stage
 
 
