@@ -131,12 +131,12 @@ class Gateway:
             stack.callback(listener.close)
             if managing is not None:
                 stack.callback(managing.close)
-            client = connect(settings.redis_address, settings.redis_password)
-            stack.push_async_callback(client.aclose)
+            connections = connect(settings.redis_address, settings.redis_password)
+            stack.push_async_callback(connections.aclose)
             upstream = Upstream()
             stack.push_async_callback(upstream.close)
-            await self._follow_replicas(stack, client, upstream)
-            parts = self._parts(upstream, Submissions(client), await self._room(stack, client))
+            await self._follow_replicas(stack, connections.vital, upstream)
+            parts = self._parts(upstream, Submissions(connections), await self._room(stack, connections.commands))
             if settings.metrics_port:
                 stack.enter_context(self._metrics_listener())
             limits = Limits(settings.read_timeout, settings.write_timeout)

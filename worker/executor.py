@@ -192,6 +192,7 @@ class Executor:
             self._wake.set()
 
     async def _record(self, claim: Claim, ending: Ending | Postponement) -> None:
+        level = logging.WARNING
         while True:
             try:
                 if isinstance(ending, Postponement):
@@ -200,11 +201,13 @@ class Executor:
                     is_ours = await self._claims.finish(claim, ending)
                 break
             except Unreachable as exc:
-                logger.warning(
+                logger.log(
+                    level,
                     "cannot record a result (%s); keeping it and trying again",
                     exc,
                     extra={"event": "redis_unreachable", "call_id": claim.job_id},
                 )
+                level = logging.DEBUG  # once for each call will do
                 self._upkeep.note_outage()
                 await asyncio.sleep(_OUTAGE_PAUSE)
         if not is_ours:

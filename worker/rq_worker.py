@@ -21,7 +21,7 @@ from rq.worker import BaseWorker
 
 from swarmfn.exposition.listener import serve_metrics
 from swarmfn.jobs.claims import Claims, hand_back_all
-from swarmfn.jobs.connection import Unreachable, connect_like
+from swarmfn.jobs.connection import Connections, Unreachable, connect_like
 from swarmfn.jobs.layout import rq_time
 from swarmfn.upstream import Upstream
 from worker.attempts import FunctionCaller
@@ -67,7 +67,7 @@ class FunctionWorker(BaseWorker):
         time.sleep(_LISTEN_AGAIN)
 
     async def _work(self, settings: Settings, burst: bool) -> bool:
-        client = connect_like(self.connection)
+        connections = connect_like(self.connection)
         upstream = Upstream()
         sender = CallbackSender(
             upstream,
@@ -82,8 +82,8 @@ class FunctionWorker(BaseWorker):
             # In a burst nobody is there any more when what was put off comes due.
             receivers = Receivers.unlimited() if burst else Receivers(settings.callback_max_inflight, total)
             meter = Meter(lambda: slots.by_kind)
-            claims = Claims(client, self.name, settings.lease)
-            executor = self._executor(settings, claims, client, upstream, sender, receivers, slots, meter)
+            claims = Claims(connections, self.name, settings.lease)
+            executor = self._executor(settings, claims, connections, upstream, sender, receivers, slots, meter)
             isolation = Isolation(claims.waiting_alone, self._bury)
 
             def drain() -> None:
@@ -97,7 +97,7 @@ class FunctionWorker(BaseWorker):
             gc.freeze()
             gc.set_threshold(20_000, 20, 20)
             self._say_hello()
-            beat = asyncio.create_task(self._beat(self._presence(client), executor))
+            beat = asyncio.create_task(self._beat(self._presence(connections.vital), executor))
             try:
                 if self._is_for_calls_alone:
                     die_first()
@@ -113,20 +113,20 @@ class FunctionWorker(BaseWorker):
         finally:
             await sender.close()
             await upstream.close()
-            await client.aclose()
+            await connections.aclose()
 
     def _executor(
         self,
         settings: Settings,
         claims: Claims,
-        client: redis.asyncio.Redis,
+        connections: Connections,
         upstream: Upstream,
         sender: CallbackSender,
         receivers: Receivers,
         slots: Slots,
         meter: Meter,
     ) -> Executor:
-        announcements = Announcements(client, lambda queue: executor.note_work(queue), upstream.give_up)
+        announcements = Announcements(connections.vital, lambda queue: executor.note_work(queue), upstream.give_up)
         runs = Runs(
             claims=claims,
             functions=FunctionCaller(upstream, settings.max_response),

@@ -134,13 +134,16 @@ class Runs:
         return await self._functions.invoke(self._table(), work, body, claim.next_attempt)
 
     async def _large_body(self, claim: Claim) -> bytes | None:
+        level = logging.WARNING
         while True:
             try:
                 return await self._claims.body(claim)
             except Unreachable as exc:
-                logger.warning(
+                logger.log(
+                    level,
                     "cannot fetch a body (%s); trying again",
                     exc,
                     extra={"event": "redis_unreachable", "call_id": claim.job_id},
                 )
+                level = logging.DEBUG  # once for each call will do
                 await asyncio.sleep(_OUTAGE_PAUSE)

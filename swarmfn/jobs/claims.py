@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import redis
-import redis.asyncio
 
 from swarmfn.jobs import layout
 from swarmfn.jobs.batches import Batcher
 from swarmfn.jobs.claimed import Claim, claim_of
-from swarmfn.jobs.connection import call, call_blocking, command, store
+from swarmfn.jobs.connection import Connections, call, call_blocking, command, store
 from swarmfn.jobs.endings import Ending, Postponement, finish_arguments, postponement_arguments
 from swarmfn.jobs.scripts import CLAIM, FINISH, HAND_BACK, INHERIT, LET_GO, PROMOTE, REAP, RENEW, RETRY_LATER, TIDY
 
@@ -49,8 +48,10 @@ class Promoted:
 class Claims:
     """The steps of a job's life that one worker takes. All raise the client's errors when Redis is away."""
 
-    def __init__(self, client: redis.asyncio.Redis, worker: str, lease: float = LEASE) -> None:
-        self._client = client
+    def __init__(self, connections: Connections, worker: str, lease: float = LEASE) -> None:
+        self._client = connections.commands
+        self._transfers = connections.transfers
+        self._vital = connections.vital
         self._worker = worker
         self._batch_number = 0
         self.lease = lease
@@ -75,7 +76,7 @@ class Claims:
         """The request body, fetched if it is a large one; None when it is no longer stored."""
         if not claim.large_size:
             return claim.inline_body
-        body: bytes | None = await command(self._client, "GET", layout.request_body_key(claim.job_id))
+        body: bytes | None = await command(self._transfers, "GET", layout.request_body_key(claim.job_id))
         return body
 
     async def finish(self, claim: Claim, ending: Ending) -> bool:
@@ -98,7 +99,7 @@ class Claims:
         if not claims:
             return frozenset()
         entries = [claim.entry for claim in claims]
-        lost = await call(self._client, RENEW, self._worker, self.lease, *entries)
+        lost = await call(self._vital, RENEW, self._worker, self.lease, *entries)
         return frozenset(entry.decode() for entry in lost)
 
     async def hand_back(self, claims: Sequence[Claim]) -> int:
@@ -111,12 +112,12 @@ class Claims:
     async def reap(self, limit: int = 500) -> int:
         """Hands back what other workers left behind; returns how many."""
         longest = max(_LONGEST_LEASE, 4 * self.lease)
-        return int(await call(self._client, REAP, layout.rq_time(), limit, longest))
+        return int(await call(self._vital, REAP, layout.rq_time(), limit, longest))
 
     async def promote(self, limit: int = 500) -> Promoted:
         """Queues all that has come due, `limit` at a time, and hears what was cancelled."""
         while True:
-            looked_at, clock, due_in, stop = await call(self._client, PROMOTE, layout.rq_time(), limit, self._worker)
+            looked_at, clock, due_in, stop = await call(self._vital, PROMOTE, layout.rq_time(), limit, self._worker)
             if looked_at < limit:
                 cancelled = frozenset(entry.decode() for entry in stop)
                 return Promoted(float(clock), float(due_in) if due_in else None, cancelled)
@@ -125,15 +126,15 @@ class Claims:
         """Cleans up what has expired or belongs to nothing. Enough about once a minute, by any worker."""
         names = await self._queue_names()
         for earlier, present in ((name, layout.successor(name)) for name in names):
-            while present and await call(self._client, INHERIT, earlier, present, _TIDIED_AT_ONCE):
+            while present and await call(self._vital, INHERIT, earlier, present, _TIDIED_AT_ONCE):
                 pass
-        while await call(self._client, TIDY, _TIDIED_AT_ONCE, *await self._queue_names()):
+        while await call(self._vital, TIDY, _TIDIED_AT_ONCE, *await self._queue_names()):
             pass
 
     async def queues(self) -> dict[str, int]:
         """Every queue that holds calls of ours, or has held some lately, with its length."""
         names = await self._queue_names()
-        pipeline = self._client.pipeline(transaction=False)
+        pipeline = self._vital.pipeline(transaction=False)
         for name in names:
             pipeline.llen(layout.queue_key(name))
         if not names:
@@ -148,25 +149,25 @@ class Claims:
 
     async def waiting_alone(self) -> int:
         """How many jobs are to be run with nothing beside them."""
-        return int(await command(self._client, "LLEN", layout.ALONE_KEY))
+        return int(await command(self._vital, "LLEN", layout.ALONE_KEY))
 
     async def held(self) -> list[tuple[str, str]]:
         """Functions of which calls wait for room within their limit, each with the queue those are on."""
-        names = await command(self._client, "SMEMBERS", layout.HELD_KEY)
+        names = await command(self._vital, "SMEMBERS", layout.HELD_KEY)
         pairs = (name.decode("utf-8", "replace").partition(":") for name in names)
         return [(function, queue) for function, _, queue in pairs]
 
     async def let_go(self, function: str, queue: str, at_once: int = 500) -> None:
         """Puts calls that were held back for a limit at the head of their queue again."""
-        while await call(self._client, LET_GO, function, queue, at_once) == at_once:
+        while await call(self._vital, LET_GO, function, queue, at_once) == at_once:
             pass
 
     async def _queue_names(self) -> list[str]:
-        names = await command(self._client, "SMEMBERS", layout.QUEUES_KEY)
+        names = await command(self._vital, "SMEMBERS", layout.QUEUES_KEY)
         return [name.decode("utf-8", "replace") for name in names]
 
     async def _upload(self, job_id: str, claim: Claim, body: bytes) -> None:
-        await store(self._client, layout.upload_key(job_id, claim.execution), body, layout.UPLOAD_TTL)
+        await store(self._transfers, layout.upload_key(job_id, claim.execution), body, layout.UPLOAD_TTL)
 
     async def _finish(self, items: Sequence[tuple[Claim, Ending]]) -> list[bool | str]:
         arguments: list[Any] = [self._worker, layout.rq_time(), layout.JOB_DATA, layout.RECORD_MARGIN]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import dataclass
 from typing import Any, cast
 
 import hiredis
@@ -28,6 +30,18 @@ def split_address(address: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
+_COMMANDS_AT_ONCE = 32
+_TRANSFERS_AT_ONCE = 8
+_VITAL_AT_ONCE = 8
+_TRANSFER_TIMEOUT = 15.0
+_PATIENCE = 30.0
+"""Seconds that a client of the gateway waits for a connection; who waits longer is told that Redis is busy."""
+
+
+class Crowded(redis.ConnectionError):
+    """All connections were in use for too long. That says nothing about Redis, which was not asked."""
+
+
 class _PacksScripts(AbstractConnection):
     """Packs calls of scripts in C, as redis-py's blocking connections do: a batch is thousands of words. Other commands
     may hold large bodies, which redis-py does not copy."""
@@ -48,45 +62,117 @@ class _LocalConnection(_PacksScripts, redis.asyncio.UnixDomainSocketConnection):
     """Over a socket in the file system."""
 
 
-def connect(address: str, password: str | None) -> redis.asyncio.Redis:
-    """A client for an event loop. It opens connections as needed and never sends a command twice on its own."""
+class _WaitingPool(redis.asyncio.ConnectionPool):
+    """Opens so many connections at most; who finds all of them in use waits in turn, for `patience` seconds or as long
+    as it takes. redis-py's own pool raises an error then, and its blocking one costs every command two locks."""
+
+    def __init__(self, at_most: int, patience: float | None, **options: Any) -> None:
+        super().__init__(max_connections=at_most, **options)
+        self._room = asyncio.Semaphore(at_most)
+        self._patience = patience
+        self._lent: set[AbstractConnection] = set()
+
+    async def get_connection(self, *_: Any, **__: Any) -> AbstractConnection:
+        if self._room.locked():
+            await self._wait()
+        else:
+            await self._room.acquire()
+        try:
+            connection: AbstractConnection = await super().get_connection()  # type: ignore[no-untyped-call]
+        except BaseException:
+            self._room.release()
+            raise
+        self._lent.add(connection)
+        return connection
+
+    async def release(self, connection: AbstractConnection) -> None:
+        try:
+            await super().release(connection)
+        finally:
+            # One that could not be opened is released before anybody has got it.
+            if connection in self._lent:
+                self._lent.remove(connection)
+                self._room.release()
+
+    async def _wait(self) -> None:
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._room.acquire()
+        except TimeoutError as exc:
+            raise Crowded(f"all {self.max_connections} connections to Redis were in use") from exc
+
+
+@dataclass(frozen=True)
+class Connections:
+    """An event loop's clients of one server, by what they are for, so that none of it waits behind the rest.
+
+    commands: small ones, each of them soon done. transfers: large bodies, a few at a time. vital: what has to be in
+    time whatever else goes on, such as renewing leases; only a few tasks of ours use it. Each opens connections as
+    needed, lets who finds none free wait, and never sends a command twice on its own.
+    """
+
+    commands: redis.asyncio.Redis
+    transfers: redis.asyncio.Redis
+    vital: redis.asyncio.Redis
+
+    async def __aenter__(self) -> Connections:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        for client in (self.commands, self.transfers, self.vital):
+            await client.aclose()
+
+
+def connect(address: str, password: str | None) -> Connections:
+    """For a gateway, whose clients do not wait for ever."""
     host, port = split_address(address)
-    return _asynchronous(_Connection, host=host, port=port, password=password)
+    return _connections(_PATIENCE, _Connection, host=host, port=port, password=password)
 
 
-def connect_like(client: redis.Redis) -> redis.asyncio.Redis:
-    """A client for an event loop, of the same server and database as a blocking one that somebody else made."""
+def connect_like(client: redis.Redis) -> Connections:
+    """For a worker, to the server and database of a blocking client that somebody else made. Who waits for a connection
+    waits as long as it takes: a call in flight has nothing better to do."""
     known = client.get_connection_kwargs()
     login = {key: known.get(key) for key in ("username", "password")} | {"db": known.get("db", 0)}
     if "path" in known:
-        return _asynchronous(_LocalConnection, path=known["path"], **login)
+        return _connections(None, _LocalConnection, path=known["path"], **login)
     place = {"host": known.get("host", "localhost"), "port": known.get("port", 6379)}
     if not issubclass(client.connection_pool.connection_class, redis.SSLConnection):
-        return _asynchronous(_Connection, **place, **login)
+        return _connections(None, _Connection, **place, **login)
     tls = {key: value for key, value in known.items() if key.startswith("ssl_")}
-    return _asynchronous(_TlsConnection, **place, **login, **tls)
+    return _connections(None, _TlsConnection, **place, **login, **tls)
 
 
-def _asynchronous(connection_class: type[AbstractConnection], **place: Any) -> redis.asyncio.Redis:
-    if "host" in place:
-        place["socket_keepalive"] = True
-    pool = redis.asyncio.ConnectionPool(
-        connection_class=connection_class,
-        **place,
-        socket_connect_timeout=2.0,
-        socket_timeout=5.0,
-        retry=AsyncRetry(NoBackoff(), 0),
-        health_check_interval=0,
-        protocol=2,
-        client_name="swarmfn",
-    )
-    return redis.asyncio.Redis.from_pool(pool)
+def _connections(patience: float | None, connection_class: type[AbstractConnection], **place: Any) -> Connections:
+    def client(at_most: int, timeout: float = 5.0) -> redis.asyncio.Redis:
+        keepalive = {"socket_keepalive": True} if "host" in place else {}
+        pool = _WaitingPool(
+            at_most,
+            patience,
+            connection_class=connection_class,
+            **place,
+            **keepalive,
+            socket_connect_timeout=2.0,
+            socket_timeout=timeout,
+            retry=AsyncRetry(NoBackoff(), 0),
+            health_check_interval=0,
+            protocol=2,
+            client_name="swarmfn",
+        )
+        return redis.asyncio.Redis.from_pool(pool)
+
+    return Connections(client(_COMMANDS_AT_ONCE), client(_TRANSFERS_AT_ONCE, _TRANSFER_TIMEOUT), client(_VITAL_AT_ONCE))
 
 
 def connect_blocking(address: str, password: str | None) -> redis.Redis:
-    """A client for threads, with the same limits."""
+    """A client for threads, with the same limits. A thread that finds all connections in use waits for one."""
     host, port = split_address(address)
-    return redis.Redis(
+    pool = redis.BlockingConnectionPool(  # type: ignore[no-untyped-call]
+        max_connections=_COMMANDS_AT_ONCE,
+        timeout=_PATIENCE,
         host=host,
         port=port,
         password=password,
@@ -97,6 +183,7 @@ def connect_blocking(address: str, password: str | None) -> redis.Redis:
         protocol=2,
         client_name="swarmfn",
     )
+    return redis.Redis.from_pool(pool)
 
 
 async def command(client: redis.asyncio.Redis, *words: Any) -> Any:
@@ -136,6 +223,8 @@ def unavailable(exc: BaseException) -> QueueUnavailable:
     """What a client of the gateway is told when Redis failed with `exc`."""
     if isinstance(exc, OutOfMemoryError):
         return refused("OOM")
+    if isinstance(exc, Crowded):
+        return _unavailable("is busy with others' requests")
     return refused(str(exc)) if isinstance(exc, ResponseError) else _unavailable("does not answer")
 
 

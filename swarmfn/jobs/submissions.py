@@ -7,11 +7,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-import redis.asyncio
-
 from swarmfn.jobs import layout, records
 from swarmfn.jobs.batches import Batcher
-from swarmfn.jobs.connection import Unreachable, call, command, refused, unavailable
+from swarmfn.jobs.connection import Connections, Unreachable, call, command, refused, unavailable
 from swarmfn.jobs.scripts import CANCEL, SUBMIT
 from swarmfn.jobs.terms import PLAIN, Full, Replay, Terms, full_of
 from swarmfn.wire.errors import KeyReused
@@ -46,8 +44,9 @@ class _Submission(NamedTuple):
 class Submissions:
     """Stores invocations in Redis, all those of one turn of the loop in one round trip."""
 
-    def __init__(self, client: redis.asyncio.Redis) -> None:
-        self._client = client
+    def __init__(self, connections: Connections) -> None:
+        self._client = connections.commands
+        self._transfers = connections.transfers
         self._batches: Batcher[_Submission, _Reply] = Batcher(self._store, lambda item: item.inline_size)
 
     async def submit(self, invocation: Invocation, body: bytes, terms: Terms = PLAIN) -> bool | Replay | Full:
@@ -66,9 +65,9 @@ class Submissions:
                     would = await self._batches.add(item._replace(body=b"", terms=replace(terms, is_probe=True)))
                     if would is not True:
                         return _outcome(would)
-                # Over a connection of its own, so that a large body does not hold up everyone's batch, and under a name
+                # Over other connections, so that a large body does not hold up everyone's batch, and under a name
                 # of its own until the id is known to be free.
-                await self._client.set(item.upload_key, body, ex=layout.UPLOAD_TTL)
+                await self._transfers.set(item.upload_key, body, ex=layout.UPLOAD_TTL)
             reply = await self._batches.add(item)
         except Unreachable as exc:
             raise unavailable(exc) from exc
@@ -97,7 +96,7 @@ class Submissions:
         """The kept body of a final call's response. Raises QueueUnavailable."""
         try:
             if record.has_large_answer:
-                body = await command(self._client, "GET", layout.response_body_key(record.call_id))
+                body = await command(self._transfers, "GET", layout.response_body_key(record.call_id))
             else:
                 body = await command(self._client, "HGET", layout.job_key(record.call_id), "answer")
         except Unreachable as exc:

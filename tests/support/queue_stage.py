@@ -73,16 +73,17 @@ class QueueStage:
         self.redis = server.client()
         self.ledger = Ledger(self.redis)
         self._runner = asyncio.Runner()
-        self.client = connect(server.address, server.password)
-        self.submissions = Submissions(self.client)
-        self.worker = Claims(self.client, "w1")
+        self.connections = connect(server.address, server.password)
+        self.client = self.connections.commands
+        self.submissions = Submissions(self.connections)
+        self.worker = Claims(self.connections, "w1")
 
     def run(self, step: Coroutine[Any, Any, Value]) -> Value:
         return self._runner.run(step)
 
     def claims(self, worker: str, lease: float = 15.0) -> Claims:
         """Another worker's side."""
-        return Claims(self.client, worker, lease)
+        return Claims(self.connections, worker, lease)
 
     def submit(self, call: Invocation | str, body: bytes = b"", terms: Terms = PLAIN) -> bool | Replay:
         call = invocation(call) if isinstance(call, str) else call
@@ -186,6 +187,6 @@ class QueueStage:
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.run(self.client.aclose())
+        self.run(self.connections.aclose())
         self._runner.close()
         self.redis.close()

@@ -7,7 +7,7 @@ import redis
 import redis.asyncio
 from redis.exceptions import OutOfMemoryError, ResponseError
 
-from swarmfn.jobs.connection import connect_like, split_address, unavailable
+from swarmfn.jobs.connection import Crowded, connect_like, split_address, unavailable
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,7 @@ def test_an_address_is_host_and_port(address: str, place: tuple[str, int]) -> No
     [
         (ConnectionError("refused"), "does not answer"),
         (TimeoutError(), "does not answer"),
+        (Crowded("all 8 connections were in use"), "is busy"),
         (OutOfMemoryError("command not allowed"), "has no memory left"),
         (ResponseError("READONLY"), "refused to store it"),
     ],
@@ -43,6 +44,8 @@ def test_a_failure_of_redis_is_a_503_that_says_which(error: Exception, said: str
 )
 def test_a_client_like_another_goes_to_the_same_place(url: str, expected: dict[str, object]) -> None:
     other = redis.Redis.from_url(url)
-    pool = connect_like(other).connection_pool
-    assert expected.items() <= pool.connection_kwargs.items()
-    assert issubclass(pool.connection_class, redis.asyncio.SSLConnection) == url.startswith("rediss")
+    connections = connect_like(other)
+    for client in (connections.commands, connections.transfers, connections.vital):
+        pool = client.connection_pool
+        assert expected.items() <= pool.connection_kwargs.items()
+        assert issubclass(pool.connection_class, redis.asyncio.SSLConnection) == url.startswith("rediss")
