@@ -22,7 +22,7 @@ class Settings:
     none is chosen. The rest is for a Swarm. stack: what its services' names begin with; data_node: the id of the node
     with Redis's data; registry: where images are pushed to, "" for nowhere; is_pinned: everything runs on the node that
     has the images; base_image: what images are built on, "" for the Dockerfiles' own; redis_image: what Redis's data
-    was written by.
+    was written by; redis_reference, redis_server: that image as the service names it, and the server in it.
     """
 
     port: int = 8080
@@ -35,6 +35,8 @@ class Settings:
     base_image: str = ""
     redis_image: str = ""
     management_port: int = 0
+    redis_reference: str = ""
+    redis_server: str = ""
 
     @property
     def managing_port(self) -> int:

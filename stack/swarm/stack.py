@@ -18,6 +18,7 @@ from stack.lock import exclusive
 from stack.state import Settings, StateDirectory, refuse_one_port
 from stack.status import Status
 from stack.swarm.addresses import candidates, likely_address, reach_gateway
+from stack.swarm.data_server import require_reader
 from stack.swarm.deployment import Deployment, stages_of
 from stack.swarm.engine_client import SwarmState, engine_errors
 from stack.swarm.failures import FailureReports
@@ -28,7 +29,7 @@ from stack.swarm.log_view import logs as show_logs
 from stack.swarm.objects import StackObjects
 from stack.swarm.observe import observe
 from stack.swarm.placement import Placement
-from stack.swarm.preparation import REQUIRED, Preparation, Prepared, data_node, variables_of
+from stack.swarm.preparation import REDIS, REQUIRED, Preparation, Prepared, data_node, variables_of
 from stack.swarm.removal import Removal
 from stack.swarm.services import StackServices
 from stack.swarm.spec import Surroundings, service_spec
@@ -76,7 +77,9 @@ class SwarmStack:
         self._state.make()
         with exclusive(self._state.run / "command.lock", "up", self._say):
             settings = self._settle(options)
-            prepared = self._preparation(options, settings).prepare(settings, self._present_redis(settings))
+            present = self._present_redis(settings)
+            prepared = self._preparation(options, settings).prepare(settings, present)
+            settings = self._with_data_server(settings, present, prepared)
             has_changed = self._deploy(prepared, settings)
             self._state.remember(replace(settings, redis_image=prepared.redis_image))
             restored = restore(self._client, self._name, self._say)
@@ -91,7 +94,9 @@ class SwarmStack:
         self._state.make()
         with exclusive(self._state.run / "command.lock", "prepare", self._say):
             settings = self._settle(options)
-            prepared = self._preparation(options, settings).prepare(settings, self._present_redis(settings))
+            present = self._present_redis(settings)
+            prepared = self._preparation(options, settings).prepare(settings, present)
+            self._with_data_server(settings, present, prepared)
             self._state.remember(settings)
         return _how_to_deploy(settings, prepared, self._environ)
 
@@ -165,6 +170,9 @@ class SwarmStack:
         """Another program might not read the data that this one wrote; a volume outlives its service."""
         found = self._services.find(f"{self._name}_redis")
         return str(found.spec["TaskTemplate"]["ContainerSpec"]["Image"]) if found else settings.redis_image
+
+    def _with_data_server(self, settings: Settings, present: str, prepared: Prepared) -> Settings:
+        return require_reader(self._client, settings, present, prepared.images[REDIS], prepared.redis_image, self._say)
 
     def _deploy(self, prepared: Prepared, settings: Settings) -> bool:
         """Brings the services to what is wanted; whether anything was changed."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -138,6 +140,18 @@ def test_an_image_that_cannot_be_had_changes_nothing(running: Command) -> None:
     done = running.run("up", "--no-examples", "--image", "localhost:1/nothing:1")
     assert done.returncode == 1
     assert "cannot pull the image localhost:1/nothing:1" in done.stderr
+    assert running.replicas() == before
+
+
+def test_a_server_that_cannot_read_the_data_is_refused_before_anything_stops(running: Command) -> None:
+    before = running.replicas()
+    file = running.state / "settings.json"
+    kept = file.read_text()
+    file.write_text(json.dumps({**json.loads(kept), "redis_reference": "newer", "redis_server": "Valkey 99.0.0"}))
+    done = running.up()
+    file.write_text(kept)
+    assert done.returncode == 1
+    assert re.search(r"was written by Valkey 99\.0\.0, and the image \S+ holds Valkey \d", done.stderr), done.stderr
     assert running.replicas() == before
 
 
