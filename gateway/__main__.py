@@ -197,7 +197,7 @@ class Gateway:
                 limits=room.limits,
             ),
             synchronous=Synchronous(
-                self._provider.table, upstream, self._metrics, settings.upstream_timeout, credentials
+                self._provider.table, upstream, self._metrics, settings.upstream_timeout, credentials, settings.max_hops
             ),
             asynchronous=Asynchronous(
                 self._provider.table,
@@ -222,6 +222,7 @@ class Gateway:
             max_depth=settings.queue_max_depth,
             max_queue_age=settings.queue_max_age,
             guard=settings.callback_guard,
+            max_hops=settings.max_hops,
         )
 
     async def _serve_flask(

@@ -26,6 +26,7 @@ class Publisher:
         self._published = b""
         self._is_away = False
         self._warned: set[tuple[str, str]] = set()
+        self._troubles: set[tuple[str, str]] = set()
 
     def offer(self, table: ReplicaTable) -> None:
         """A new table. Call it on the event loop."""
@@ -55,6 +56,11 @@ class Publisher:
         for name, warning in sorted(present - self._warned):
             logger.warning("function %s: %s", name, warning, extra={"event": "bad_annotation", "function": name})
         self._warned = present
+        troubles = {(name, route.problem) for name, route in table.items() if route.problem}
+        for name, problem in sorted(troubles - self._troubles):
+            extra = {"event": "no_healthy_replica", "function": name}
+            logger.warning("function %s has no healthy replica: %s", name, problem, extra=extra)
+        self._troubles = troubles
 
     async def _publish(self, document: bytes) -> None:
         # Also in a Redis whose memory is full: workers must go on finding the functions, or nothing would get done.

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from swarmfn.wire.callback_guard import CallbackGuard, read_guard
 from swarmfn.wire.environment import Environment
+from swarmfn.wire.headers import MAX_HOPS
 
 _TIME_TO_TELL = 5.0
 """Seconds: how much longer than upstream_timeout a client is waited for, unless settings say otherwise."""
@@ -34,6 +35,7 @@ class Settings:
     queue_max_age: float
     queue_max_memory: int | None
     callback_guard: CallbackGuard
+    max_hops: int
     basic_auth: bool
     user: str | None
     password: str | None = field(repr=False)
@@ -73,6 +75,7 @@ class Settings:
             queue_max_age=env.duration("queue_max_age", "0s"),
             queue_max_memory=env.size("queue_max_memory", "0") if env.text("queue_max_memory") else None,
             callback_guard=read_guard(env),
+            max_hops=env.integer("max_hops", MAX_HOPS),
             basic_auth=env.flag("basic_auth", True),
             user=env.secret(secrets, "basic-auth-user"),
             password=env.secret(secrets, "basic-auth-password"),

@@ -23,6 +23,7 @@ KEPT_ATTEMPTS = 20
 
 _LONGEST_ASKED = 600.0
 _DELIVERY_AGAIN = frozenset({408, 429})
+_LOOP_DETECTED = 508
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +181,7 @@ def _may_change(result: Answer | Failure) -> bool:
     """Whether a receiver may take the callback another time."""
     if isinstance(result, Failure):
         return not result.is_hopeless
-    return result.status >= 500 or result.status in _DELIVERY_AGAIN
+    return (result.status >= 500 and result.status != _LOOP_DETECTED) or result.status in _DELIVERY_AGAIN
 
 
 def _after_platform_failure(

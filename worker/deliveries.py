@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 from swarmfn.jobs.outgoing import callback_target, offer_headers
 from swarmfn.upstream import DeadlinePassed, NotPermitted, Response, Upstream, UpstreamFailure
-from swarmfn.wire.callback_guard import CallbackGuard
+from swarmfn.wire.callback_guard import CALLS, CallbackGuard
+from swarmfn.wire.headers import CALL_HOPS, MAX_HOPS, first, hops_in
 from swarmfn.wire.invocations import Delivery
 from worker.decisions import Answer, Failure
 from worker.exchanges import head_of, send
@@ -61,6 +62,7 @@ class CallbackSender:
         timeout: float,
         signer: Signer,
         guard: CallbackGuard,
+        max_hops: int = MAX_HOPS,
     ) -> None:
         self._upstream = upstream
         self._guard = guard
@@ -68,6 +70,7 @@ class CallbackSender:
         self._signer = signer
         self._aliases = host_aliases
         self._timeout = timeout
+        self._max_hops = max_hops
 
     async def deliver(self, delivery: Delivery, body: bytes) -> Answer | Failure:
         """Offers a result to its callback URL once. Redirects are not followed. The answer has no body, and no header
@@ -79,6 +82,8 @@ class CallbackSender:
             head = head_of("POST", receiver.target, receiver.host, headers, len(body))
         except ValueError:
             return Failure("the callback URL or its headers cannot be sent", 0.0, is_hopeless=True)
+        if problem := self._refusal(receiver, delivery):
+            return Failure(problem, 0.0, is_hopeless=True)
         trusted = self._guard.trusts(receiver.name, receiver.port)
         upstream = self._upstream if trusted else self._guarded
         deadline = asyncio.get_running_loop().time() + self._timeout
@@ -98,6 +103,16 @@ class CallbackSender:
             if name.lower() == b"retry-after"
         ]
         return Answer(response.status, asked, b"", time.perf_counter() - started)
+
+    def _refusal(self, receiver: Receiver, delivery: Delivery) -> str:
+        """Why this callback goes nowhere, whatever the guard; "" if it may."""
+        is_ours = self._guard.is_in_stack(receiver.name, receiver.port) or receiver.address in self._aliases.values()
+        if is_ours and not receiver.target.startswith(CALLS):
+            return "of this platform's own gateway a callback reaches functions only"
+        hops = hops_in(first(delivery.headers, CALL_HOPS) or "")
+        if hops > self._max_hops:
+            return f"it ends a chain of {hops} callbacks, which may be a loop (max_hops)"
+        return ""
 
     async def close(self) -> None:
         """Ends the connections that are not the caller's."""

@@ -75,6 +75,7 @@ class FunctionWorker(BaseWorker):
             settings.callback_timeout,
             Signer(settings.callback_signing_key),
             settings.callback_guard,
+            settings.max_hops,
         )
         try:
             total = settings.max_inflight * _QUEUES_TOTAL

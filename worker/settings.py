@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from swarmfn.wire.callback_guard import CallbackGuard, read_guard
 from swarmfn.wire.environment import Environment
+from swarmfn.wire.headers import MAX_HOPS
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Settings:
     body_budget: int
     host_aliases: Mapping[str, str]
     callback_guard: CallbackGuard
+    max_hops: int
     metrics_address: str
     metrics_port: int
     log_format: str
@@ -56,6 +58,7 @@ class Settings:
             body_budget=env.size("body_budget", "256Mi"),
             host_aliases=aliases,
             callback_guard=read_guard(env, frozenset(aliases)),
+            max_hops=env.integer("max_hops", MAX_HOPS),
             metrics_address=env.text("metrics_address", "0.0.0.0"),
             metrics_port=env.integer("metrics_port", 0),
             log_format=env.choice("log_format", "text", ("text", "json")),

@@ -30,7 +30,9 @@ class NotStarted(Exception):
     def __init__(self, cause: Exception) -> None:
         super().__init__(f"the function's process was not started: {cause}")
         is_short = isinstance(cause, OSError) and cause.errno in _SHORT_OF
-        self.response = text_response(503 if is_short else 500, f"The function's process was not started: {cause}\n")
+        # The cause names paths of this machine, which are for the log.
+        text = "The function's process was not started. Its log has the details.\n"
+        self.response = text_response(503 if is_short else 500, text)
 
 
 class Command:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from io import BytesIO
@@ -39,6 +40,7 @@ from swarmfn.wire.headers import (
     FUNCTION_NAME,
     IDEMPOTENT_REPLAY,
     MAX_AGE,
+    MAX_HOPS,
     PARENT_CALL_ID,
     PRIORITY,
     RUN_AT,
@@ -75,7 +77,8 @@ Found = TypeVar("Found")
 class Rules:
     """What the operator has set for all asynchronous calls. idempotency_window: seconds a key is remembered; max_delay:
     seconds a call may be put off for, and max_put_off how many may be, 0 for any number; max_depth, max_queue_age: of a
-    queue, see Policy; guard: where callbacks may go."""
+    queue, see Policy; guard: where callbacks may go; max_hops: callbacks in a
+    row."""
 
     idempotency_window: float = 86400.0
     max_delay: float = 30 * 86400.0
@@ -83,6 +86,7 @@ class Rules:
     max_depth: int = 0
     max_queue_age: float = 0.0
     guard: CallbackGuard = ANYWHERE
+    max_hops: int = MAX_HOPS
 
 
 class Wanted(NamedTuple):
@@ -262,7 +266,7 @@ class Asynchronous:
 
     def _invocation(self, incoming: Incoming, wanted: Wanted, call_id: str, received: str) -> Invocation:
         route = wanted.route
-        headers = _stored_headers(incoming, call_id, self._own)
+        headers = _stored_headers(incoming, call_id, self._own, self._rules.max_hops)
         if received and received != call_id:
             headers = [(name, value) for name, value in headers if name.lower() != PARENT_CALL_ID.lower()]
             headers.append((PARENT_CALL_ID, received))
@@ -336,7 +340,7 @@ def describe(record: Record) -> dict[str, Any]:
         }
     if record.callback_url:
         document["callback"] = {
-            "url": _without_query(record.callback_url),
+            "url": origin_of(record.callback_url),
             "state": record.callback_state or _NO_CALLBACK[record.is_final],
         }
     return document
@@ -352,14 +356,15 @@ def result_headers(record: Record) -> Headers:
     return result_pages.guarded(headers, record.function)
 
 
-def _without_query(url: str) -> str:
-    # Receivers often put a token there.
-    return url.partition("?")[0]
+def origin_of(url: str) -> str:
+    """Scheme and host: what anybody may see of a URL. Path or query hold the receiver's secret (Slack, Discord, …)."""
+    scheme, mark, rest = url.partition("://")
+    return f"{scheme}{mark}{re.split('[/?#]', rest, maxsplit=1)[0]}"
 
 
-def _stored_headers(incoming: Incoming, call_id: str, own: Credentials | None) -> Headers:
+def _stored_headers(incoming: Incoming, call_id: str, own: Credentials | None, max_hops: int) -> Headers:
     return [
         (name.decode("latin-1"), value.decode("latin-1"))
-        for name, value in forwarding.to_function(incoming, call_id, own)
+        for name, value in forwarding.to_function(incoming, call_id, own, max_hops)
         if name not in _NOT_STORED
     ]

@@ -7,7 +7,7 @@ import ipaddress
 from urllib.parse import urlsplit
 
 from swarmfn.upstream import Names
-from swarmfn.wire.callback_guard import CallbackGuard
+from swarmfn.wire.callback_guard import CALLS, CallbackGuard
 from swarmfn.wire.errors import InvalidRequest
 from swarmfn.wire.headers import CALLBACK_URL
 
@@ -28,6 +28,11 @@ class Callbacks:
         """What can be told from the URL alone. Raises InvalidRequest."""
         check_callback(url)
         host, port = _place(url)
+        if self._guard.is_in_stack(host, port) and not urlsplit(url).path.startswith(CALLS):
+            raise InvalidRequest(
+                f"{CALLBACK_URL}: of this platform's own gateway a callback reaches functions only.",
+                "Send a URL such as http://gateway:8080/function/NAME.",
+            )
         if _is_address(host) and not self._guard.trusts(host, port) and not self._guard.permits(host):
             raise _forbidden(host)
 

@@ -1,4 +1,5 @@
-"""Calls as an operator sees them. Nothing here shows a body, or a header that holds credentials."""
+"""Calls as an operator sees them. Nothing here shows a body, or a header that holds credentials; where a
+callback goes is shown whole, secrets of the receiver included."""
 
 from __future__ import annotations
 
@@ -31,6 +32,8 @@ def summary(record: Record) -> dict[str, Any]:
 def full(record: Record, call: Mapping[str, Any], body_size: int) -> dict[str, Any]:
     """Everything that is known of one call or callback; `call` is what its job was stored with."""
     document = {**describe(record), **_identity(record), "state": _state(record)}
+    if record.callback_url:
+        document["callback"]["url"] = record.callback_url
     headers = [[name, NOT_SHOWN if str(name).lower() in CREDENTIALS else value] for name, value in _pairs(call)]
     sent: dict[str, Any] = {"headers": headers, "bodySize": body_size}
     if not record.reports:
@@ -44,8 +47,7 @@ def _identity(record: Record) -> dict[str, Any]:
             "callId": record.call_id,
             "reports": record.reports,
             "function": record.function,
-            # Receivers often put a token into the query.
-            "receiver": record.receiver.partition("?")[0],
+            "receiver": record.receiver,
         }
     return {"callId": record.call_id, "function": record.function, "queue": record.queue}
 

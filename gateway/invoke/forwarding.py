@@ -7,7 +7,8 @@ import time
 from gateway.invoke import whole_origin
 from gateway.invoke.credentials import Credentials
 from gateway.invoke.incoming import Incoming, RawHeaders
-from swarmfn.wire.headers import HOP_BY_HOP
+from swarmfn.wire.errors import LoopDetected
+from swarmfn.wire.headers import HOP_BY_HOP, MAX_HOPS, hops_in
 
 _HOP_BY_HOP = frozenset(name.encode() for name in HOP_BY_HOP)
 _NOT_PASSED_ON = _HOP_BY_HOP | {
@@ -19,6 +20,7 @@ _NOT_PASSED_ON = _HOP_BY_HOP | {
     b"x-start-time",
     b"x-forwarded-for",
     b"x-forwarded-host",
+    b"x-call-hops",
 }
 _REPLACED = _HOP_BY_HOP | {b"x-call-id", b"x-start-time", b"x-duration-seconds"}
 _LOOKED_AT = _REPLACED | whole_origin.DROPPED | whole_origin.NARROWED
@@ -28,13 +30,16 @@ _SANDBOX = (b"Content-Security-Policy", b"sandbox allow-forms allow-scripts")
 management API with the credentials that the browser knows."""
 
 
-def to_function(incoming: Incoming, call_id: str, own: Credentials | None = None) -> RawHeaders:
+def to_function(
+    incoming: Incoming, call_id: str, own: Credentials | None = None, max_hops: int = MAX_HOPS
+) -> RawHeaders:
     """The client's end-to-end headers and ours; `Host` and the body's framing are added by the sender.
 
     An Authorization that tells the gateway's `own` credentials stays here: browsers and programs that have them send
     them along with calls too, and whatever functions are given, they may use.
 
     X-Forwarded-For is appended to (it tells the whole way), X-Forwarded-Host is kept if a proxy before us set it.
+    Raises LoopDetected for a call that more than `max_hops` callbacks led to.
     """
     kept: RawHeaders = []
     special: RawHeaders = []
@@ -49,6 +54,9 @@ def to_function(incoming: Incoming, call_id: str, own: Credentials | None = None
                 kept.append((name, value))
         elif name == b"connection":
             named += value + b","
+        elif name == b"x-call-hops":
+            _check_hops(value, max_hops)
+            kept.append((name, value))
         elif name == b"x-forwarded-for":
             forwarded_for += value + b", "
         elif name == b"x-forwarded-host":
@@ -60,6 +68,15 @@ def to_function(incoming: Incoming, call_id: str, own: Credentials | None = None
     if forwarded_host or host:
         kept.append((b"X-Forwarded-Host", forwarded_host or host))
     return kept
+
+
+def _check_hops(value: bytes, most: int) -> None:
+    hops = hops_in(value.decode("latin-1"))
+    if hops > most:
+        raise LoopDetected(
+            f"{hops} calls led to this one by their callbacks, which may be a loop.",
+            "The limit is the gateway's max_hops.",
+        )
 
 
 def to_client(headers: RawHeaders, incoming: Incoming, call_id: str, is_site: bool = False) -> RawHeaders:

@@ -13,6 +13,7 @@ from gateway.metrics import InvocationMetrics
 from swarmfn.upstream import Broken, DeadlinePassed, NotSent, Response, Upstream, UpstreamFailure, request_head
 from swarmfn.upstream.balance import InFlight
 from swarmfn.wire.errors import FunctionNotFound, InvalidRequest, NoReplicas, UpstreamError, UpstreamTimeout
+from swarmfn.wire.headers import MAX_HOPS
 from swarmfn.wire.names import function_name
 from swarmfn.wire.replicas import ReplicaTable, Route
 
@@ -55,12 +56,14 @@ class Synchronous:
         metrics: InvocationMetrics,
         upstream_timeout: float,
         own: Credentials | None = None,
+        max_hops: int = MAX_HOPS,
     ) -> None:
         self._table = table
         self._upstream = upstream
         self._metrics = metrics
         self._timeout = upstream_timeout
         self._own = own
+        self._max_hops = max_hops
         self._in_flight = InFlight()
 
     async def call(self, incoming: Incoming, call_id: str, body: Body) -> Outcome:
@@ -81,7 +84,7 @@ class Synchronous:
             raise
 
     async def _try_replicas(self, route: Route, incoming: Incoming, call_id: str, body: Body) -> Outcome:
-        headers = forwarding.to_function(incoming, call_id, self._own)
+        headers = forwarding.to_function(incoming, call_id, self._own, self._max_hops)
         if isinstance(body, bytes):
             if body or incoming.method not in ("GET", "HEAD", "OPTIONS", "DELETE"):
                 headers.append((b"Content-Length", b"%d" % len(body)))
@@ -173,5 +176,5 @@ def _nobody(route: Route) -> NoReplicas:
         return NoReplicas(f'no replica of function "{route.name}" accepts connections.', "It may be restarting.")
     if route.replicas == 0:
         return NoReplicas(f'function "{route.name}" is scaled to 0 replicas.', "Scale it up to call it.")
-    why = route.problem or "none is healthy yet"
-    return NoReplicas(f'function "{route.name}" has no healthy replica: {why.rstrip(".")}.', "See its log.")
+    # Why is not for everybody to read: the reason may hold a line of the function's log, or a path of this machine.
+    return NoReplicas(f'function "{route.name}" has no healthy replica.', "Its log and the gateway's say why.")

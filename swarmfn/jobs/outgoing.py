@@ -8,7 +8,7 @@ from urllib.parse import quote, urlsplit
 from swarmfn import __version__
 from swarmfn.jobs.layout import CALLBACK_QUEUE, callback_queue
 from swarmfn.wire import headers as names
-from swarmfn.wire.headers import Headers, end_to_end, first
+from swarmfn.wire.headers import Headers, end_to_end, first, hops_in
 from swarmfn.wire.invocations import Delivery, Invocation, StoredResponse
 from swarmfn.wire.names import NAMESPACE
 
@@ -30,6 +30,7 @@ _OURS_TO_CALLBACK = frozenset(
         names.FUNCTION_STATUS,
         names.DURATION,
         names.PARENT_CALL_ID,
+        names.CALL_HOPS,
         names.RETRY,
         names.RETRY_MAX,
         names.CALLBACK_SIGNATURE,
@@ -87,6 +88,7 @@ def delivery_headers(
         (names.FUNCTION_NAME, invocation.invoked_as),
         (names.FUNCTION_STATUS, str(response.status if response else UNREACHABLE)),
         (names.DURATION, f"{seconds:f}"),
+        (names.CALL_HOPS, str(hops_in(first(invocation.headers, names.CALL_HOPS) or "") + 1)),
         ("User-Agent", USER_AGENT),
     ]
     if invocation.retry is not None:

@@ -13,6 +13,9 @@ MODES = (OFF, PRIVATE, LISTED)
 IN_STACK = "gateway:8080"
 """This platform's gateway, by which a callback reaches any function. It may always be named."""
 
+CALLS = ("/function/", "/async-function/")
+"""What a callback may reach of this platform's gateway, in every mode: not management."""
+
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _NOT_PUBLIC: tuple[_Network, ...] = (
@@ -41,6 +44,10 @@ class CallbackGuard:
     @property
     def is_on(self) -> bool:
         return self.mode != OFF
+
+    def is_in_stack(self, host: str, port: int) -> bool:
+        """Whether this names the platform's own gateway."""
+        return f"{host.lower().removesuffix('.')}:{port}" in self.in_stack
 
     def trusts(self, host: str, port: int) -> bool:
         """Whether a callback may go there whatever address it has."""

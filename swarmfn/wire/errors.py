@@ -37,6 +37,12 @@ class Unauthorized(FaasError):
     status = 401
 
 
+class LoopDetected(FaasError):
+    """The call comes of a chain of callbacks that is too long (RFC 5842, section 7.2)."""
+
+    status = 508
+
+
 class FunctionNotFound(FaasError):
     """No function of that name is deployed."""
 

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 CALL_ID = "X-Call-Id"
 PARENT_CALL_ID = "X-Parent-Call-Id"
+CALL_HOPS = "X-Call-Hops"
+"""How many calls led to this one by their callbacks. Set anew by each worker, so that no function can hide a loop."""
 START_TIME = "X-Start-Time"
 DURATION = "X-Duration-Seconds"
 CALLBACK_URL = "X-Callback-Url"
@@ -44,6 +46,11 @@ HOP_BY_HOP = frozenset(
 CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization", "set-cookie"})
 """Passed on to the function but never shown by a status, a log or the dashboard."""
 
+MAX_HOPS = 16
+"""Callbacks in a row, unless the setting `max_hops` says otherwise."""
+
+_LONGEST_COUNT = 9
+
 Headers = list[tuple[str, str]]
 """Pairs in their order; a name may repeat. Values are Latin-1 text, as on the wire."""
 
@@ -56,6 +63,11 @@ def end_to_end(headers: Iterable[tuple[str, str]]) -> Headers:
         if name.lower() == "connection":
             dropped = dropped | {token.strip().lower() for token in value.split(",")}
     return [(name, value) for name, value in kept if name.lower() not in dropped]
+
+
+def hops_in(text: str) -> int:
+    """What a CALL_HOPS header says; a client's nonsense counts as none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _LONGEST_COUNT else 0
 
 
 def first(headers: Iterable[tuple[str, str]], name: str) -> str | None:

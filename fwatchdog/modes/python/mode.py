@@ -33,8 +33,8 @@ class PythonMode:
             await request.body.wait_complete()
         try:
             lane = await self._pool.acquire()
-        except NoWorkers as exc:
-            return text_response(503, f"The function's process cannot start: {exc}\n")
+        except NoWorkers:
+            return text_response(503, "The function's process cannot start. Its log has the details.\n")
         run = Run(self._settings, lane, request)
         try:
             async with asyncio.timeout(timeout or None):

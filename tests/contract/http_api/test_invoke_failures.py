@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.invocation_stage import InvocationStage
+from tests.support.invocation_stage import FUNCTIONS, InvocationStage
 from tests.support.processes import is_running
 from tests.support.raw_http import RawClient, Truncated, request_bytes
 from tests.support.staged_replica import Exchange
@@ -39,6 +39,17 @@ def test_a_function_scaled_to_nothing_is_a_503_that_says_so(stage: InvocationSta
     assert int(answer.header("Retry-After") or 0) >= 1
     assert answer.header("X-OpenFaaS-Internal") == "gateway"
     assert "0 replicas" in answer.text
+
+
+def test_why_a_function_is_broken_is_for_the_log_and_not_for_every_caller(stage: InvocationStage) -> None:
+    broken = {"service": "broken", "image": f"dir:{FUNCTIONS / 'broken'}"}
+    stage.gateway.request("POST", "/system/functions", json=broken)
+    wait_until(lambda: "function broken has no healthy replica: " in stage.gateway.log(), message="the log tells")
+    answer = stage.call("GET", "/function/broken", [("X-Call-Id", "mine")])
+    assert (answer.status, answer.header("X-Call-Id")) == (503, "mine")
+    assert answer.text == 'function "broken" has no healthy replica. Its log and the gateway\'s say why.\n'
+    assert "a_module_that_nobody_has" in stage.gateway.log()
+    stage.gateway.request("DELETE", "/system/functions", json={"functionName": "broken"})
 
 
 def test_a_replica_that_refuses_is_passed_over(stage: InvocationStage) -> None:

@@ -78,7 +78,7 @@ def test_a_call_that_has_ended_says_how(stage: InvocationStage, code: int, state
 def test_the_callbacks_state_is_told_and_its_token_is_not(stage: InvocationStage) -> None:
     call_id = submit(stage, [("X-Callback-Url", CALLBACK)])
     assert status(stage, call_id)["callback"] == {
-        "url": "http://receiver.example/hook",
+        "url": "http://receiver.example",
         "state": "waiting for the call to end",
     }
     finish(stage.redis, running(stage), StoredResponse(200, [], 0))

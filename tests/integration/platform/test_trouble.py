@@ -139,18 +139,35 @@ def test_handlers_that_raise_or_kill_their_interpreter_cost_their_own_call_only(
     assert wait_until(lambda: ended(platform, call_id), message="the call has ended")["state"] == "failed"
 
 
-def test_a_function_that_cannot_start_says_why(platform: Platform, tmp_path: Path) -> None:
+def test_why_a_function_cannot_start_is_told_to_those_who_run_the_platform(platform: Platform, tmp_path: Path) -> None:
     folder = tmp_path / "broken"
     folder.mkdir()
     (folder / "handler.py").write_text("import a_module_that_is_not_there\n")
     platform.system("POST", "/system/functions", json={"service": "broken", "image": f"dir:{folder}"})
     try:
-
-        def says_why() -> bool:
-            answer = platform.call("broken")
-            return answer.status_code == 503 and "a_module_that_is_not_there" in answer.text
-
-        wait_until(says_why, message="the answer names the missing module")
-        assert platform.call("broken").headers["Retry-After"]
+        wait_until(
+            lambda: "a_module_that_is_not_there" in platform.command("status").stdout,
+            message="the status names the missing module",
+        )
+        answer = platform.call("broken")
+        assert (answer.status_code, answer.headers["Retry-After"].isdigit()) == (503, True)
+        assert answer.text == 'function "broken" has no healthy replica. Its log and the gateway\'s say why.\n'
     finally:
         platform.system("DELETE", "/system/functions", json={"functionName": "broken"})
+
+
+def test_a_loop_of_callbacks_comes_to_an_end_that_is_told(platform: Platform, deploy: Any, tmp_path: Path) -> None:
+    again = "http://gateway:8080/async-function/looper"
+    (tmp_path / "handler.py").write_text(
+        "def handle(event, context):\n"
+        f"    open({str(tmp_path / 'runs')!r}, 'a').write(event.headers.get('X-Call-Hops', '0') + '\\n')\n"
+        f"    headers = {{'X-Callback-Url': {again!r}, 'X-Call-Hops': '0'}}\n"
+        "    return {'statusCode': 200, 'body': 'on', 'headers': headers}\n"
+    )
+    deploy("looper", image=f"dir:{tmp_path}")
+    platform.send("looper", callback=again)
+    failed = "/system/invocations?state=undelivered&function=looper"
+    wait_until(lambda: platform.system("GET", failed).json()["invocations"], message="the loop has ended")
+    assert (tmp_path / "runs").read_text().split() == [str(hops) for hops in range(17)]
+    (last,) = platform.system("GET", failed).json()["invocations"]
+    assert last["lastProblem"] == "it ends a chain of 17 callbacks, which may be a loop (max_hops)"

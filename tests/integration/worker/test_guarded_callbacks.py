@@ -65,6 +65,22 @@ def test_what_is_listed_and_the_platforms_own_gateway_are_reached(
         assert [len(server.received) for server in (by_name, gateway, other)] == [1, 1, 0]
 
 
+@pytest.mark.parametrize("guard", ["off", "private"])
+def test_management_of_the_platforms_own_gateway_is_reached_by_no_name_of_it(
+    bare_stage: QueueStage, tmp_path: Path, function: RecordingServer, guard: str
+) -> None:
+    stage = bare_stage
+    with RecordingServer() as gateway:
+        settings = {"callback_guard": guard, "host_aliases": f"gateway:8080={gateway.address}"}
+        urls = ["http://gateway:8080/system/functions", f"{gateway.url}/ui/rq/requeue/a"]
+        for number, url in enumerate(urls):
+            stage.submit(invocation(f"a{number}", callback_url=url))
+        with WorkerProcess(stage.server, tmp_path, **settings):
+            states = [stage.told(f"a{number}", "failed").callback_state for number in range(len(urls))]
+        assert gateway.received == []
+    assert set(states) == {"failed, of this platform's own gateway a callback reaches functions only"}
+
+
 def test_a_listed_network_is_reached(bare_stage: QueueStage, tmp_path: Path, function: RecordingServer) -> None:
     stage = bare_stage
     with RecordingServer() as receiver:

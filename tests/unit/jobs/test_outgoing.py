@@ -74,8 +74,16 @@ def test_a_callback_has_the_functions_headers_then_ours_none_twice() -> None:
         ("X-Function-Name", "echo.openfaas-fn"),
         ("X-Function-Status", "418"),
         ("X-Duration-Seconds", "0.250000"),
+        ("X-Call-Hops", "1"),
         ("User-Agent", f"swarmfn/{__version__}"),
     ]
+
+
+@pytest.mark.parametrize(("stored", "sent"), [("1", "2"), ("16", "17"), ("-3", "1"), ("x", "1"), ("9" * 30, "1")])
+def test_a_callback_counts_the_calls_that_led_to_it_whatever_the_function_says(stored: str, sent: str) -> None:
+    response = StoredResponse(200, [("x-call-hops", "0")], 0)
+    headers = delivery_headers(invocation("a", headers=[("x-call-hops", stored)]), response, 1.0)
+    assert [value for name, value in headers if name.lower() == "x-call-hops"] == [sent]
 
 
 def test_a_callback_says_503_when_the_function_was_never_reached() -> None:

@@ -71,6 +71,25 @@ def test_what_may_not_is_refused_and_named(url: str) -> None:
     check(url, OFF)
 
 
+@pytest.mark.parametrize("mode", [OFF, PRIVATE])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://gateway:8080",
+        "http://gateway:8080/",
+        "http://gateway:8080/system/functions",
+        "http://GATEWAY:8080/ui/rq/requeue/a",
+        "http://gateway.:8080/system/functions",
+        "http://gateway:8080/functions/echo",
+        "http://gateway:8080/%66unction/echo",
+        "http://gateway:8080//function/echo",
+    ],
+)
+def test_of_the_platforms_own_gateway_functions_are_reached_and_nothing_else(url: str, mode: str) -> None:
+    with pytest.raises(InvalidRequest, match="functions only"):
+        check(url, mode)
+
+
 def test_a_name_server_that_hangs_holds_up_nobody_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_LOOKUP_TIMEOUT", 0.05)
 

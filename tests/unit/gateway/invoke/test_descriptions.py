@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from gateway.invoke.asynchronous import describe, result_headers
+from gateway.invoke.descriptions import full
 from swarmfn.jobs.records import Record
 from swarmfn.wire.invocations import StoredResponse
 
@@ -34,9 +37,11 @@ def test_what_has_not_happened_is_left_out() -> None:
     }  # fmt: skip
 
 
-def test_a_callbacks_address_is_shown_without_its_query() -> None:
-    document = describe(replace(RECORD, callback_url="https://x.example/hook?token=1#f", callback_state="delivered"))
-    assert document["callback"] == {"url": "https://x.example/hook", "state": "delivered"}
+@pytest.mark.parametrize("rest", ["", "/", "/services/T0/B0/secret", "?token=1", "#f", "/hook?token=1#f"])
+def test_of_a_callbacks_url_anybody_sees_where_it_goes_and_those_with_credentials_all_of_it(rest: str) -> None:
+    record = replace(RECORD, callback_url=f"https://x.example:444{rest}", callback_state="delivered")
+    assert describe(record)["callback"] == {"url": "https://x.example:444", "state": "delivered"}
+    assert full(record, {}, 0)["callback"] == {"url": f"https://x.example:444{rest}", "state": "delivered"}
 
 
 def test_a_result_keeps_no_credentials_and_no_framing() -> None:

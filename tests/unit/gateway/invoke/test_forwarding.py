@@ -6,6 +6,7 @@ import pytest
 
 from gateway.invoke import forwarding
 from gateway.invoke.incoming import Incoming, RawHeaders, split_route
+from swarmfn.wire.errors import LoopDetected
 
 
 def incoming(*headers: tuple[bytes, bytes]) -> Incoming:
@@ -29,6 +30,13 @@ def test_connection_cannot_name_what_the_platform_says() -> None:
     assert values(sent, b"x-start-time") == [b"42"]
     assert values(sent, b"x-forwarded-for") == [b"192.0.2.1"]
     assert values(sent, b"x-forwarded-host") == [b"a.example"]
+
+
+def test_a_call_that_too_many_callbacks_led_to_is_refused() -> None:
+    assert values(forwarding.to_function(incoming((b"x-call-hops", b"16")), "id"), b"x-call-hops") == [b"16"]
+    with pytest.raises(LoopDetected, match="17 calls led to this one"):
+        forwarding.to_function(incoming((b"x-call-hops", b"1"), (b"x-call-hops", b"17")), "id")
+    assert forwarding.to_function(incoming((b"x-call-hops", b"17")), "id", max_hops=17)
 
 
 def test_several_forwarded_for_headers_become_one_way() -> None:
