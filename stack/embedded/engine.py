@@ -12,6 +12,7 @@ from stack.credentials import Credentials, make_credentials
 from stack.draining import with_room_to_drain
 from stack.embedded.client import SupervisorClient
 from stack.embedded.converge import Wanted, converge
+from stack.embedded.memory import AUTO, default_maxmemory
 from stack.embedded.ports import free_port, holder_of, is_free
 from stack.embedded.readiness import ReadinessChecks
 from stack.embedded.records import Records
@@ -123,9 +124,10 @@ class EmbeddedEngine:
         compose = with_room_to_drain(load_compose(self._root / "docker-compose.swarm.yml", os.environ).services)
         services = EmbeddedServices(compose, self._root, self.state, settings)
         shared = (self._root / "stack" / "redis.conf").read_text()
-        config = redis_config(
-            shared, compose["redis"].environment, self.state.redis, settings.redis_port, credentials.redis_password
-        )
+        chosen = dict(compose["redis"].environment)
+        if chosen.get("maxmemory", AUTO) == AUTO:
+            chosen["maxmemory"] = str(default_maxmemory())
+        config = redis_config(shared, chosen, self.state.redis, settings.redis_port, credentials.redis_password)
         write_private(self.state.redis / "redis.conf", config)
         checks = checks_of(settings, credentials)
         return [

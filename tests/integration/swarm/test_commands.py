@@ -109,6 +109,9 @@ def test_up_starts_a_healthy_stack_and_a_second_one_has_nothing_to_do(clean: Com
     assert set(clean.replicas()) == {"trial_gateway", "trial_worker", "trial_redis"}
     assert requests.get(f"{clean.url}/healthz", timeout=10).status_code == 200
     assert clean.system("GET", "/system/info").json()["provider"]["orchestration"] == "swarm"
+    limits = {row["setting"]: row["limit"] for row in clean.system("GET", "/system/limits").json()}
+    assert 0 < limits["redis_maxmemory"] <= 2**30, "half of the container's two gigabytes"
+    assert "redis_maxmemory" in clean.run("status").stdout
     before = clean.replicas()
     again = clean.up()
     assert (again.returncode, clean.replicas()) == (0, before)
