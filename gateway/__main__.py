@@ -35,6 +35,7 @@ from gateway.queue_metrics import QueueMetrics
 from gateway.serving import PortTaken, fast_lane_server, listen
 from gateway.settings import Settings
 from gateway.upload_metrics import UploadMetrics
+from gateway.warnings import warnings_of
 from swarmfn.exposition.listener import MetricsListener, serve_metrics
 from swarmfn.jobs.connection import Unreachable, connect, connect_blocking
 from swarmfn.jobs.stored_layout import require_readable
@@ -82,13 +83,20 @@ def _provider(settings: Settings) -> Provider:
     if settings.functions_provider == "local":
         return LocalProvider(settings.local_state_dir, settings.exec_timeout, f"127.0.0.1:{settings.port}")
     # Imported here: a gateway without Swarm needs no docker package, and starts faster without it.
-    from swarmfn.provider.swarm import SwarmProvider
+    from swarmfn.provider.swarm import Hardening, SwarmProvider
 
+    hardening = Hardening(
+        settings.functions_drop_capabilities,
+        settings.functions_pids_limit,
+        settings.functions_memory_limit,
+        settings.functions_cpu_limit,
+    )
     return SwarmProvider(
         settings.docker_host or None,
         settings.exec_timeout,
         settings.gateway_address,
         network=settings.functions_network,
+        hardening=hardening,
     )
 
 
@@ -195,6 +203,7 @@ class Gateway:
                 peer_secret=self._peer_secret,
                 trusted_proxies=settings.trusted_proxies,
                 limits=room.limits,
+                warnings=lambda: [*warnings_of(settings), *self._provider.shortcomings()],
             ),
             synchronous=Synchronous(
                 self._provider.table, upstream, self._metrics, settings.upstream_timeout, credentials, settings.max_hops

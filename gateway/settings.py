@@ -45,6 +45,10 @@ class Settings:
     local_state_dir: Path
     docker_host: str
     functions_network: str
+    functions_drop_capabilities: str
+    functions_pids_limit: int
+    functions_memory_limit: int
+    functions_cpu_limit: float
     gateway_address: str
     metrics_port: int
     management_port: int
@@ -85,6 +89,10 @@ class Settings:
             local_state_dir=Path(env.text("local_state_dir", "/var/lib/swarmfn")),
             docker_host=env.text("DOCKER_HOST"),
             functions_network=env.text("functions_network"),
+            functions_drop_capabilities=env.choice("functions_drop_capabilities", "most", ("most", "all", "none")),
+            functions_pids_limit=env.integer("functions_pids_limit", 2048),
+            functions_memory_limit=env.size("functions_memory_limit", "1Gi"),
+            functions_cpu_limit=env.processors("functions_cpu_limit"),
             gateway_address=env.text("faas_gateway_address", "gateway:8080"),
             metrics_port=env.integer("metrics_port", 0),
             management_port=env.integer("management_port", 0),

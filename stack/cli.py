@@ -18,6 +18,7 @@ from stack.embedded.records import runs_locally
 from stack.engine import Stack
 from stack.engines import Engines
 from stack.errors import StackError
+from stack.posture import warning_lines
 from stack.state import StateDirectory
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -54,7 +55,9 @@ def up(stack: Stack, options: argparse.Namespace) -> int:
     words = closing_words(
         outcome.url, outcome.management_url, credentials, not options.no_examples, "python3 deploy_extended.py"
     )
-    print(words, end="")
+    print(words, end="", flush=True)
+    for line in warning_lines(outcome.warnings):
+        say(line)
     return 0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,11 +13,12 @@ from stack.status import Status
 @dataclass(frozen=True)
 class Outcome:
     """What `up` came to: whether it changed anything, and where the gateway serves calls and management
-    (http://host:port)."""
+    (http://host:port), and what it warns of."""
 
     has_changed: bool
     url: str
     management_url: str
+    warnings: Sequence[str] = ()
 
 
 class Stack(Protocol):

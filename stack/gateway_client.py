@@ -38,6 +38,12 @@ class GatewayClient:
         self._check(reply, "ask for its limits")
         return list(reply.json())
 
+    def warnings(self) -> list[str]:
+        """What an operator should know about how open it is."""
+        reply = self._send("GET", "/system/warnings")
+        self._check(reply, "ask for its warnings")
+        return list(reply.json())
+
     def functions(self) -> dict[str, dict[str, Any]]:
         """Every deployed function's status by name."""
         reply = self._send("GET", "/system/functions")

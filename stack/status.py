@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
-from stack.limits import HEADINGS, Limit
+from stack.posture import NOTHING_KNOWN, Posture
+from stack.tables import table
 from swarmfn.wire.durations import format_duration
 
 
@@ -58,7 +59,7 @@ class StackStatus:
     supervisor_pid: int | None
     services: Sequence[ServiceLine]
     functions: Sequence[FunctionLine]
-    limits: Sequence[Limit] = ()
+    posture: Posture = NOTHING_KNOWN
 
     @property
     def is_healthy(self) -> bool:
@@ -66,7 +67,7 @@ class StackStatus:
         return bool(self.services) and not any(service.problem for service in self.services)
 
     def to_json(self) -> dict[str, Any]:
-        return {"healthy": self.is_healthy, **asdict(self)}
+        return {"healthy": self.is_healthy, **with_posture(asdict(self))}
 
     def rendered(self) -> str:
         """The tables that `status` prints."""
@@ -101,12 +102,7 @@ def render(status: StackStatus) -> str:
         functions = [("FUNCTION", "REPLICAS", "PROBLEM")]
         functions += [(line.name, f"{line.available}/{line.replicas}", line.problem) for line in status.functions]
         parts.append(table(functions))
-    return "\n\n".join([*parts, *limits_table(status.limits)])
-
-
-def limits_table(limits: Sequence[Limit]) -> list[str]:
-    """The limits as one more table, if there are any."""
-    return [table([HEADINGS, *(limit.cells() for limit in limits)])] if limits else []
+    return "\n\n".join([*parts, *status.posture.parts()])
 
 
 def where(url: str, management_url: str) -> str:
@@ -114,9 +110,6 @@ def where(url: str, management_url: str) -> str:
     return f"gateway {url}" + (f"   management {management_url}" if management_url != url else "")
 
 
-def table(rows: Sequence[Sequence[str]]) -> str:
-    """Rows as aligned columns, without spaces at line ends."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
+def with_posture(document: dict[str, Any]) -> dict[str, Any]:
+    """A status for machines, with what the gateway says of itself beside the rest."""
+    return {**document, **document.pop("posture")}

@@ -32,7 +32,8 @@ class Management:
     `dashboard_redis` is a client for threads, with time limits; `redis_address` (host:port) is what its pages
     show. Without `credentials` everything is open. The fast lane tells who its client is with `peer_secret`; proxies in
     `trusted_proxies` are believed whom they speak for.
-    `limits` gives the rows of /system/limits.
+    `limits` gives the rows of /system/limits, `warnings` the sentences of
+    /system/warnings.
     """
 
     provider: Provider
@@ -43,6 +44,7 @@ class Management:
     peer_secret: str
     trusted_proxies: Sequence[Network]
     limits: Callable[[], list[dict[str, Any]]] = list
+    warnings: Callable[[], list[str]] = list
 
 
 def add_management(app: Flask, parts: Management) -> None:
@@ -61,7 +63,7 @@ def add_management(app: Flask, parts: Management) -> None:
         app.before_request(require_credentials(parts.credentials, logins, client))
     app.after_request(audit_changes(client))
     app.before_request(refuse_other_sites)
-    app.register_blueprint(system_routes(parts.provider, parts.metrics.invocation_count, parts.limits))
+    app.register_blueprint(system_routes(parts.provider, parts.metrics.invocation_count, parts.limits, parts.warnings))
     app.register_blueprint(invocation_routes(parts.dashboard_redis))
     app.register_blueprint(ui_routes(parts.provider, parts.metrics.invocation_count))
     mount_dashboard(app, parts.dashboard_redis, parts.redis_address)

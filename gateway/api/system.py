@@ -21,10 +21,13 @@ _TRUE = frozenset({"1", "t", "true"})
 
 
 def system_routes(
-    provider: Provider, counts: Callable[[str], float], limits: Callable[[], list[dict[str, Any]]]
+    provider: Provider,
+    counts: Callable[[str], float],
+    limits: Callable[[], list[dict[str, Any]]],
+    warnings: Callable[[], list[str]],
 ) -> Blueprint:
     """The routes under /system. `counts` gives the invocations of a function so far, by its plain name; `limits` what
-    is limited, and how much there is now.
+    is limited, and how much there is now; `warnings` what an operator should know of.
 
     Changes answer 202 with no body: they are accepted, and replicas follow.
     """
@@ -39,6 +42,7 @@ def system_routes(
     routes.post("/scale-function/<name>")(views.scale)
     routes.get("/info")(views.info)
     routes.get("/limits", endpoint="limits")(lambda: jsonify(limits()))
+    routes.get("/warnings", endpoint="warnings")(lambda: jsonify(warnings()))
     routes.get("/namespaces")(_list_namespaces)
     routes.route("/namespace/<namespace>", methods=["GET", "POST", "PUT", "DELETE"])(_refuse_namespaces)
     return routes

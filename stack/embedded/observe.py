@@ -14,7 +14,7 @@ from stack.embedded.records import Records
 from stack.embedded.services import reachable
 from stack.errors import StackError
 from stack.gateway_client import GatewayClient
-from stack.limits import read_limits
+from stack.posture import NOTHING_KNOWN, read_posture
 from stack.state import StateDirectory
 from stack.status import FunctionLine, ServiceLine, StackStatus, make_line
 
@@ -39,8 +39,8 @@ def observe(state: StateDirectory, root: Path) -> StackStatus:
             for spec, process in Records(state.run / "services").running()
         ]
     urls = (f"http://{reachable(settings)}", f"http://{address}")
-    limits = read_limits(address, credentials) if pid is not None else ()
-    return StackStatus(*urls, str(state.root), pid, services, functions, limits)
+    posture = read_posture(address, credentials) if pid is not None else NOTHING_KNOWN
+    return StackStatus(*urls, str(state.root), pid, services, functions, posture)
 
 
 def _line(service: ServiceState, checks: ReadinessChecks) -> ServiceLine:

@@ -18,6 +18,7 @@ from stack.examples import deploy_examples, refuse_unhealthy
 from stack.function_files import load_functions
 from stack.gateway_client import GatewayClient
 from stack.lock import exclusive
+from stack.posture import read_posture
 from stack.state import StateDirectory
 from stack.status import Status
 
@@ -39,7 +40,8 @@ class LocalStack:
                 has_changed = self._deploy_examples() or has_changed
         settings = self._state.settings()
         managed_at = reachable(settings, settings.managing_port)
-        return Outcome(has_changed, f"http://{reachable(settings)}", f"http://{managed_at}")
+        warnings = read_posture(managed_at, make_credentials(self._state)).warnings
+        return Outcome(has_changed, f"http://{reachable(settings)}", f"http://{managed_at}", warnings)
 
     def prepare(self, options: argparse.Namespace) -> str:
         raise StackError("there is nothing to prepare for local processes; `prepare` is for Docker Swarm.")

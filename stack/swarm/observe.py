@@ -10,10 +10,11 @@ from typing import Any
 
 import docker
 
-from stack.limits import Limit
-from stack.status import FunctionLine, limits_table, table, where
+from stack.posture import NOTHING_KNOWN, Posture
+from stack.status import FunctionLine, where, with_posture
 from stack.swarm.engine_client import engine_errors
 from stack.swarm.function_services import function_name, function_services
+from stack.tables import table
 from swarmfn.provider.swarm.problems import Failure, describe
 from swarmfn.provider.swarm.tasks import Task, latest_failure, read_tasks, unreachable_nodes
 from swarmfn.wire.durations import format_duration
@@ -56,7 +57,7 @@ class SwarmStatus:
     nodes: tuple[int, int]
     services: Sequence[ServiceRow]
     functions: Sequence[FunctionLine]
-    limits: Sequence[Limit] = ()
+    posture: Posture = NOTHING_KNOWN
 
     @property
     def is_healthy(self) -> bool:
@@ -64,7 +65,11 @@ class SwarmStatus:
         return bool(self.services) and all(service.is_ready for service in self.services)
 
     def to_json(self) -> dict[str, Any]:
-        return {"healthy": self.is_healthy, **asdict(self), "nodes": {"reachable": self.nodes[0], "all": self.nodes[1]}}
+        return {
+            "healthy": self.is_healthy,
+            **with_posture(asdict(self)),
+            "nodes": {"reachable": self.nodes[0], "all": self.nodes[1]},
+        }
 
     def rendered(self) -> str:
         """The tables that `status` prints."""
@@ -91,7 +96,7 @@ class SwarmStatus:
             functions = [("FUNCTION", "REPLICAS", "PROBLEM")]
             functions += [(line.name, f"{line.available}/{line.replicas}", line.problem) for line in self.functions]
             parts.append(table(functions))
-        return "\n\n".join([*parts, *limits_table(self.limits)])
+        return "\n\n".join([*parts, *self.posture.parts()])
 
 
 def observe(
@@ -100,9 +105,9 @@ def observe(
     url: str,
     management_url: str,
     required: Collection[str] = (),
-    limits: Sequence[Limit] = (),
+    posture: Posture = NOTHING_KNOWN,
 ) -> SwarmStatus:
-    """The status now. The gateway at `url` is not asked; `required`: the services that a stack has to have; `limits`:
+    """The status now. The gateway at `url` is not asked; `required`: the services that a stack has to have; `posture`:
     what the gateway said.
     Raises StackError for an engine without an answer."""
     with engine_errors("look at the stack"):
@@ -130,7 +135,7 @@ def observe(
         (len(nodes) - len(unreachable), len(nodes)),
         with_missing([_without_stack(row, stack) for row in service_rows], required),
         sorted(function_lines, key=lambda line: line.name),
-        limits,
+        posture,
     )
 
 

@@ -13,8 +13,8 @@ import docker
 from stack.credentials import Credentials, read_credentials
 from stack.engine import Outcome
 from stack.errors import StackError
-from stack.limits import read_limits
 from stack.lock import exclusive
+from stack.posture import NOTHING_KNOWN, read_posture
 from stack.state import Settings, StateDirectory, refuse_one_port
 from stack.status import Status
 from stack.swarm.addresses import candidates, likely_address, reach_gateway
@@ -88,7 +88,8 @@ class SwarmStack:
             if not options.no_examples:
                 has_changed = self._deploy_examples(address, prepared.credentials, settings) or has_changed
             self._remove_old_images()
-        return Outcome(has_changed, f"http://{_at(address, settings.port)}", f"http://{address}")
+        warnings = read_posture(address, prepared.credentials).warnings
+        return Outcome(has_changed, f"http://{_at(address, settings.port)}", f"http://{address}", warnings)
 
     def prepare(self, options: argparse.Namespace) -> str:
         self._state.make()
@@ -121,7 +122,9 @@ class SwarmStack:
         known = likely_address(addresses, credentials)
         address = known or f"127.0.0.1:{settings.managing_port}"
         urls = (f"http://{_at(address, settings.port)}", f"http://{address}")
-        return observe(self._client, self._name, *urls, REQUIRED, read_limits(known, credentials) if known else ())
+        return observe(
+            self._client, self._name, *urls, REQUIRED, read_posture(known, credentials) if known else NOTHING_KNOWN
+        )
 
     def logs(self, name: str | None, lines: int, is_following: bool, write: Callable[[str], None]) -> None:
         show_logs(self._client, self._name, name, lines, is_following, write)

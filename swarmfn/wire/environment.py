@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from swarmfn.wire.durations import parse_duration
 from swarmfn.wire.errors import SettingsError
-from swarmfn.wire.quantities import parse_memory
+from swarmfn.wire.quantities import parse_cpu, parse_memory
 
 Value = TypeVar("Value")
 
@@ -57,6 +57,10 @@ class Environment:
     def size(self, name: str, default: str) -> int:
         """Bytes, from a quantity such as `64Mi`."""
         return self._parsed(name, parse_memory(default), parse_memory, 'an amount of memory such as "64Mi"')
+
+    def processors(self, name: str) -> float:
+        """A number of processors, from a quantity such as `1500m`; 0 unless set."""
+        return self._parsed(name, 0.0, parse_cpu, 'a number of processors such as "1.5" or "1500m"')
 
     def choice(self, name: str, default: str, options: tuple[str, ...]) -> str:
         def parse(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -105,6 +106,11 @@ class LocalProvider:
     def logs(self, name: str) -> str:
         self._definition(name)
         return self._output.tail(name)
+
+    def shortcomings(self) -> list[str]:
+        if os.geteuid() != 0:
+            return []
+        return ["functions are processes of this machine's root, and can read and change everything on it"]
 
     def close(self) -> None:
         """Stops this object's threads and gives the state directory free; functions go on running. Idempotent."""

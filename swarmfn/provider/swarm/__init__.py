@@ -4,7 +4,8 @@ Inside: what a function becomes on Swarm and back again (pure), and the threads 
 the Engine's API. `docker` is imported here and in `stack` only. Not inside: the stack's own services, images, secrets.
 """
 
+from swarmfn.provider.swarm.hardening import Hardening
 from swarmfn.provider.swarm.provider import SwarmProvider
 from swarmfn.provider.swarm.timing import Timing
 
-__all__ = ["SwarmProvider", "Timing"]
+__all__ = ["Hardening", "SwarmProvider", "Timing"]

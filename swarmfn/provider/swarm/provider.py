@@ -14,6 +14,7 @@ from swarmfn.provider.swarm.admission import Admission, Connect, connect_directl
 from swarmfn.provider.swarm.deployed import Deployed, deployed_functions
 from swarmfn.provider.swarm.engine_api import Document, EngineApi, EngineRefused
 from swarmfn.provider.swarm.events import Events
+from swarmfn.provider.swarm.hardening import DEFAULTS, NO_NEW_PRIVILEGES_SINCE, Hardening, check_drop
 from swarmfn.provider.swarm.investigator import Investigator
 from swarmfn.provider.swarm.log_frames import in_order, last_bytes, unframed
 from swarmfn.provider.swarm.observer import Observer
@@ -42,7 +43,8 @@ class SwarmProvider:
 
     The functions that are there are in the table once this object exists. Raises EngineUnavailable if the engine does
     not answer or manages no swarm. `gateway_address` is where functions reach the gateway, `host:port` or a URL;
-    `network` the name of their network, "" for the one labelled so; `connect` how a replica is reached.
+    `network` the name of their network, "" for the one labelled so; `connect` how a replica is reached; `hardening`
+    what functions may not do.
     """
 
     kind = "swarm"
@@ -55,6 +57,7 @@ class SwarmProvider:
         timing: Timing | None = None,
         network: str = "",
         connect: Connect = connect_directly,
+        hardening: Hardening = DEFAULTS,
     ) -> None:
         timing = timing or Timing()
         self._timing = timing
@@ -66,7 +69,9 @@ class SwarmProvider:
             self._api = EngineApi(docker_host, timing.call_timeout, network)
             for api in (*apis, self._api):
                 undo.callback(api.close)
-            self._finder = Finder(self._api, network, gateway_url, default_exec_timeout, timing.restart_delay)
+            self._finder = Finder(
+                self._api, network, gateway_url, default_exec_timeout, timing.restart_delay, hardening
+            )
             self._notifier = Notifier()
             undo.callback(self._notifier.close)
             self._observer = self._observing(apis, timing, connect, undo)
@@ -153,6 +158,16 @@ class SwarmProvider:
                     return
         raise _too_busy(name)
 
+    def shortcomings(self) -> list[str]:
+        """What this engine cannot do for the safety of functions, in sentences."""
+        version = self._api.version()
+        if version >= NO_NEW_PRIVILEGES_SINCE:
+            return []
+        return [
+            f"the engine's API {'.'.join(map(str, version))} has no no-new-privileges for services (1.46 has): "
+            "programs with the setuid bit keep their effect in functions"
+        ]
+
     def table(self) -> ReplicaTable:
         return self._observer.view.table
 
@@ -237,6 +252,7 @@ def _refusals() -> Iterator[None]:
 def _check(function: FunctionSpec) -> None:
     check_image(function.image)
     check_constraints(function)
+    check_drop(function.annotations)
     if function.initial_replicas > MAX_REPLICAS:
         raise InvalidFunction("labels", f"{SCALE_MIN_LABEL} is over {MAX_REPLICAS}, the most of one function.")
     _credentials(function)

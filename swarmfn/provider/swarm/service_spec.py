@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from swarmfn.provider.swarm.hardening import DEFAULTS, Hardening, privileges, with_default_limits
 from swarmfn.provider.timeouts import drain_time, timeout_variables
 from swarmfn.wire.errors import InvalidFunction
 from swarmfn.wire.functions import FunctionSpec, Resources
@@ -40,7 +41,8 @@ _MONITOR = 5.0
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a specification needs to know besides the function: ids of the network and the secrets, the image's ENV."""
+    """What a specification needs to know besides the function: ids of the network and the secrets, the image's ENV,
+    what the operator and the engine do to keep functions small."""
 
     network: str
     gateway_url: str
@@ -48,6 +50,8 @@ class Surroundings:
     restart_delay: float
     image_env: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
+    hardening: Hardening = DEFAULTS
+    has_no_new_privileges: bool = False
 
 
 def service_spec(function: FunctionSpec, around: Surroundings, replicas: int, created: str) -> dict[str, Any]:
@@ -57,7 +61,7 @@ def service_spec(function: FunctionSpec, around: Surroundings, replicas: int, cr
         "Labels": _labels(function, around, created),
         "TaskTemplate": {
             "ContainerSpec": _container(function, around),
-            "Resources": _resources(function),
+            "Resources": _resources(function, around.hardening),
             "RestartPolicy": {"Condition": "any", "Delay": int(around.restart_delay * _SECOND)},
             "Placement": {"Constraints": _constraints(function.constraints)},
             "Networks": [{"Target": around.network}],
@@ -118,6 +122,7 @@ def _container(function: FunctionSpec, around: Surroundings) -> dict[str, Any]:
         "Labels": {FUNCTION_LABEL: function.name},
         "Env": [f"{name}={value}" for name, value in sorted(environment.items())],
         "StopGracePeriod": int(drain_time({**around.image_env, **environment}) * _SECOND),
+        **privileges(around.hardening, function.annotations, around.has_no_new_privileges),
     }
     if function.read_only_root:
         container["ReadOnly"] = True
@@ -142,8 +147,10 @@ def _environment(function: FunctionSpec, around: Surroundings) -> dict[str, str]
     return environment
 
 
-def _resources(function: FunctionSpec) -> dict[str, Any]:
-    found = {"Limits": _amounts(function.limits), "Reservations": _amounts(function.requests)}
+def _resources(function: FunctionSpec, hardening: Hardening) -> dict[str, Any]:
+    reserved = _amounts(function.requests)
+    limits = with_default_limits(hardening, _amounts(function.limits), reserved)
+    found = {"Limits": limits, "Reservations": reserved}
     return {name: amounts for name, amounts in found.items() if amounts}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from swarmfn.provider.swarm.engine_api import EngineApi, EngineRefused
+from swarmfn.provider.swarm.hardening import DEFAULTS, NO_NEW_PRIVILEGES_SINCE, Hardening
 from swarmfn.provider.swarm.service_spec import Surroundings
 from swarmfn.wire.errors import EngineUnavailable, InvalidFunction
 from swarmfn.wire.functions import FunctionSpec
@@ -13,13 +14,20 @@ class Finder:
     """`network` is the name of the functions' network, "" for the one that is labelled so."""
 
     def __init__(
-        self, api: EngineApi, network: str, gateway_url: str, default_exec_timeout: float, restart_delay: float
+        self,
+        api: EngineApi,
+        network: str,
+        gateway_url: str,
+        default_exec_timeout: float,
+        restart_delay: float,
+        hardening: Hardening = DEFAULTS,
     ) -> None:
         self._api = api
         self._network = network
         self._gateway_url = gateway_url
         self._default_exec_timeout = default_exec_timeout
         self._restart_delay = restart_delay
+        self._hardening = hardening
 
     def surroundings(self, function: FunctionSpec) -> Surroundings:
         """Raises InvalidFunction for what the function names and the swarm does not have."""
@@ -30,6 +38,8 @@ class Finder:
             restart_delay=self._restart_delay,
             image_env=self._image_env(function.image),
             secrets=self._secret_ids(function),
+            hardening=self._hardening,
+            has_no_new_privileges=self._api.version() >= NO_NEW_PRIVILEGES_SINCE,
         )
 
     def _image_env(self, image: str) -> dict[str, str]:

@@ -19,6 +19,12 @@ def test_info_has_the_shape_that_clients_read(gateway: GatewayProcess) -> None:
     assert isinstance(document["arch"], str)
 
 
+def test_what_is_open_is_said(gateway: GatewayProcess) -> None:
+    warnings = gateway.get("/system/warnings").json()
+    assert any("callback_guard is off" in warning for warning in warnings)
+    assert not any("basic_auth" in warning for warning in warnings)
+
+
 def test_there_is_one_namespace(gateway: GatewayProcess) -> None:
     response = gateway.get("/system/namespaces")
     assert (response.status_code, response.json()) == (200, ["openfaas-fn"])

@@ -149,6 +149,7 @@ def test_status_is_healthy_while_everything_runs(running: Stack) -> None:
         assert name in done.stdout
     assert running.status()["healthy"] is True
     assert "queue_max_memory" in done.stdout
+    assert "callback_guard is off" in done.stdout
 
 
 def test_a_killed_service_comes_back_and_status_tells(running: Stack) -> None:

@@ -103,12 +103,13 @@ def test_other_constraints_are_refused(text: str) -> None:
 def test_amounts_are_the_engines_and_never_below_its_least() -> None:
     function = FunctionSpec("f", "i", limits=Resources("1Mi", "500m"), requests=Resources("128Mi", ""))
     assert spec(function)["TaskTemplate"]["Resources"] == {
-        "Limits": {"MemoryBytes": 6 * 2**20, "NanoCPUs": 500_000_000},
+        "Limits": {"MemoryBytes": 6 * 2**20, "NanoCPUs": 500_000_000, "Pids": 2048},
         "Reservations": {"MemoryBytes": 128 * 2**20},
     }
     assert len(warnings(function)) == 1
     assert "limits.memory of 1Mi" in warnings(function)[0]
-    assert spec(FunctionSpec("f", "i"))["TaskTemplate"]["Resources"] == {}
+    limits = {"MemoryBytes": 2**30, "Pids": 2048}
+    assert spec(FunctionSpec("f", "i"))["TaskTemplate"]["Resources"] == {"Limits": limits}
 
 
 def test_secrets_and_a_read_only_root() -> None:

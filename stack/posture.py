@@ -1,4 +1,4 @@
-"""What is limited in a stack, and how much there is now, as its gateway tells it."""
+"""What is limited in a stack and what is open, as its gateway tells it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from stack.credentials import Credentials
 from stack.errors import StackError
 from stack.gateway_client import GatewayClient
+from stack.tables import table
 
 _GLANCE = 3.0
 
@@ -38,15 +39,35 @@ class Limit:
 HEADINGS = ("LIMIT", "NOW", "AT MOST")
 
 
-def read_limits(address: str, credentials: Credentials | None) -> Sequence[Limit]:
+@dataclass(frozen=True)
+class Posture:
+    """What a gateway says of itself: its limits, and a sentence for each door that is open."""
+
+    limits: Sequence[Limit] = ()
+    warnings: Sequence[str] = ()
+
+    def parts(self) -> list[str]:
+        """Of what `status` prints."""
+        found = [table([HEADINGS, *(limit.cells() for limit in self.limits)])] if self.limits else []
+        return [*found, "\n".join(warning_lines(self.warnings))] if self.warnings else found
+
+
+NOTHING_KNOWN = Posture()
+
+
+def warning_lines(warnings: Sequence[str]) -> list[str]:
+    return [f"warning: {warning}" for warning in warnings]
+
+
+def read_posture(address: str, credentials: Credentials | None) -> Posture:
     """As the gateway at host:port says; nothing when it does not."""
     if credentials is None:
-        return ()
+        return NOTHING_KNOWN
     try:
         with GatewayClient(address, credentials, _GLANCE) as gateway:
-            return [limit_of(row) for row in gateway.limits()]
+            return Posture([limit_of(row) for row in gateway.limits()], gateway.warnings())
     except StackError:
-        return ()
+        return NOTHING_KNOWN
 
 
 def limit_of(row: Mapping[str, Any]) -> Limit:

@@ -1,9 +1,8 @@
-"""The limits as `status` shows them."""
+"""What the gateway says of itself, as `status` shows it."""
 
 from __future__ import annotations
 
-from stack.limits import limit_of
-from stack.status import limits_table
+from stack.posture import Posture, limit_of
 
 
 def test_each_limit_is_a_row_with_what_there_is_now() -> None:
@@ -12,11 +11,15 @@ def test_each_limit_is_a_row_with_what_there_is_now() -> None:
         {"setting": "queue_max_depth", "unit": "calls", "limit": 0, "now": 3, "queue": "echo"},
         {"setting": "async_max_put_off", "unit": "calls", "limit": 100_000, "now": None},
     ]
-    (text,) = limits_table([limit_of(row) for row in rows])
+    (text,) = Posture([limit_of(row) for row in rows]).parts()
     assert text.splitlines() == [
         "LIMIT               NOW        AT MOST",
         "queue_max_memory    12 MiB     300 MiB",
         "queue_max_depth     3 (echo)   no limit",
         "async_max_put_off   ?          100000",
     ]
-    assert limits_table([]) == []
+    assert Posture().parts() == []
+
+
+def test_each_warning_is_a_line() -> None:
+    assert Posture((), ["a door is open", "another"]).parts() == ["warning: a door is open\nwarning: another"]

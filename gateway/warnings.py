@@ -1,0 +1,32 @@
+"""What an operator should know about how open this gateway is."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+from gateway.settings import Settings
+from swarmfn.wire.callback_guard import OFF
+
+
+def warnings_of(settings: Settings) -> list[str]:
+    """A sentence for each door that the settings leave open."""
+    found = []
+    if not settings.basic_auth:
+        found.append("whoever reaches the gateway may deploy functions, and so run programs here: basic_auth is off")
+    if not _is_loopback(settings.listen_address) and not settings.trusted_proxies:
+        found.append(
+            "calls and passwords cross the network unencrypted: the gateway is open to other machines, and "
+            "trusted_proxies names no TLS proxy in front of it"
+        )
+    if settings.callback_guard.mode == OFF:
+        found.append(
+            "whoever may call functions can have the platform send requests into its own network: callback_guard is off"
+        )
+    return found
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"

@@ -1,0 +1,63 @@
+"""What a function's container may not do, and how much it may take, unless its description says otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from swarmfn.wire.errors import InvalidFunction
+
+DROP_ANNOTATION = "com.swarmfn.drop_capabilities"
+ALL, MOST, NONE = "all", "most", "none"
+DROPS = (MOST, ALL, NONE)
+
+NEEDED = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID")
+"""Capabilities that ordinary images need to start as root and go on as somebody else."""
+
+NO_NEW_PRIVILEGES_SINCE = (1, 46)
+"""The version of the engine's API that takes it for services. Older engines would ignore the word."""
+
+
+@dataclass(frozen=True)
+class Hardening:
+    """drop: which capabilities are taken away, all, most of them (all but NEEDED) or none beyond Docker's own choice;
+    pids, memory (bytes), cpus: limits of each replica, 0 for none. They stand behind a function's own limits."""
+
+    drop: str = MOST
+    pids: int = 2048
+    memory: int = 2**30
+    cpus: float = 0.0
+
+
+DEFAULTS = Hardening()
+
+
+def check_drop(annotations: Mapping[str, str]) -> None:
+    """Raises InvalidFunction. A function can give up more than the operator asks for, not less."""
+    if annotations.get(DROP_ANNOTATION, ALL) != ALL:
+        raise InvalidFunction("annotations", f'{DROP_ANNOTATION} can be "{ALL}" only.')
+
+
+def privileges(hardening: Hardening, annotations: Mapping[str, str], with_no_new_privileges: bool) -> dict[str, Any]:
+    """The part of a container's specification that takes privileges away."""
+    part: dict[str, Any] = {"Init": True}
+    drop = annotations.get(DROP_ANNOTATION, hardening.drop)
+    if drop != NONE:
+        part["CapabilityDrop"] = ["ALL"]
+    if drop == MOST:
+        part["CapabilityAdd"] = [f"CAP_{name}" for name in NEEDED]
+    if with_no_new_privileges:
+        part["Privileges"] = {"NoNewPrivileges": True}
+    return part
+
+
+def with_default_limits(hardening: Hardening, limits: Mapping[str, int], reserved: Mapping[str, int]) -> dict[str, int]:
+    """A function's own `limits`, and those that stand behind them. No limit is below what the function reserves: the
+    engine would refuse it."""
+    found = {
+        "MemoryBytes": hardening.memory and max(hardening.memory, reserved.get("MemoryBytes", 0)),
+        "NanoCPUs": hardening.cpus and max(round(hardening.cpus * 1e9), reserved.get("NanoCPUs", 0)),
+        "Pids": hardening.pids,
+    }
+    return {**{name: int(amount) for name, amount in found.items() if amount}, **limits}
