@@ -12,7 +12,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 _PATIENCE = 4.0
 _SILENT_AFTER = 60.0
@@ -62,10 +62,14 @@ def gateway(variables: Mapping[str, str]) -> str:
 
 
 def redis(variables: Mapping[str, str]) -> str:
-    """What is wrong with the Redis in this container. One that still loads its data is not ready."""
+    """What is wrong with the Redis in this container: whether it is up. One that still loads its data is not ready.
+
+    A question, and no PING, which fails as well when it takes no writes (its disk is full, say). Such a Redis is up: to
+    start it again would take from everybody what can still be read. That it is not well, the gateway says.
+    """
     client = RedisSays("127.0.0.1", int(variables.get("port") or 6379), _password(variables))
     try:
-        client.ask("PING")
+        client.ask("EXISTS", "swarmfn:healthcheck")
     finally:
         client.close()
     return ""
@@ -74,7 +78,8 @@ def redis(variables: Mapping[str, str]) -> str:
 def worker(variables: Mapping[str, str]) -> str:
     """What is wrong with the worker in this container: it has to be registered, and to go on saying so.
 
-    With Redis away nothing is wrong with it: it waits, and to start it again would only lose what it runs.
+    With Redis away nothing is wrong with it, nor when Redis takes no writes (its disk is full, say): it waits, and to
+    start it again would only lose what it runs.
     """
     host, _, port = (variables.get("faas_redis_address") or "redis:6379").rpartition(":")
     try:
@@ -84,14 +89,21 @@ def worker(variables: Mapping[str, str]) -> str:
     try:
         keys = client.ask("SMEMBERS", "rq:workers")
         entries = [client.ask("HMGET", key, "hostname", "last_heartbeat") for key in keys]
+        problem = _silence([beat for hostname, beat in entries if hostname == socket.gethostname()])
+        if problem:
+            client.ask("DEL", "swarmfn:healthcheck")  # there is no such key: only to see whether it takes writes
     except OSError:
         return ""
     finally:
         client.close()
-    ages = [_age(heartbeat) for hostname, heartbeat in entries if hostname == socket.gethostname()]
-    if not ages:
+    return problem
+
+
+def _silence(heartbeats: Sequence[str]) -> str:
+    if not heartbeats:
         return "it is not registered in Redis"
-    return "" if min(ages) < _SILENT_AFTER else f"its last sign of life is {min(ages):.0f} s old"
+    age = min(map(_age, heartbeats))
+    return "" if age < _SILENT_AFTER else f"its last sign of life is {age:.0f} s old"
 
 
 def _age(heartbeat: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -9,10 +10,12 @@ from typing import Any
 
 import redis.asyncio
 from redis import Redis
+from redis.exceptions import OutOfMemoryError
 
 from swarmfn.jobs.claimed import Claim
-from swarmfn.jobs.connection import command
+from swarmfn.jobs.connection import call, command
 from swarmfn.jobs.layout import CALLBACK_QUEUE, QUEUES_KEY, rq_time
+from swarmfn.jobs.scripts import REGISTER
 
 _WORKERS = "rq:workers"
 _TTL = 480
@@ -54,7 +57,17 @@ class Presence:
         pipeline.sadd(_WORKERS, worker_key(self._name))
         self._register(pipeline, set(names))
         self._show_executions(pipeline, running)
-        await pipeline.execute()
+        try:
+            await pipeline.execute()
+        except OutOfMemoryError:
+            await self._register_in_full_memory(names, fields)
+
+    async def _register_in_full_memory(self, names: Sequence[str], fields: Mapping[str, object]) -> None:
+        """What health checks look for; the rest has to wait until there is room."""
+        self._times = 0
+        self._shown = set()
+        flat = [part for field in fields.items() for part in field]
+        await call(self._client, REGISTER, self._name, _TTL, len(names), *names, *flat)
 
     async def _queue_names(self) -> list[str]:
         names = await command(self._client, "SMEMBERS", QUEUES_KEY)
@@ -113,4 +126,6 @@ def forget(client: Redis, name: str) -> None:
     # RQ keeps the entry of a worker that has died for another minute.
     pipeline.hset(worker_key(name), "death", rq_time())
     pipeline.expire(worker_key(name), 60)
-    pipeline.execute()
+    # Without room in its memory Redis does all of it but the note of the death.
+    with contextlib.suppress(OutOfMemoryError):
+        pipeline.execute()

@@ -17,6 +17,7 @@ from typing import Any
 import redis.asyncio
 import uvloop
 from redis import Redis
+from redis.exceptions import OutOfMemoryError, ResponseError
 from rq.worker import BaseWorker
 
 from swarmfn.exposition.listener import serve_metrics
@@ -191,7 +192,15 @@ class FunctionWorker(BaseWorker):
 
     def _say_hello(self) -> None:
         rq: Any = super()  # RQ's methods are not all annotated
-        rq.register_birth()
+        try:
+            rq.register_birth()
+        except ResponseError as exc:
+            # What waits in a Redis whose memory is full has to be run, or there will never be room.
+            logger.warning(
+                "Redis refuses to register this worker (%s); it works all the same",
+                exc,
+                extra={"event": "not_registered", "worker": self.name},
+            )
         rq.subscribe()
         if not self._is_for_calls_alone:
             logger.info("worker ready", extra={"event": "ready", "worker": self.name})
@@ -199,7 +208,8 @@ class FunctionWorker(BaseWorker):
     def _say_goodbye(self) -> None:
         rq: Any = super()
         try:
-            rq.register_death()
+            with contextlib.suppress(OutOfMemoryError):
+                rq.register_death()
             forget(self.connection, self.name)
         except Unreachable as exc:
             logger.warning("cannot sign off from Redis (%s); the entry expires by itself", exc)

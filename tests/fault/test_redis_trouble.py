@@ -91,6 +91,21 @@ def test_a_full_redis_takes_no_more_and_what_it_has_comes_to_its_end(
         assert running.terminate() == 0
 
 
+def test_a_worker_that_starts_on_a_full_redis_makes_room_in_it(stage: QueueStage, tmp_path: Path, seed: int) -> None:
+    """When no other worker is left, nothing else could. RQ's own registration is refused there."""
+    stage.redis.config_set("maxmemory-policy", "noeviction")
+    with Load(stage, 40, seed) as load:
+        wait_until(lambda: len(load.accepted) == load.count, message="all are accepted")
+        stage.redis.config_set("maxmemory", "1mb")
+        with worker(stage, tmp_path / "w") as running:
+            wait_until(lambda: stage.ledger.pending() == 0, 60, "all that waited has ended")
+            assert len(stage.redis.smembers("rq:workers")) == 1
+            assert running.terminate() == 0
+        assert not stage.redis.smembers("rq:workers")
+        stage.redis.config_set("maxmemory", "0")
+        load.assert_all_succeed()
+
+
 def test_a_worker_is_stopped_while_redis_is_gone(stage: QueueStage, tmp_path: Path) -> None:
     with worker(stage, tmp_path / "w", drain_timeout="1s") as running:
         publish(stage.redis, {})

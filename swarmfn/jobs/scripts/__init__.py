@@ -26,6 +26,7 @@ PROMOTE = load("promote")
 PURGE = load("purge")
 REAP = load("reap")
 REDRIVE = load("redrive")
+REGISTER = load("register")
 RENEW = load("renew")
 RETRY_LATER = load("retry_later")
 ROOM = load("room")
@@ -45,6 +46,7 @@ __all__ = [
     "PURGE",
     "REAP",
     "REDRIVE",
+    "REGISTER",
     "RENEW",
     "RETRY_LATER",
     "ROOM",

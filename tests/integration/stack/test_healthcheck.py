@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import redis
+import yaml
 
 from tests.support.gateway import GatewayProcess
 from tests.support.processes import REPOSITORY, free_port
 from tests.support.redis_server import RedisServer
+from tests.support.requirements import missing
 from tests.support.waiting import wait_until
 from tests.support.worker import WorkerProcess
+
+_SILENT = {"hostname": socket.gethostname(), "last_heartbeat": "2026-01-01T00:00:00.000000Z"}
 
 
 def check(program: str, **environment: str) -> tuple[int, str]:
@@ -41,6 +48,57 @@ def test_redis_is_well_when_it_answers_with_its_password(secrets: str, redis_ser
     assert "refused" in said
 
 
+@pytest.fixture(scope="module")
+def full_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A Redis that cannot save, and so takes no writes; a worker was registered in it some time ago."""
+    directory = tmp_path_factory.mktemp("full-disk")
+    with RedisServer(directory, "--appendonly", "no", "--save", "3600 1") as server, server.client() as client:
+        client.sadd("rq:workers", "rq:worker:w")
+        client.hset("rq:worker:w", mapping=_SILENT)
+        (directory / "dump.rdb" / "in-its-place").mkdir(parents=True)
+        client.bgsave()
+        wait_until(lambda: _refuses_writes(client), message="it takes no writes")
+        yield server
+        server.kill()  # it does not end otherwise, as it cannot save
+
+
+def _refuses_writes(client: redis.Redis) -> bool:
+    try:
+        client.set("a", "b")
+    except redis.ResponseError as exc:
+        return "MISCONF" in str(exc)
+    return False
+
+
+def test_a_redis_that_takes_no_writes_is_up_and_nobody_is_to_blame_for_their_silence(
+    tmp_path: Path, full_disk: RedisServer
+) -> None:
+    (tmp_path / "redis-password").write_text(full_disk.password)
+    assert check("redis", port=str(full_disk.port), secret_mount_path=str(tmp_path)) == (0, "")
+    assert check("worker", faas_redis_address=full_disk.address, secret_mount_path=str(tmp_path)) == (0, "")
+
+
+def test_the_compose_file_asks_redis_whether_it_is_up(
+    tmp_path: Path, full_disk: RedisServer, redis_server: RedisServer
+) -> None:
+    if shutil.which("redis-cli") is None:
+        missing("redis", "there is no redis-cli here: apt-get install redis-server")
+    compose = yaml.safe_load((REPOSITORY / "docker-compose.swarm.yml").read_text())
+    line = compose["services"]["redis"]["healthcheck"]["test"].replace("$$", "$")
+    (tmp_path / "redis-password").write_text(full_disk.password)
+
+    def code(server: RedisServer, secrets: Path) -> int:
+        told = line.replace("/run/secrets", str(secrets)).replace(
+            "redis-cli exists", f"redis-cli -p {server.port} exists"
+        )
+        return subprocess.run(["sh", "-c", told], capture_output=True, check=False).returncode
+
+    assert code(full_disk, tmp_path) == 0
+    assert code(redis_server, tmp_path) == 0
+    (tmp_path / "redis-password").write_text("wrong")
+    assert code(redis_server, tmp_path) != 0
+
+
 def test_the_gateway_is_well_when_it_serves(tmp_path: Path, redis_server: RedisServer) -> None:
     with GatewayProcess(tmp_path, redis_server.address, redis_server.password, "fastlane") as gateway:
         assert check("gateway", port=str(gateway.port)) == (0, "")
@@ -59,8 +117,7 @@ def test_a_worker_is_well_once_it_is_registered(tmp_path: Path, secrets: str, re
 def test_a_worker_that_has_gone_silent_is_not_well(secrets: str, redis_server: RedisServer) -> None:
     with redis_server.client() as client:
         client.sadd("rq:workers", "rq:worker:w")
-        entry = {"hostname": socket.gethostname(), "last_heartbeat": "2026-01-01T00:00:00.000000Z"}
-        client.hset("rq:worker:w", mapping=entry)
+        client.hset("rq:worker:w", mapping=_SILENT)
     code, said = check("worker", faas_redis_address=redis_server.address, secret_mount_path=secrets)
     assert code == 1
     assert "its last sign of life is" in said
