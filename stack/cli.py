@@ -20,6 +20,7 @@ from stack.engines import Engines
 from stack.errors import StackError
 from stack.posture import warning_lines
 from stack.state import StateDirectory
+from swarmfn.wire.visible import visible_lines
 
 ROOT = Path(__file__).resolve().parents[1]
 INTERRUPTED = 130
@@ -99,7 +100,7 @@ def _stack(options: argparse.Namespace) -> Stack:
 
 def say(line: str) -> None:
     """One line of progress or trouble; the result of a command goes to standard output instead."""
-    print(line, file=sys.stderr, flush=True)
+    print(visible_lines(line), file=sys.stderr, flush=True)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -8,6 +8,7 @@ import math
 from gateway.invoke.whole_origin import OUR_REALM
 from swarmfn.wire.errors import FaasError, Unauthorized
 from swarmfn.wire.headers import INTERNAL, Headers
+from swarmfn.wire.visible import visible
 
 _NO_SNIFFING = ("X-Content-Type-Options", "nosniff")  # messages quote what clients sent
 REALM = f'Basic realm="{OUR_REALM}"'
@@ -19,11 +20,12 @@ def render_problem(error: FaasError, accept: str = "") -> tuple[int, Headers, by
     The body is the message and the hint as one line of text, which faas-cli and curl print as it is; a client whose
     Accept header prefers it gets `{"error": message, "hint": hint}`. Content-Length is left to the server.
     """
+    message, hint = visible(error.message), visible(error.hint)
     if prefers_json(accept):
-        document = {"error": error.message, "hint": error.hint}
+        document = {"error": message, "hint": hint}
         content_type, text = "application/json", json.dumps({key: value for key, value in document.items() if value})
     else:
-        content_type, text = "text/plain; charset=utf-8", str(error)
+        content_type, text = "text/plain; charset=utf-8", f"{message} {hint}".strip()
     headers = [("Content-Type", content_type), (INTERNAL, "gateway"), _NO_SNIFFING, *_advice(error)]
     return error.status, headers, f"{text}\n".encode(errors="backslashreplace")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from stack.embedded.log_files import last_lines
 from stack.errors import StackError
 from stack.state import StateDirectory
+from swarmfn.wire.visible import visible
 
 _POLL = 0.2
 
@@ -70,7 +71,7 @@ def new_lines(path: Path) -> Iterator[str | None]:
 
 
 def _labelled(path: Path, line: str, files: Sequence[Path]) -> str:
-    return line if len(files) == 1 else f"{path.stem:<10} | {line}"
+    return visible(line if len(files) == 1 else f"{path.stem:<10} | {line}")
 
 
 def _function_logs(state: StateDirectory) -> list[Path]:

@@ -19,6 +19,7 @@ from stack.swarm.engine_client import engine_errors
 from stack.swarm.function_services import function_name, function_services
 from stack.swarm.log_lines import LineReader, LogLine
 from swarmfn.wire.swarm_labels import STACK_LABEL
+from swarmfn.wire.visible import visible
 
 _GATHER_TIMEOUT = 15.0
 """Seconds for what there is already. A node that hangs must not hide what the others have."""
@@ -186,7 +187,7 @@ class LogViewer:
 
     def _print(self, source: Source, line: LogLine) -> None:
         label = f"{source.label}.{self._slot(source, line.task)}" if line.task else source.label
-        self._write(f"{label:<12} | {line.text}")
+        self._write(visible(f"{label:<12} | {line.text}"))
 
     def _slot(self, source: Source, task: str) -> str:
         """The replica's number, which Swarm keeps when it starts a task in another's place."""

@@ -8,6 +8,8 @@ import sys
 import time
 from typing import Any
 
+from swarmfn.wire.visible import visible, visible_lines
+
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -32,7 +34,10 @@ class TextFormatter(_Extras):
         extras = " ".join(f"{key}={value}" for key, value in self.extras(record).items())
         line = super().formatMessage(record)
         # One event, one line: a newline in a value must not look like a line of ours.
-        return (f"{line} [{extras}]" if extras else line).replace("\r", "\\r").replace("\n", "\\n")
+        return visible(f"{line} [{extras}]" if extras else line)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802
+        return visible_lines(super().formatException(ei))
 
 
 class JsonFormatter(_Extras):

@@ -44,11 +44,11 @@ def test_a_function_scaled_to_nothing_is_a_503_that_says_so(stage: InvocationSta
 def test_why_a_function_is_broken_is_for_the_log_and_not_for_every_caller(stage: InvocationStage) -> None:
     broken = {"service": "broken", "image": f"dir:{FUNCTIONS / 'broken'}"}
     stage.gateway.request("POST", "/system/functions", json=broken)
-    wait_until(lambda: "function broken has no healthy replica: " in stage.gateway.log(), message="the log tells")
+    wait_until(lambda: "a_module_that_nobody_has" in stage.gateway.log(), message="the log tells")
     answer = stage.call("GET", "/function/broken", [("X-Call-Id", "mine")])
     assert (answer.status, answer.header("X-Call-Id")) == (503, "mine")
     assert answer.text == 'function "broken" has no healthy replica. Its log and the gateway\'s say why.\n'
-    assert "a_module_that_nobody_has" in stage.gateway.log()
+    assert "function broken has no healthy replica: " in stage.gateway.log()
     stage.gateway.request("DELETE", "/system/functions", json={"functionName": "broken"})
 
 

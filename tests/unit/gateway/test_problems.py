@@ -7,7 +7,15 @@ import json
 import pytest
 
 from gateway.invoke.problems import prefers_json, problem, render_problem, unexpected
-from swarmfn.wire.errors import FaasError, FunctionNotFound, InvalidFunction, Overloaded, Unauthorized, Unavailable
+from swarmfn.wire.errors import (
+    FaasError,
+    FunctionNotFound,
+    InvalidFunction,
+    InvalidRequest,
+    Overloaded,
+    Unauthorized,
+    Unavailable,
+)
 
 
 def test_text_is_message_and_hint_on_one_line() -> None:
@@ -70,3 +78,11 @@ def test_a_message_with_half_a_character_still_becomes_a_body() -> None:
 )
 def test_json_must_be_named_and_liked_at_least_as_well_as_text(accept: str, is_json: bool) -> None:
     assert prefers_json(accept) is is_json
+
+
+@pytest.mark.parametrize("accept", ["", "application/json"])
+def test_nothing_in_an_error_acts_on_the_terminal_that_shows_it(accept: str) -> None:
+    _, _, body = render_problem(InvalidRequest("a \x1b[2J\x9b\nb.", "c\u202ed"), accept)
+    shown = body.decode().replace("\\\\", "\\")
+    assert r"a \x1b[2J\x9b\nb." in shown
+    assert r"c\u202ed" in shown
