@@ -10,7 +10,6 @@ from typing import Any, Protocol
 from stack.posture import NOTHING_KNOWN, Posture
 from stack.tables import table
 from swarmfn.wire.durations import format_duration
-from swarmfn.wire.visible import visible
 
 
 class Status(Protocol):
@@ -114,12 +113,3 @@ def where(url: str, management_url: str) -> str:
 def with_posture(document: dict[str, Any]) -> dict[str, Any]:
     """A status for machines, with what the gateway says of itself beside the rest."""
     return {**document, **document.pop("posture")}
-
-
-def table(rows: Sequence[Sequence[str]]) -> str:
-    """Rows as aligned columns, without spaces at line ends."""
-    rows = [[visible(cell) for cell in row] for row in rows]  # problems quote what functions wrote
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-    )
