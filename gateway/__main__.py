@@ -28,7 +28,6 @@ from gateway.invoke.bridge import Bridge
 from gateway.invoke.credentials import Credentials
 from gateway.invoke.room import Room
 from gateway.invoke.synchronous import Synchronous
-from gateway.memory import memory_for_us
 from gateway.metrics import InvocationMetrics
 from gateway.publisher import Publisher
 from gateway.queue_metrics import QueueMetrics
@@ -40,6 +39,7 @@ from swarmfn.exposition.listener import MetricsListener, serve_metrics
 from swarmfn.jobs.connection import Unreachable, connect, connect_blocking
 from swarmfn.jobs.stored_layout import require_readable
 from swarmfn.jobs.submissions import Submissions
+from swarmfn.memory import memory_for_us
 from swarmfn.provider import Provider
 from swarmfn.provider.local import LocalProvider
 from swarmfn.upstream import Upstream

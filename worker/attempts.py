@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Hashable
 
 from swarmfn.jobs.outgoing import function_headers, request_target
 from swarmfn.upstream import BodyTooLarge, Broken, DeadlinePassed, NotSent, Response, Upstream
@@ -11,6 +12,8 @@ from swarmfn.upstream.balance import InFlight
 from swarmfn.wire.headers import end_to_end
 from swarmfn.wire.invocations import Invocation
 from swarmfn.wire.replicas import ReplicaTable, Route
+from worker.answers import Bytes, read_answer
+from worker.budget import GrowingBudget
 from worker.decisions import Answer, Failure
 from worker.exchanges import head_of, send
 
@@ -18,21 +21,29 @@ _REPLICAS_TRIED = 3
 
 
 class FunctionCaller:
-    """Calls functions. Cancelling a call closes its connection, which stops the run in the watchdog."""
+    """Calls functions. Cancelling a call closes its connection, which stops the run in the watchdog.
 
-    def __init__(self, upstream: Upstream, max_response: int) -> None:
+    Of an answer above `max_result` only the beginning is kept, unless it goes to a callback; none above `max_response`
+    is read. Large ones take of `budget`, where who calls is the holder, and has to release it.
+    """
+
+    def __init__(self, upstream: Upstream, max_response: int, max_result: int, budget: GrowingBudget) -> None:
         self._upstream = upstream
         self._max_response = max_response
+        self._max_result = max_result
+        self._budget = budget
         self._in_flight = InFlight()
 
-    async def invoke(self, table: ReplicaTable, invocation: Invocation, body: bytes, attempt: int) -> Answer | Failure:
+    async def invoke(
+        self, table: ReplicaTable, invocation: Invocation, body: bytes, attempt: int, holder: Hashable
+    ) -> Answer | Failure:
         """Calls the function once. Past exec_timeout the answer is 504, and the connection is closed."""
         started = time.perf_counter()
         route = table.get(invocation.function)
         if route is None:
             return Failure("no such function is deployed", 0.0)
         try:
-            return await self._try_replicas(route, invocation, body, attempt)
+            return await self._try_replicas(route, invocation, body, attempt, holder)
         except Broken:
             return Failure("the connection to the replica was lost", time.perf_counter() - started)
         except DeadlinePassed:
@@ -42,8 +53,13 @@ class FunctionCaller:
             return Failure(problem, time.perf_counter() - started)
         except ValueError:
             return Failure("its stored request cannot be sent over HTTP", 0.0, is_hopeless=True)
+        except _NoRoom:
+            seconds = time.perf_counter() - started
+            return Failure("the worker had no room for its answer before its time was up", seconds)
 
-    async def _try_replicas(self, route: Route, invocation: Invocation, body: bytes, attempt: int) -> Answer:
+    async def _try_replicas(
+        self, route: Route, invocation: Invocation, body: bytes, attempt: int, holder: Hashable
+    ) -> Answer:
         deadline = asyncio.get_running_loop().time() + invocation.exec_timeout
         headers = function_headers(invocation, attempt, time.time() + invocation.exec_timeout)
         is_head = invocation.method == "HEAD"
@@ -52,21 +68,59 @@ class FunctionCaller:
             self._in_flight.enter(address)
             started = time.perf_counter()
             try:
-                return await self._answer(await send(self._upstream, address, head, body, deadline, is_head), started)
+                response = await send(self._upstream, address, head, body, deadline, is_head)
+                grow = _Growth(self._budget, holder, deadline)
+                return await self._answer(
+                    response, started, None if invocation.callback_url else self._max_result, grow
+                )
             except NotSent:
                 continue
             finally:
                 self._in_flight.leave(address)
         raise NotSent(invocation.function, "has no replica that takes connections")
 
-    async def _answer(self, response: Response, started: float) -> Answer:
+    async def _answer(self, response: Response, started: float, kept: int | None, grow: _Growth) -> Answer:
+        content: Bytes | None
         try:
             content = response.complete_body()
-            if content is None:
-                content = await response.read(limit=self._max_response)
+            if content is not None:
+                size = len(content)
+            else:
+                content, size = await read_answer(response, self._max_response, kept, grow)
         except BodyTooLarge:
             return Answer(502, [], b"", time.perf_counter() - started)
+        except DeadlinePassed:
+            # It may have been us who kept the function waiting.
+            if grow.has_waited:
+                raise _NoRoom from None
+            raise
         finally:
             response.abort()
         headers = end_to_end((name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers)
-        return Answer(response.status, headers, content, time.perf_counter() - started)
+        return Answer(response.status, headers, content, time.perf_counter() - started, size)
+
+
+class _NoRoom(Exception):
+    """There was no memory for an answer until its deadline."""
+
+
+class _Growth:
+    """Takes memory for one answer, until its deadline."""
+
+    def __init__(self, budget: GrowingBudget, holder: Hashable, deadline: float) -> None:
+        self._budget = budget
+        self._holder = holder
+        self._deadline = deadline
+        self.has_waited = False
+
+    async def __call__(self, size: int) -> None:
+        """Raises _NoRoom."""
+        if self._budget.has_room(self._holder, size):
+            self._budget.take(self._holder, size)
+            return
+        self.has_waited = True
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                await self._budget.grow(self._holder, size)
+        except TimeoutError:
+            raise _NoRoom from None

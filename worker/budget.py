@@ -1,9 +1,10 @@
-"""A bound on the bytes of large bodies in memory at once."""
+"""Bounds on the bytes of large bodies in memory at once."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Hashable
 
 
 class ByteBudget:
@@ -48,3 +49,60 @@ class ByteBudget:
             self._waiting.popleft()
             self._used += size
             granted.set_result(None)
+
+
+class GrowingBudget:
+    """Hands out bytes of a total to holders that do not know beforehand how many they need.
+
+    When nothing is left, they wait, holding what they have. So that they do not wait for each other for ever, one of
+    them at a time goes on all the same: `size` and what that one takes is the most there can be.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._held: dict[Hashable, int] = {}
+        self._used = 0
+        self._beyond: Hashable | None = None
+        self._waiting: deque[tuple[Hashable, int, asyncio.Future[None]]] = deque()
+
+    @property
+    def used(self) -> int:
+        return self._used
+
+    def has_room(self, holder: Hashable, size: int) -> bool:
+        """Whether the holder need not wait for `size` more bytes."""
+        return holder == self._beyond or (not self._waiting and self._used + size <= self._size)
+
+    def take(self, holder: Hashable, size: int) -> None:
+        """Makes `size` more bytes the holder's, for which there is room."""
+        self._held[holder] = self._held.get(holder, 0) + size
+        self._used += size
+
+    async def grow(self, holder: Hashable, size: int) -> None:
+        """Returns once `size` more bytes are the holder's, until `release`."""
+        if self.has_room(holder, size):
+            self.take(holder, size)
+            return
+        granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((holder, size, granted))
+        self._grant()
+        await granted
+
+    def release(self, holder: Hashable) -> None:
+        """Takes all of the holder's bytes back, if it has any. It must not be waiting."""
+        self._used -= self._held.pop(holder, 0)
+        if holder == self._beyond:
+            self._beyond = None
+        self._grant()
+
+    def _grant(self) -> None:
+        while self._waiting:
+            holder, size, granted = self._waiting[0]
+            if not granted.done():  # it is when its holder has given up
+                if self._used + size > self._size:
+                    if self._beyond is not None:
+                        return
+                    self._beyond = holder
+                self.take(holder, size)
+                granted.set_result(None)
+            self._waiting.popleft()

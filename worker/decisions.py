@@ -10,6 +10,7 @@ from swarmfn.jobs.outgoing import EXPIRED, delivery_headers
 from swarmfn.wire.call_ids import new_delivery_id
 from swarmfn.wire.headers import Headers
 from swarmfn.wire.invocations import Attempt, Delivery, Foreign, Invocation, StoredResponse
+from worker.answers import Bytes, beginning
 from worker.retries import retry_after, retry_in, wait_for_room
 
 PLATFORM_TRIES = 10
@@ -28,12 +29,14 @@ _LOOP_DETECTED = 508
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The function, or a callback's receiver, answered. `seconds` from sending to the end of the body."""
+    """The function, or a callback's receiver, answered. `seconds` from sending to the end of the body; `size` of all of
+    the body, when only its beginning was kept."""
 
     status: int
     headers: Headers
-    body: bytes
+    body: Bytes
     seconds: float
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +107,8 @@ def after_invocation(
 def _after_last_attempt(
     invocation: Invocation, result: Answer, number: int, attempts: tuple[Attempt, ...], keeping: Keeping
 ) -> Ending:
-    stored = StoredResponse(result.status, result.headers, len(result.body), len(result.body) > keeping.max_result)
+    size = max(result.size, len(result.body))
+    stored = StoredResponse(result.status, result.headers, size, size > keeping.max_result)
     state = "succeeded" if result.status < 400 else "failed"
     return Ending(
         state=state,
@@ -112,7 +116,7 @@ def _after_last_attempt(
         ttl=keeping.result_ttl if state == "succeeded" else keeping.failure_ttl,
         note=f"{invocation.function} answered {result.status}" + _of_attempts(invocation, number),
         response=stored,
-        answer=result.body[: keeping.max_result],
+        answer=beginning(result.body, keeping.max_result),
         attempts=attempts,
         delivery=_delivery(invocation, stored, result.seconds, number),
         delivery_body=result.body if invocation.callback_url else b"",

@@ -183,6 +183,7 @@ class Executor:
                 extra={"event": "attempt_crashed", "call_id": claim.job_id},
             )
         finally:
+            self._runs.forget(claim)
             self._recording.discard(claim)
             del self._running[claim]
             self._slots.give_back(claim.queue)

@@ -24,9 +24,10 @@ from swarmfn.exposition.listener import serve_metrics
 from swarmfn.jobs.claims import Claims, hand_back_all
 from swarmfn.jobs.connection import Connections, Unreachable, connect_like
 from swarmfn.jobs.layout import rq_time
+from swarmfn.memory import memory_for_us
 from swarmfn.upstream import Upstream
 from worker.attempts import FunctionCaller
-from worker.budget import ByteBudget
+from worker.budget import ByteBudget, GrowingBudget
 from worker.decisions import Keeping
 from worker.deliveries import CallbackSender
 from worker.executor import Executor
@@ -46,6 +47,7 @@ logger = logging.getLogger(__name__)
 
 _BEAT_EVERY = 1.0
 _LISTEN_AGAIN = 2.0
+_LEAST_BUDGET, _MOST_OF_BODIES = 32 * 2**20, 256 * 2**20
 _QUEUES_TOTAL = 10
 """All queues together may have this many times max_inflight calls in flight in one process."""
 
@@ -129,13 +131,16 @@ class FunctionWorker(BaseWorker):
         meter: Meter,
     ) -> Executor:
         announcements = Announcements(connections.vital, lambda queue: executor.note_work(queue), upstream.give_up)
+        share = memory_for_us() // 4 // settings.worker_processes
+        answers = GrowingBudget(settings.answer_budget or max(share, _LEAST_BUDGET))
         runs = Runs(
             claims=claims,
-            functions=FunctionCaller(upstream, settings.max_response),
+            functions=FunctionCaller(upstream, settings.max_response, settings.max_result, answers),
             sender=sender,
             receivers=receivers,
             table=lambda: announcements.table,
-            budget=ByteBudget(settings.body_budget),
+            budget=ByteBudget(settings.body_budget or min(max(share, _LEAST_BUDGET), _MOST_OF_BODIES)),
+            answers=answers,
             keeping=Keeping(settings.result_ttl, settings.failure_ttl, settings.max_result, settings.callback_timeout),
             worker=self.name,
             meter=meter,

@@ -16,7 +16,7 @@ from swarmfn.jobs.outgoing import delivery_place
 from swarmfn.wire.invocations import Delivery, Foreign, Invocation, Newer
 from swarmfn.wire.replicas import ReplicaTable
 from worker.attempts import FunctionCaller
-from worker.budget import ByteBudget
+from worker.budget import ByteBudget, GrowingBudget
 from worker.decisions import (
     Answer,
     Failure,
@@ -41,7 +41,7 @@ _GONE = Failure("its body is no longer stored", 0.0, is_hopeless=True)
 
 
 class Runs:
-    """Runs claims, one attempt each. Cancelling a run closes its connection."""
+    """Runs claims, one attempt each. Cancelling a run closes its connection. `forget` must follow each `run`."""
 
     def __init__(
         self,
@@ -51,6 +51,7 @@ class Runs:
         receivers: Receivers,
         table: Callable[[], ReplicaTable],
         budget: ByteBudget,
+        answers: GrowingBudget,
         keeping: Keeping,
         worker: str,
         meter: Meter,
@@ -61,9 +62,14 @@ class Runs:
         self._receivers = receivers
         self._table = table
         self._budget = budget
+        self._answers = answers
         self._keeping = keeping
         self._worker = worker
         self._meter = meter
+
+    def forget(self, claim: Claim) -> None:
+        """Its end is recorded, or will not be: what its answer takes of memory is free."""
+        self._answers.release(claim)
 
     async def run(self, claim: Claim) -> Ending | Postponement:
         """What to record. Does not raise but when it is cancelled: a surprise counts as a failure of the platform."""
@@ -131,7 +137,7 @@ class Runs:
     async def _call(self, claim: Claim, work: Invocation | Delivery, body: bytes) -> Answer | Failure:
         if isinstance(work, Delivery):
             return await self._sender.deliver(work, body)
-        return await self._functions.invoke(self._table(), work, body, claim.next_attempt)
+        return await self._functions.invoke(self._table(), work, body, claim.next_attempt, claim)
 
     async def _large_body(self, claim: Claim) -> bytes | None:
         level = logging.WARNING

@@ -28,6 +28,7 @@ class Settings:
     max_result: int
     max_response: int
     body_budget: int
+    answer_budget: int
     host_aliases: Mapping[str, str]
     callback_guard: CallbackGuard
     max_hops: int
@@ -55,7 +56,8 @@ class Settings:
             failure_ttl=env.duration("failure_ttl", "168h"),
             max_result=env.size("max_result", "16Mi"),
             max_response=env.size("max_response", "256Mi"),
-            body_budget=env.size("body_budget", "256Mi"),
+            body_budget=env.size("body_budget", "0"),
+            answer_budget=env.size("answer_budget", "0"),
             host_aliases=aliases,
             callback_guard=read_guard(env, frozenset(aliases)),
             max_hops=env.integer("max_hops", MAX_HOPS),

@@ -166,7 +166,7 @@ class Claims:
         names = await command(self._vital, "SMEMBERS", layout.QUEUES_KEY)
         return [name.decode("utf-8", "replace") for name in names]
 
-    async def _upload(self, job_id: str, claim: Claim, body: bytes) -> None:
+    async def _upload(self, job_id: str, claim: Claim, body: bytes | memoryview) -> None:
         await store(self._transfers, layout.upload_key(job_id, claim.execution), body, layout.UPLOAD_TTL)
 
     async def _finish(self, items: Sequence[tuple[Claim, Ending]]) -> list[bool | str]:

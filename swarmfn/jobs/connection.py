@@ -201,7 +201,9 @@ async def call(client: redis.asyncio.Redis, script: Script, *arguments: Any) -> 
         return await command(client, "EVAL", script.text, 0, *arguments)
 
 
-async def store(client: redis.asyncio.Redis, key: str, value: bytes, expires: int = 0, channel: str = "") -> None:
+async def store(
+    client: redis.asyncio.Redis, key: str, value: bytes | memoryview, expires: int = 0, channel: str = ""
+) -> None:
     """Sets `key`, also when Redis's memory is full, and publishes the value on `channel` if one is given. Only for
     what calls need to come to their end. Raises the client's errors."""
     words = ("SET", key, value, *(("EX", expires) if expires else ()))
@@ -211,7 +213,7 @@ async def store(client: redis.asyncio.Redis, key: str, value: bytes, expires: in
             await command(client, "PUBLISH", channel, value)
     except OutOfMemoryError:
         # Not always by the script: that copies the value once more.
-        await call(client, STORE, key, value, expires, channel)
+        await call(client, STORE, key, bytes(value), expires, channel)
 
 
 def call_blocking(client: redis.Redis, script: Script, *arguments: Any) -> Any:

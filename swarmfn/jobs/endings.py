@@ -27,7 +27,7 @@ class Ending:
     state: `succeeded` or `failed`; counter: the field of the totals it counts in; note: our own fixed words for RQ's
     result or failure text, never anything a function said; response and answer: what to keep; delivery and
     delivery_body: what to send to the callback URL; parent and parent_note: for a delivery, the call it reports and
-    what to note there.
+    what to note there. Bodies may be memoryviews where they are large (above INLINE_LIMIT).
     """
 
     state: str
@@ -35,10 +35,10 @@ class Ending:
     ttl: float
     note: str
     response: StoredResponse | None
-    answer: bytes
+    answer: bytes | memoryview
     attempts: tuple[Attempt, ...]
     delivery: Delivery | None = None
-    delivery_body: bytes = b""
+    delivery_body: bytes | memoryview = b""
     delivery_timeout: float = 0
     parent: str = ""
     parent_note: str = ""

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from worker.budget import ByteBudget
+from worker.budget import ByteBudget, GrowingBudget
 
 
 async def settle() -> None:
@@ -67,5 +67,68 @@ def test_one_that_gives_up_waiting_leaves_its_bytes_to_the_next(is_granted: bool
             budget.give_back(10)
         await following
         assert gone.cancelled()
+
+    asyncio.run(scenario())
+
+
+def test_who_grows_beyond_the_room_waits_but_for_one() -> None:
+    async def scenario() -> None:
+        budget = GrowingBudget(10)
+        await budget.grow("a", 5)
+        await budget.grow("b", 5)
+        await budget.grow("b", 30)  # somebody has to come to an end
+        await budget.grow("b", 30)
+        waiting = asyncio.create_task(budget.grow("a", 1))
+        small = asyncio.create_task(budget.grow("c", 1))
+        await settle()
+        assert (waiting.done(), small.done(), budget.used) == (False, False, 70)
+        budget.release("b")
+        await asyncio.gather(waiting, small)
+        assert budget.used == 7
+
+    asyncio.run(scenario())
+
+
+def test_those_that_wait_for_room_go_on_one_after_the_other() -> None:
+    async def scenario() -> None:
+        budget = GrowingBudget(10)
+        most = 0
+
+        async def answer(name: int) -> None:
+            nonlocal most
+            try:
+                for _ in range(8):
+                    await budget.grow(name, 1)
+                    most = max(most, budget.used)
+                    await asyncio.sleep(0)
+            finally:
+                budget.release(name)
+
+        await asyncio.wait_for(asyncio.gather(*map(answer, range(40))), 30)
+        assert most <= 10 + 8
+        assert budget.used == 0
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("is_granted", [False, True])
+def test_a_holder_that_gives_up_waiting_leaves_nothing_behind(is_granted: bool) -> None:
+    async def scenario() -> None:
+        budget = GrowingBudget(10)
+        await budget.grow("a", 10)
+        await budget.grow("b", 10)
+        gone = asyncio.create_task(budget.grow("c", 10))
+        following = asyncio.create_task(budget.grow("d", 10))
+        await settle()
+        if is_granted:
+            budget.release("b")
+        gone.cancel()
+        await settle()
+        budget.release("c")
+        for holder in "ab":
+            budget.release(holder)
+        await asyncio.wait_for(following, 30)
+        budget.release("d")
+        assert budget.used == 0
 
     asyncio.run(scenario())

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.memory import memory_for_us
+from swarmfn.memory import memory_for_us
 
 MEMINFO = {"proc/meminfo": "MemTotal: 2000 kB\nMemAvailable:    1000 kB\n"}
 AVAILABLE = 1000 * 1024
