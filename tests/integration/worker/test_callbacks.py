@@ -39,6 +39,7 @@ def test_a_callback_carries_the_raw_answer_and_exactly_these_headers(stage: Queu
     assert len(headers) == len(told.headers)
     assert float(headers.pop("X-Duration-Seconds")) > 0
     assert headers.pop("Idempotency-Key") == record.delivery_id
+    assert headers.pop("X-Call-Hops") == "1"
     assert headers == {
         "Host": receiver.address,
         "Content-Type": "text/x",
