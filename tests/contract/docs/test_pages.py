@@ -67,3 +67,12 @@ def test_the_product_is_never_called_openfaas(pages: dict[str, Any]) -> None:
     for name, page in pages.items():
         assert not re.search(r"^# .*OpenFaaS", page.text, re.MULTILINE), name
     assert "OpenFaaS-compatible" in pages["README.md"].text
+
+
+def test_each_test_that_the_security_page_names_is_there(root: Path) -> None:
+    page = root / "docs" / "security.md"
+    named = re.findall(r"\[(test_\w+)\]\(\.\./(tests/[^)]+)\)", page.read_text())
+    assert len(named) > 30
+    for name, file in named:
+        text = (root / file).read_text()
+        assert f"def {name}(" in text or Path(file).stem == name, (name, file)

@@ -125,6 +125,24 @@ def test_a_changed_setting_replaces_only_the_service_it_concerns(running: Comman
     assert "trial_worker: updating" in done.stderr
     after = running.replicas()
     assert {name for name in after if after[name] != before[name]} == {"trial_worker"}
+    assert running.up().returncode == 0
+
+
+def test_management_moves_to_a_port_of_its_own_and_back(running: Command) -> None:
+    port = PORT + 1
+    before = running.replicas()
+    done = running.up("--management-port", str(port))
+    assert done.returncode == 0, done.stderr
+    managed_at = f"http://{running.engine.address}:{port}"
+    assert f"{managed_at}/ui/" in done.stdout
+    after = running.replicas()
+    assert {name for name in after if after[name] != before[name]} == {"trial_gateway"}
+    assert running.system("GET", "/system/info").status_code == 404
+    assert requests.get(f"{running.url}/healthz", timeout=10).status_code == 200
+    assert requests.get(f"{managed_at}/system/info", timeout=10).status_code == 401
+    assert f"management {managed_at}" in running.run("status").stdout
+    assert running.up("--management-port", "0").returncode == 0
+    assert running.system("GET", "/system/info").status_code == 200
 
 
 def test_a_setting_that_the_gateway_refuses_is_undone_and_named(running: Command) -> None:
