@@ -31,12 +31,14 @@ from gateway.invoke.synchronous import Synchronous
 from gateway.metrics import InvocationMetrics
 from gateway.publisher import Publisher
 from gateway.queue_metrics import QueueMetrics
+from gateway.redis_watch import RedisWatch
 from gateway.serving import PortTaken, fast_lane_server, listen
 from gateway.settings import Settings
 from gateway.upload_metrics import UploadMetrics
 from gateway.warnings import warnings_of
 from swarmfn.exposition.listener import MetricsListener, serve_metrics
 from swarmfn.jobs.connection import Unreachable, connect, connect_blocking
+from swarmfn.jobs.server import ServerTooOld, require_supported
 from swarmfn.jobs.stored_layout import require_readable
 from swarmfn.jobs.submissions import Submissions
 from swarmfn.memory import memory_for_us
@@ -70,7 +72,7 @@ def main() -> int:
     except PortTaken as exc:
         print(f"cannot start: {exc} Choose another port, or stop what listens there.", file=sys.stderr)
         return 1
-    except NewerLayout as exc:
+    except (NewerLayout, ServerTooOld) as exc:
         print(f"cannot start: {exc}", file=sys.stderr)
         return 1
     finally:
@@ -100,12 +102,14 @@ def _provider(settings: Settings) -> Provider:
     )
 
 
-def _require_readable(client: redis.Redis) -> None:
-    """Raises NewerLayout. While Redis is away nobody knows; the gateway starts, and answers 503 for async calls."""
+def _require_usable(client: redis.Redis) -> None:
+    """Raises NewerLayout or ServerTooOld. While Redis is away nobody knows; the gateway starts, and answers 503 for
+    asynchronous calls."""
     try:
+        require_supported(client)
         require_readable(client)
     except Unreachable as exc:
-        logger.warning("cannot look at the queue's layout: %s", exc, extra={"event": "redis_unreachable"})
+        logger.warning("cannot look at the queue's server: %s", exc, extra={"event": "redis_unreachable"})
 
 
 def _upload_budget(settings: Settings) -> int:
@@ -126,7 +130,7 @@ class Gateway:
         self._peer_secret = secrets.token_hex(16)
 
     async def serve(self) -> None:
-        """Serves until a signal, then lets what is in flight end. Raises PortTaken and NewerLayout."""
+        """Serves until a signal, then lets what is in flight end. Raises PortTaken, NewerLayout and ServerTooOld."""
         settings = self._settings
         listener = listen(settings.listen_address, settings.port)
         managing = listen(settings.listen_address, settings.management_port) if settings.management_port else None
@@ -143,8 +147,18 @@ class Gateway:
             stack.push_async_callback(connections.aclose)
             upstream = Upstream()
             stack.push_async_callback(upstream.close)
-            await self._follow_replicas(stack, connections.vital, upstream)
-            parts = self._parts(upstream, Submissions(connections), await self._room(stack, connections.commands))
+            blocking = connect_blocking(settings.redis_address, settings.redis_password)
+            stack.callback(blocking.close)
+            _require_usable(blocking)
+
+            def begin_anew() -> None:
+                connections.begin_anew()
+                blocking.connection_pool.disconnect(inuse_connections=False)
+
+            await self._follow_replicas(stack, Publisher(connections.vital, begin_anew), upstream)
+            watch = await self._redis_watch(stack, connections.vital)
+            room = await self._room(stack, connections.vital)
+            parts = self._parts(upstream, Submissions(connections), blocking, room, watch)
             if settings.metrics_port:
                 stack.enter_context(self._metrics_listener())
             limits = Limits(settings.read_timeout, settings.write_timeout)
@@ -160,9 +174,8 @@ class Gateway:
         except OSError as exc:
             raise PortTaken(f"cannot listen on {address}:{port}: {exc.strerror}.") from exc
 
-    async def _follow_replicas(self, stack: AsyncExitStack, client: redis.asyncio.Redis, upstream: Upstream) -> None:
+    async def _follow_replicas(self, stack: AsyncExitStack, publisher: Publisher, upstream: Upstream) -> None:
         """Publishes each new table, and waits no longer for replicas whose node is down."""
-        publisher = Publisher(client)
         loop = asyncio.get_running_loop()
 
         def take(table: ReplicaTable) -> None:
@@ -176,6 +189,14 @@ class Gateway:
         task = asyncio.create_task(publisher.run())
         stack.callback(task.cancel)
 
+    async def _redis_watch(self, stack: AsyncExitStack, client: redis.asyncio.Redis) -> RedisWatch:
+        watch = RedisWatch(client)
+        await watch.look()
+        self._metrics.add(watch)
+        task = asyncio.create_task(watch.run())
+        stack.callback(task.cancel)
+        return watch
+
     async def _room(self, stack: AsyncExitStack, client: redis.asyncio.Redis) -> Room:
         """Looks once before the first call, then every second."""
         settings = self._settings
@@ -185,10 +206,10 @@ class Gateway:
         stack.callback(task.cancel)
         return room
 
-    def _parts(self, upstream: Upstream, submissions: Submissions, room: Room) -> Parts:
+    def _parts(
+        self, upstream: Upstream, submissions: Submissions, blocking: redis.Redis, room: Room, watch: RedisWatch
+    ) -> Parts:
         settings = self._settings
-        blocking = connect_blocking(settings.redis_address, settings.redis_password)
-        _require_readable(blocking)
         self._metrics.add(QueueMetrics(blocking))
         credentials = None
         if settings.basic_auth:
@@ -203,7 +224,7 @@ class Gateway:
                 peer_secret=self._peer_secret,
                 trusted_proxies=settings.trusted_proxies,
                 limits=room.limits,
-                warnings=lambda: [*warnings_of(settings), *self._provider.shortcomings()],
+                warnings=lambda: [*watch.sentences(), *warnings_of(settings), *self._provider.shortcomings()],
             ),
             synchronous=Synchronous(
                 self._provider.table, upstream, self._metrics, settings.upstream_timeout, credentials, settings.max_hops

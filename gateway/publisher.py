@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 import redis.asyncio
+from redis.exceptions import ReadOnlyError
 
 from swarmfn.jobs.connection import Unreachable, store
 from swarmfn.wire.replicas import REPLICAS_KEY, TABLE_TTL, ReplicaTable, encode_table
@@ -17,10 +19,12 @@ _AGAIN_EVERY = 2.0
 
 
 class Publisher:
-    """Stores each new table and announces it; stores the present one again every few seconds."""
+    """Stores each new table and announces it; stores the present one again every few seconds. `on_replica` is called
+    when Redis has become a replica, which takes no writes."""
 
-    def __init__(self, client: redis.asyncio.Redis) -> None:
+    def __init__(self, client: redis.asyncio.Redis, on_replica: Callable[[], None] = lambda: None) -> None:
         self._client = client
+        self._on_replica = on_replica
         self._table: ReplicaTable | None = None
         self._changed = asyncio.Event()
         self._published = b""
@@ -48,6 +52,8 @@ class Publisher:
             try:
                 await self._publish(encode_table(self._table))
             except Unreachable as exc:
+                if isinstance(exc, ReadOnlyError):
+                    self._on_replica()
                 self._note_outage(exc)
 
     def _warn(self, table: ReplicaTable) -> None:

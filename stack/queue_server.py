@@ -8,9 +8,6 @@ from dataclasses import dataclass
 REDIS = "Redis"
 VALKEY = "Valkey"
 
-OLDEST = (7, 0)
-"""LMPOP, listpacks and the other things the queue relies on are complete from here; older ones were never tested."""
-
 _COMMON_FORMAT = 11
 """Up to here the formats are Redis's own, as they were when Valkey began; what both have made of them since then, the
 other one refuses."""

@@ -8,6 +8,7 @@ import sys
 import time
 
 from swarmfn.jobs.connection import Unreachable, connect_blocking
+from swarmfn.jobs.server import ServerTooOld, require_supported
 from swarmfn.jobs.stored_layout import require_readable
 from swarmfn.wire.errors import NewerLayout, SettingsError
 from swarmfn.wire.logs import configure_logging
@@ -45,9 +46,11 @@ def _work(settings: Settings, name: str) -> int:
             time.sleep(wait)
             wait = min(_LONGEST_WAIT, wait * 2)
     try:
+        require_supported(connection)
         require_readable(connection)
-    except NewerLayout as exc:
-        logger.error("cannot start: %s", exc, extra={"event": "newer_layout", "worker": name})
+    except (NewerLayout, ServerTooOld) as exc:
+        event = "newer_layout" if isinstance(exc, NewerLayout) else "redis_too_old"
+        logger.error("cannot start: %s", exc, extra={"event": event, "worker": name})
         return 1
     make_worker(connection, name).work()
     connection.close()

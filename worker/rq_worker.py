@@ -17,7 +17,7 @@ from typing import Any
 import redis.asyncio
 import uvloop
 from redis import Redis
-from redis.exceptions import OutOfMemoryError, ResponseError
+from redis.exceptions import OutOfMemoryError, ReadOnlyError, ResponseError
 from rq.worker import BaseWorker
 
 from swarmfn.exposition.listener import serve_metrics
@@ -101,7 +101,7 @@ class FunctionWorker(BaseWorker):
             gc.freeze()
             gc.set_threshold(20_000, 20, 20)
             self._say_hello()
-            beat = asyncio.create_task(self._beat(self._presence(connections.vital), executor))
+            beat = asyncio.create_task(self._beat(self._presence(connections.vital), executor, connections))
             try:
                 if self._is_for_calls_alone:
                     die_first()
@@ -155,12 +155,15 @@ class FunctionWorker(BaseWorker):
         )
         return executor
 
-    async def _beat(self, presence: Presence, executor: Executor) -> None:
+    async def _beat(self, presence: Presence, executor: Executor, connections: Connections) -> None:
         while True:
             try:
                 await presence.show(executor.running, executor.succeeded, executor.failed)
             except Unreachable as exc:
                 logger.debug("no heartbeat: %s", exc)
+                if isinstance(exc, ReadOnlyError):
+                    connections.begin_anew()
+                    self.connection.connection_pool.disconnect(inuse_connections=False)
             except Exception:  # being seen matters less than running calls
                 logger.exception("showing this worker to RQ failed; going on", extra={"event": "upkeep_failed"})
             await asyncio.sleep(_BEAT_EVERY)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from stack.embedded.redis_data import has_data, writer_of
 from stack.errors import StackError
-from stack.queue_server import OLDEST, QueueServer, can_read, server_of
+from stack.queue_server import QueueServer, can_read, server_of
+from swarmfn.jobs.server import OLDEST
 
 _WAYS_OUT = "`down --purge` gives up the data and all state; --state-dir DIR begins another stack beside it."
 

@@ -46,6 +46,9 @@ class _PacksScripts(AbstractConnection):
     """Packs calls of scripts in C, as redis-py's blocking connections do: a batch is thousands of words. Other commands
     may hold large bodies, which redis-py does not copy."""
 
+    beginning = 0
+    """How often its pool had begun anew when it was last opened."""
+
     def pack_command(self, *words: Any) -> list[bytes]:
         return [hiredis.pack_command(words)] if words[0] == "EVALSHA" else super().pack_command(*words)
 
@@ -70,20 +73,36 @@ class _WaitingPool(redis.asyncio.ConnectionPool):
         super().__init__(max_connections=at_most, **options)
         self._room = asyncio.Semaphore(at_most)
         self._patience = patience
+        self._beginning = 0
         self._lent: set[AbstractConnection] = set()
 
-    async def get_connection(self, *_: Any, **__: Any) -> AbstractConnection:
+    async def get_connection(self, *_: Any, **__: Any) -> _PacksScripts:
         if self._room.locked():
             await self._wait()
         else:
             await self._room.acquire()
         try:
-            connection: AbstractConnection = await super().get_connection()  # type: ignore[no-untyped-call]
+            connection: _PacksScripts = await super().get_connection()  # type: ignore[no-untyped-call]
         except BaseException:
             self._room.release()
             raise
         self._lent.add(connection)
+        if connection.beginning != self._beginning:
+            await self._open_again(connection)
         return connection
+
+    def begin_anew(self) -> None:
+        """Each connection is opened again before it is next used: the name may lead to another server now."""
+        self._beginning += 1
+
+    async def _open_again(self, connection: _PacksScripts) -> None:
+        try:
+            await connection.disconnect()
+            await connection.connect()  # type: ignore[no-untyped-call]
+        except BaseException:
+            await self.release(connection)
+            raise
+        connection.beginning = self._beginning
 
     async def release(self, connection: AbstractConnection) -> None:
         try:
@@ -114,6 +133,13 @@ class Connections:
     commands: redis.asyncio.Redis
     transfers: redis.asyncio.Redis
     vital: redis.asyncio.Redis
+
+    def begin_anew(self) -> None:
+        """Call it when the server has become a replica, which refuses writes for as long as a connection lasts: after a
+        failover the name leads to another server, and only new connections get there."""
+        for client in (self.commands, self.transfers, self.vital):
+            pool: Any = client.connection_pool
+            pool.begin_anew()
 
     async def __aenter__(self) -> Connections:
         return self

@@ -15,8 +15,9 @@ from gateway.invoke.bodies import BodyBudget
 from gateway.invoke.credentials import Credentials
 from gateway.metrics import InvocationMetrics
 from gateway.queue_metrics import QueueMetrics
+from gateway.redis_watch import RedisWatch
 from gateway.upload_metrics import UploadMetrics
-from swarmfn.jobs.connection import connect_blocking
+from swarmfn.jobs.connection import connect, connect_blocking
 from swarmfn.provider.local import LocalProvider
 from worker.meter import Meter
 
@@ -64,6 +65,7 @@ def test_every_metric_is_on_the_page(management: Management) -> None:
     add_management(Flask("gateway", static_folder=None), management)
     management.metrics.add(QueueMetrics(management.dashboard_redis))
     management.metrics.add(UploadMetrics(BodyBudget(1)))
+    management.metrics.add(RedisWatch(connect("127.0.0.1:1", None).vital))
     exposed = exposed_by(management.metrics) | exposed_by(Meter(dict))
     page = set(re.findall(r"^\| `((?:gateway|http|swarmfn)_\w+)` \|", PAGE.read_text(), re.MULTILINE))
     assert {name for name in exposed if not name.endswith("_created")} - {BALANCE} == page - {BALANCE}
