@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import socket
 from pathlib import Path
 
@@ -11,14 +12,32 @@ from stack.embedded.identity import command_of
 from stack.errors import StackError
 
 _LISTENING = "0A"
+_LOWEST = 10_000
+_TRIES = 100
 
 
 def free_port() -> int:
-    """A loopback port nobody listens on just now."""
+    """A loopback port nobody listens on just now.
+
+    It lies below those that the kernel picks for the near ends of connections, where there are any: one of these could
+    be taken before the program that it is meant for listens on it.
+    """
+    lowest_picked = _lowest_picked()
+    for _ in range(_TRIES if lowest_picked > _LOWEST else 0):
+        port = _LOWEST + secrets.randbelow(lowest_picked - _LOWEST)
+        if is_free("127.0.0.1", port):
+            return port
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+        picked: int = listener.getsockname()[1]
+        return picked
+
+
+def _lowest_picked() -> int:
+    try:
+        return int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return 0
 
 
 def is_free(address: str, port: int) -> bool:
