@@ -14,16 +14,15 @@ from werkzeug.routing import BaseConverter
 
 from gateway.api.problems import reply
 from gateway.api.public_port import IS_PUBLIC
-from gateway.invoke.asynchronous import Asynchronous, result_headers
+from gateway.invoke.asynchronous import Asynchronous
 from gateway.invoke.bodies import BodyBudget
 from gateway.invoke.bridge import Bridge, CallerGone
 from gateway.invoke.forwarding import call_headers, duration
 from gateway.invoke.incoming import CLIENT_GONE, METHODS, SMALL_BODY, Body, Incoming, RawHeaders
-from gateway.invoke.problems import problem
 from gateway.invoke.synchronous import Outcome, Synchronous
 from gateway.invoke.waiting import seconds_to_wait
 from swarmfn.upstream import UpstreamFailure
-from swarmfn.wire.errors import FaasError
+from swarmfn.wire.errors import FaasError, Unavailable
 from swarmfn.wire.headers import HOP_BY_HOP
 
 if TYPE_CHECKING:
@@ -34,6 +33,10 @@ logger = logging.getLogger(__name__)
 _CHUNK = 64 * 1024
 _HELD_AT_ONCE = 8
 """Questions that wait for a call's end at a time, on these threads; the fast lane holds its own."""
+
+_STREAMED_AT_ONCE = 16
+"""Large results that are sent at a time, on these threads, each of which waits for its reader; for the fast lane no
+thread waits."""
 
 _ABSOLUTE = re.compile(r"https?://[^/?]*", re.IGNORECASE)
 
@@ -59,6 +62,7 @@ def invoke_routes(
     """/function, /async-function and /healthz. What is held of request bodies counts towards `bodies`."""
     routes = Blueprint("invoke", __name__)
     holding = threading.BoundedSemaphore(_HELD_AT_ONCE)
+    streaming = threading.BoundedSemaphore(_STREAMED_AT_ONCE)
 
     def call(rest: str = "") -> Response:
         incoming = _incoming()
@@ -104,14 +108,15 @@ def invoke_routes(
 
     def result(call_id: str) -> Response:
         hold(call_id)
-        record = bridge.run(asynchronous.record(call_id), _is_gone())
-        if not record.is_final:
-            return Response("the call has not ended yet.\n", 202, {"Retry-After": "1", "Content-Type": "text/plain"})
-        if record.response is None:
-            raise problem(503, f"the call ended as {record.state}, and no function has answered it.", "See its status.")
-        body = bridge.run(asynchronous.answer(record), _is_gone())
-        headers = [*result_headers(record), ("Content-Length", str(len(body)))]
-        return AsItIs(body, record.response.status, headers)
+        found = bridge.run(asynchronous.result(call_id), _is_gone())
+        headers = [*found.headers, ("Content-Length", str(found.size))]
+        if found.rest is None or found.is_whole:
+            return AsItIs(found.first, found.status, headers)
+        if not streaming.acquire(blocking=False):
+            raise Unavailable("too many large results are being read at once.", "Try again shortly.")
+        response = AsItIs(_pieces(found.first, bridge.iterate(found.rest, _is_gone())), found.status, headers)
+        response.call_on_close(streaming.release)
+        return response
 
     def health() -> Response:
         return Response("OK\n" if is_ready() else "stopping\n", 200 if is_ready() else 503, content_type="text/plain")
@@ -189,6 +194,15 @@ def _is_gone() -> Callable[[], bool]:
     """Whether the present request's client has left; other servers than waitress do not tell."""
     check = request.environ.get("waitress.client_disconnected")
     return (lambda: bool(check())) if callable(check) else (lambda: False)
+
+
+def _pieces(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    try:
+        yield from rest
+    except FaasError as exc:
+        logger.warning("a result broke off in the middle: %s", exc, extra={"event": "answer_cut_off"})
+        raise ConnectionError from exc  # as for an answer that breaks off
 
 
 def _streamed(outcome: Outcome, bridge: Bridge, incoming: Incoming, call_id: str) -> Response:

@@ -18,6 +18,7 @@ from gateway.invoke.waiting import seconds_to_wait, without_wait
 from swarmfn.upstream import UpstreamFailure
 from swarmfn.wire.call_ids import is_client_call_id
 from swarmfn.wire.errors import FaasError, InvalidRequest
+from swarmfn.wire.headers import Headers
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +64,9 @@ class FastLane:
         elif path == "/healthz" and scope["method"] in ("GET", "HEAD"):
             await self._health(send)
         elif scope["port"] == self._public_port and not is_open(path):
-            await _send_refusal(send, nothing_here())
+            await _send_refusal(send, nothing_here(), scope)
+        elif scope["method"] in ("GET", "HEAD") and (call_id := _result_of(path)) is not None:
+            await self._result(scope, call_id, send)
         elif scope["method"] in ("GET", "HEAD") and b"wait" in scope["query_string"] and path.startswith(ASYNC_PREFIX):
             await self._pass_on(await self._hold(scope, path), receive, send)
         else:
@@ -140,7 +143,7 @@ class FastLane:
     async def _hold(self, scope: Scope, path: str) -> Scope:
         """Waits for a call's end as the query asks; then the question is one that is answered at once."""
         query = scope["query_string"].decode("latin-1")
-        call_id = path.removeprefix(ASYNC_PREFIX).removesuffix("/result")
+        call_id = path.removeprefix(ASYNC_PREFIX)
         try:
             seconds = seconds_to_wait(query)
         except InvalidRequest:
@@ -148,6 +151,30 @@ class FastLane:
         if seconds and is_client_call_id(call_id):
             await self._asynchronous.wait(call_id, seconds)
         return {**scope, "query_string": without_wait(query).encode("latin-1", "replace")}
+
+    async def _result(self, scope: Scope, call_id: str, send: Send) -> None:
+        """A stored result, read as fast as its reader takes it."""
+        try:
+            seconds = seconds_to_wait(scope["query_string"].decode("latin-1"))
+            if seconds:
+                await self._asynchronous.wait(call_id, seconds)
+            result = await self._asynchronous.result(call_id)
+        except FaasError as exc:
+            await _send_refusal(send, exc, scope)
+            return
+        headers = [*_encoded(result.headers), (b"Content-Length", b"%d" % result.size)]
+        await send({"type": "http.response.start", "status": result.status, "headers": headers})
+        try:
+            if result.rest is not None and not result.is_whole and scope["method"] != "HEAD":
+                await send({"type": "http.response.body", "body": result.first, "more_body": True})
+                async for piece in result.rest:
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+                await send({"type": "http.response.body", "body": b""})
+            else:
+                await send({"type": "http.response.body", "body": result.first})
+        except FaasError as exc:
+            extra = {"event": "answer_cut_off", "call_id": call_id}
+            logger.warning("a result broke off in the middle: %s", exc, extra=extra)
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -238,13 +265,25 @@ async def send_whole(send: Send, status: int, headers: RawHeaders, body: bytes) 
     await send({"type": "http.response.body", "body": body})
 
 
-async def _send_refusal(send: Send, error: FaasError) -> None:
+async def _send_refusal(send: Send, error: FaasError, scope: Scope) -> None:
     """An answer to what is no call."""
-    status, named, body = render_problem(error)
-    await send_whole(send, status, [(name.encode("latin-1"), value.encode("latin-1")) for name, value in named], body)
+    accept = next((value for name, value in scope["headers"] if name == b"accept"), b"")
+    status, named, body = render_problem(error, accept.decode("latin-1"))
+    await send_whole(send, status, _encoded(named), body)
+
+
+def _encoded(headers: Headers) -> RawHeaders:
+    return [(name.encode("latin-1", "replace"), value.encode("latin-1", "replace")) for name, value in headers]
+
+
+def _result_of(path: str) -> str | None:
+    """The call whose result `path` is, if it is one."""
+    if not path.startswith(ASYNC_PREFIX) or not path.endswith("/result"):
+        return None
+    call_id = path[len(ASYNC_PREFIX) : -len("/result")]
+    return call_id if is_client_call_id(call_id) else None
 
 
 async def _send_problem(send: Send, error: FaasError, incoming: Incoming, call_id: str) -> None:
     status, named, body = render_problem(error, incoming.header(b"accept"))
-    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in named]
-    await send_whole(send, status, [*headers, *call_headers(incoming, call_id), duration(incoming)], body)
+    await send_whole(send, status, [*_encoded(named), *call_headers(incoming, call_id), duration(incoming)], body)

@@ -58,6 +58,7 @@ class Exchange:
         "_connection",
         "_head",
         "_is_chunked",
+        "_is_head",
         "_left",
         "_pieces",
         "_size",
@@ -90,6 +91,7 @@ class Exchange:
         self._waiter: asyncio.Future[None] | None = None
         self._head = b""
         self._is_chunked = False
+        self._is_head = scope["method"] == "HEAD"
         self._left: int | None = None  # bytes of the answer's body still to come; None: no Content-Length
 
     async def run(self, app: App) -> None:
@@ -160,6 +162,8 @@ class Exchange:
             self._head = self._encode_head(message["status"], message["headers"])
             return
         body, more = message["body"], message.get("more_body", False)
+        if self._is_head:
+            body = b""  # whatever the answer to a GET would have held
         if self._is_chunked:
             body = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
             body += b"" if more else b"0\r\n\r\n"
@@ -186,7 +190,7 @@ class Exchange:
                 if status == 204:
                     continue
             parts += (b"\r\n", name, b": ", value)
-        if self.scope["method"] == "HEAD" or status in (204, 304):
+        if self._is_head or status in (204, 304):
             self._left = 0  # whatever Content-Length says
         elif length >= 0:
             self._left = length

@@ -16,10 +16,11 @@ from gateway.invoke.bodies import Held
 from gateway.invoke.callbacks import Callbacks
 from gateway.invoke.credentials import Credentials
 from gateway.invoke.incoming import Incoming, RawHeaders
+from gateway.invoke.problems import problem
 from gateway.invoke.room import Room
 from gateway.invoke.waiting import Waiting
 from swarmfn.jobs.records import Record, moment
-from swarmfn.jobs.submissions import Submissions
+from swarmfn.jobs.submissions import AnswerPiece, Submissions
 from swarmfn.jobs.terms import PLAIN, Full, IdempotencyKey, Replay, Terms, idempotency_name, short_digest
 from swarmfn.upstream import Names
 from swarmfn.wire.call_ids import new_call_id
@@ -60,7 +61,8 @@ _NOT_STORED = frozenset(name.lower().encode() for name in (CALLBACK_URL, DELAY, 
 }
 """As forwarding names them: a client's headers in lower case, ours as we write them."""
 
-_NOT_IN_RESULT = CREDENTIALS | {"content-length", CALL_ID.lower(), FUNCTION_NAME.lower()}
+_NOT_IN_RESULT = CREDENTIALS | {"content-length", CALL_ID.lower(), FUNCTION_NAME.lower(), "trailers"}
+"""`Trailers`, which is no header of HTTP, because WSGI servers take it for one that no application may set."""
 
 _PUT_OFF = {"scheduled": "runAt", "retrying": "nextAttemptAt"}
 """States of calls that wait for a moment, and what the status calls it."""
@@ -69,6 +71,8 @@ _NO_CALLBACK = {False: "waiting for the call to end", True: "none is sent, no wo
 """By whether the call has ended."""
 
 _DIGEST_ON_THREAD = 1 << 20
+
+_NOT_ENDED = b"the call has not ended yet.\n"
 
 Found = TypeVar("Found")
 
@@ -109,6 +113,22 @@ class Accepted(NamedTuple):
         if self.is_replay:
             headers.append((IDEMPOTENT_REPLAY.encode(), b"true"))
         return headers
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """An answer about a stored result: `size` bytes, of which `first` is here and `rest` reads the others when they are
+    asked for. `rest` raises a FaasError when there is no more of it, though there should be."""
+
+    status: int
+    headers: Headers
+    first: bytes
+    size: int
+    rest: AsyncIterator[bytes] | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        return len(self.first) == self.size
 
 
 class Asynchronous:
@@ -260,9 +280,29 @@ class Asynchronous:
         if was == "final":
             raise AlreadyEnded(f'call "{call_id}" has ended already.', "Its status says how.")
 
-    async def answer(self, record: Record) -> bytes:
-        """The kept body of a final call's response. Raises QueueUnavailable."""
-        return await _read(self._submissions.answer(record))
+    async def result(self, call_id: str) -> Result:
+        """What the function answered, or that it has not yet.
+
+        Raises InvocationNotFound, QueueUnavailable, or a 503 for a call that no function has answered.
+        """
+        record = await self.record(call_id)
+        if not record.is_final:
+            return Result(202, [("Retry-After", "1"), ("Content-Type", "text/plain")], _NOT_ENDED, len(_NOT_ENDED))
+        if record.response is None:
+            raise problem(503, f"the call ended as {record.state}, and no function has answered it.", "See its status.")
+        piece = await _read(self._submissions.answer_piece(record, 0))
+        if piece is None:
+            raise _not_found(call_id)
+        return Result(record.response.status, result_headers(record), piece.data, piece.size, self._rest(record, piece))
+
+    async def _rest(self, record: Record, first: AnswerPiece) -> AsyncIterator[bytes]:
+        offset = len(first.data)
+        while offset < first.size:
+            piece = await _read(self._submissions.answer_piece(record, offset))
+            if piece is None or piece.size != first.size:
+                raise _not_found(record.call_id)
+            yield piece.data
+            offset += len(piece.data)
 
     def _invocation(self, incoming: Incoming, wanted: Wanted, call_id: str, received: str) -> Invocation:
         route = wanted.route

@@ -22,6 +22,17 @@ _Reply = bool | str | list[Any]
 _LIVE = frozenset({b"queued", b"started", b"scheduled", b"deferred"})
 
 
+ANSWER_PIECE = 256 * 1024
+"""Bytes of a large answer that are read at a time."""
+
+
+class AnswerPiece(NamedTuple):
+    """A part of a stored answer, and how long the whole one is."""
+
+    data: bytes
+    size: int
+
+
 class _Submission(NamedTuple):
     invocation: Invocation
     call: bytes
@@ -92,16 +103,23 @@ class Submissions:
             raise unavailable(exc) from exc
         return {call_id for call_id, status in zip(call_ids, statuses, strict=True) if status not in _LIVE}
 
-    async def answer(self, record: records.Record) -> bytes:
-        """The kept body of a final call's response. Raises QueueUnavailable."""
+    async def answer_piece(self, record: records.Record, offset: int) -> AnswerPiece | None:
+        """What is kept of a final call's response, from `offset` up to ANSWER_PIECE bytes; a small one whole. None when
+        it is not kept any more, or the call has run again. Raises QueueUnavailable."""
         try:
-            if record.has_large_answer:
-                body = await command(self._transfers, "GET", layout.response_body_key(record.call_id))
-            else:
-                body = await command(self._client, "HGET", layout.job_key(record.call_id), "answer")
+            if not record.has_large_answer:
+                body = await command(self._client, "HGET", layout.job_key(record.call_id), "answer") or b""
+                return AnswerPiece(body[offset:], len(body))
+            key = layout.response_body_key(record.call_id)
+            pipeline: Any = self._transfers.pipeline(transaction=True)
+            pipeline.hget(layout.job_key(record.call_id), "ended_at")
+            pipeline.strlen(key)
+            pipeline.getrange(key, offset, offset + ANSWER_PIECE - 1)
+            ended_at, size, data = await pipeline.execute()
         except Unreachable as exc:
             raise unavailable(exc) from exc
-        return bytes(body or b"")
+        is_same = (ended_at or b"").decode("utf-8", "replace") == record.ended_at
+        return AnswerPiece(data, size) if is_same and data else None
 
     async def position(self, record: records.Record) -> int | None:
         """How many calls of its queue come before a queued one, those of a higher priority included; of one that is

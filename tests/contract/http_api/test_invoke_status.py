@@ -207,6 +207,15 @@ def test_a_call_that_no_function_answered_has_a_503_for_a_result(stage: Invocati
     assert (attempt["status"], attempt["problem"]) == (0, "no replica")
 
 
+def test_head_for_what_is_not_there_answers_without_a_body(stage: InvocationStage) -> None:
+    for path in ("/function/none", "/async-function/none/result", "/healthz"):
+        with stage.client() as client:
+            client.request("HEAD", path)
+            assert client.answer("HEAD").status in (200, 404)
+            client.request("GET", "/healthz")
+            assert client.answer().status == 200, path
+
+
 def test_head_answers_without_a_body(stage: InvocationStage) -> None:
     call_id = submit(stage)
     finish(stage.redis, running(stage), StoredResponse(200, [], 2), b"ok")
