@@ -49,6 +49,6 @@ def _restart(section: Section) -> RestartPolicy:
 
 
 def _amounts(section: Section) -> Resources:
-    amounts = Resources(memory=section.size("memory"), cpus=section.number("cpus"))
+    amounts = Resources(section.size("memory"), section.number("cpus"), section.integer("pids", 0))
     section.close()
     return amounts

@@ -77,10 +77,11 @@ class RestartPolicy:
 
 @dataclass(frozen=True)
 class Resources:
-    """An amount of memory and processors; 0: none given."""
+    """An amount of memory, processors, and processes with their threads; 0: none given."""
 
     memory: int = 0
     cpus: float = 0.0
+    pids: int = 0
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,8 @@ class Deploy:
 
 @dataclass(frozen=True)
 class Service:
-    """One service. `command` is empty where the image's own is used."""
+    """One service. `command` is empty where the image's own is used; `has_init`: an init process takes care of
+    orphans; `cap_add` and `cap_drop`: Linux capabilities, without CAP_ before them."""
 
     name: str
     image: str
@@ -116,6 +118,10 @@ class Service:
     logging: Logging | None = None
     stop_grace_period: float = 10.0
     depends_on: tuple[str, ...] = ()
+    has_init: bool = False
+    is_read_only: bool = False
+    cap_add: tuple[str, ...] = ()
+    cap_drop: tuple[str, ...] = ()
     deploy: Deploy = Deploy()
 
     @property

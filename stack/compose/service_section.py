@@ -28,6 +28,10 @@ def read_service(name: str, section: Section) -> Service:
         logging=_logging(section),
         stop_grace_period=section.duration("stop_grace_period", 10.0),
         depends_on=section.texts("depends_on"),
+        has_init=section.flag("init"),
+        is_read_only=section.flag("read_only"),
+        cap_add=section.texts("cap_add"),
+        cap_drop=section.texts("cap_drop"),
         deploy=read_deploy(section.section("deploy")),
     )
     section.close()

@@ -34,7 +34,8 @@ class Surroundings:
     """What a specification needs to know besides the compose file.
 
     images: the image to run for a service's name; networks, configs, secrets: the engine's objects by their key in the
-    compose file; data_node: the id of the node that named volumes lie on; constraints: added to those of every service.
+    compose file; data_node: the id of the node that named volumes lie on; constraints: added to those of every service;
+    has_no_new_privileges: the engine offers that for services.
     """
 
     stack: str
@@ -44,6 +45,7 @@ class Surroundings:
     secrets: Mapping[str, Reference] = field(default_factory=dict)
     data_node: str = ""
     constraints: tuple[str, ...] = ()
+    has_no_new_privileges: bool = False
 
 
 def service_spec(service: Service, around: Surroundings) -> dict[str, Any]:
@@ -110,6 +112,15 @@ def _container(service: Service, around: Surroundings) -> dict[str, Any]:
         container["Args"] = list(service.command)
     if service.user:
         container["User"] = service.user
+    if service.has_init:
+        container["Init"] = True
+    if service.is_read_only:
+        container["ReadOnly"] = True
+    for key, names in (("CapabilityAdd", service.cap_add), ("CapabilityDrop", service.cap_drop)):
+        if names:
+            container[key] = ["ALL" if name == "ALL" else f"CAP_{name.removeprefix('CAP_')}" for name in names]
+    if around.has_no_new_privileges:
+        container["Privileges"] = {"NoNewPrivileges": True}
     if service.healthcheck:
         container["Healthcheck"] = _healthcheck(service.healthcheck)
     return container
@@ -168,7 +179,7 @@ def _port(port: Port) -> dict[str, Any]:
 
 
 def _amounts(amounts: Resources) -> dict[str, int]:
-    found = {"MemoryBytes": amounts.memory, "NanoCPUs": round(amounts.cpus * 1e9)}
+    found = {"MemoryBytes": amounts.memory, "NanoCPUs": round(amounts.cpus * 1e9), "Pids": amounts.pids}
     return {name: amount for name, amount in found.items() if amount}
 
 

@@ -35,6 +35,7 @@ from stack.swarm.services import StackServices
 from stack.swarm.spec import Surroundings, service_spec
 from stack.swarm.stored_functions import restore, stored_images
 from stack.swarm.taking_down import TakingDown
+from swarmfn.provider.swarm.hardening import offers_no_new_privileges
 
 Say = Callable[[str], None]
 
@@ -192,6 +193,7 @@ class SwarmStack:
                 secrets=prepared.secrets,
                 data_node=settings.data_node,
                 constraints=self._placement(settings).constraints,
+                has_no_new_privileges=offers_no_new_privileges(self._client.api.api_version),
             )
             specs = {name: service_spec(service, around) for name, service in compose.services.items()}
             plan = deployment.apply(stages_of(compose.services, specs))

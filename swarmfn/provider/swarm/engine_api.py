@@ -53,10 +53,10 @@ class EngineApi:
         self._client: docker.APIClient | None = None
         self._connecting = threading.Lock()
 
-    def version(self) -> tuple[int, ...]:
-        """Of the engine's API, such as (1, 41)."""
+    def version(self) -> str:
+        """Of the engine's API, such as 1.41."""
         with self._translated():
-            return tuple(int(part) for part in self._connected().api_version.split("."))
+            return str(self._connected().api_version)
 
     def services(self, name: str | None = None) -> list[Document]:
         """The services of functions, of no other stack; with `name`, of those that claim this function's name."""

@@ -15,8 +15,7 @@ DROPS = (MOST, ALL, NONE)
 NEEDED = ("CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "NET_BIND_SERVICE", "SETGID", "SETUID")
 """Capabilities that ordinary images need to start as root and go on as somebody else."""
 
-NO_NEW_PRIVILEGES_SINCE = (1, 46)
-"""The version of the engine's API that takes it for services. Older engines would ignore the word."""
+_NO_NEW_PRIVILEGES_SINCE = (1, 46)
 
 
 @dataclass(frozen=True)
@@ -31,6 +30,11 @@ class Hardening:
 
 
 DEFAULTS = Hardening()
+
+
+def offers_no_new_privileges(api_version: str) -> bool:
+    """Whether an engine takes that for services. Older ones would ignore the word."""
+    return tuple(int(part) for part in api_version.split(".")) >= _NO_NEW_PRIVILEGES_SINCE
 
 
 def check_drop(annotations: Mapping[str, str]) -> None:

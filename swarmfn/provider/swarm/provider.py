@@ -14,7 +14,7 @@ from swarmfn.provider.swarm.admission import Admission, Connect, connect_directl
 from swarmfn.provider.swarm.deployed import Deployed, deployed_functions
 from swarmfn.provider.swarm.engine_api import Document, EngineApi, EngineRefused
 from swarmfn.provider.swarm.events import Events
-from swarmfn.provider.swarm.hardening import DEFAULTS, NO_NEW_PRIVILEGES_SINCE, Hardening, check_drop
+from swarmfn.provider.swarm.hardening import DEFAULTS, Hardening, check_drop, offers_no_new_privileges
 from swarmfn.provider.swarm.investigator import Investigator
 from swarmfn.provider.swarm.log_frames import in_order, last_bytes, unframed
 from swarmfn.provider.swarm.observer import Observer
@@ -161,10 +161,10 @@ class SwarmProvider:
     def shortcomings(self) -> list[str]:
         """What this engine cannot do for the safety of functions, in sentences."""
         version = self._api.version()
-        if version >= NO_NEW_PRIVILEGES_SINCE:
+        if offers_no_new_privileges(version):
             return []
         return [
-            f"the engine's API {'.'.join(map(str, version))} has no no-new-privileges for services (1.46 has): "
+            f"the engine's API {version} has no no-new-privileges for services (1.46 has): "
             "programs with the setuid bit keep their effect in functions"
         ]
 

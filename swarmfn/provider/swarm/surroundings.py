@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from swarmfn.provider.swarm.engine_api import EngineApi, EngineRefused
-from swarmfn.provider.swarm.hardening import DEFAULTS, NO_NEW_PRIVILEGES_SINCE, Hardening
+from swarmfn.provider.swarm.hardening import DEFAULTS, Hardening, offers_no_new_privileges
 from swarmfn.provider.swarm.service_spec import Surroundings
 from swarmfn.wire.errors import EngineUnavailable, InvalidFunction
 from swarmfn.wire.functions import FunctionSpec
@@ -39,7 +39,7 @@ class Finder:
             image_env=self._image_env(function.image),
             secrets=self._secret_ids(function),
             hardening=self._hardening,
-            has_no_new_privileges=self._api.version() >= NO_NEW_PRIVILEGES_SINCE,
+            has_no_new_privileges=offers_no_new_privileges(self._api.version()),
         )
 
     def _image_env(self, image: str) -> dict[str, str]:

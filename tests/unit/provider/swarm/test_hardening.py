@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from swarmfn.provider.swarm.hardening import NEEDED, Hardening, check_drop
+from swarmfn.provider.swarm.hardening import NEEDED, Hardening, check_drop, offers_no_new_privileges
 from swarmfn.provider.swarm.service_spec import Surroundings, service_spec
 from swarmfn.wire.errors import InvalidFunction
 from swarmfn.wire.functions import FunctionSpec, Resources
@@ -48,6 +48,11 @@ def test_a_function_cannot_keep_more_than_the_operator_leaves() -> None:
     check_drop(LEAST)
     with pytest.raises(InvalidFunction, match="annotations"):
         check_drop({"com.swarmfn.drop_capabilities": "none"})
+
+
+@pytest.mark.parametrize(("version", "offers"), [("1.41", False), ("1.45", False), ("1.46", True), ("1.100", True)])
+def test_the_engines_version_tells_whether_it_can(version: str, offers: bool) -> None:
+    assert offers_no_new_privileges(version) == offers
 
 
 def test_new_privileges_are_refused_where_the_engine_can() -> None:

@@ -42,6 +42,10 @@ services:
     configs: [{source: file, target: /etc/file}]
     volumes: [data:/data, "/var/run/docker.sock:/var/run/docker.sock:ro"]
     tmpfs: [/run]
+    init: true
+    read_only: true
+    cap_drop: [ALL]
+    cap_add: [CHOWN]
     healthcheck: {test: [CMD, check], interval: 2s, timeout: 1m, start_period: 10s, retries: 4}
     logging: *common
     stop_grace_period: 1m30s
@@ -53,7 +57,7 @@ services:
       update_config: {order: start-first, parallelism: 2, failure_action: rollback, delay: 1s, monitor: 3s}
       rollback_config: {order: stop-first}
       restart_policy: {condition: on-failure, delay: 1s, max_attempts: 3, window: 2s}
-      resources: {limits: {memory: 512M, cpus: "0.5"}, reservations: {memory: 64Mi}}
+      resources: {limits: {memory: 512M, cpus: "0.5", pids: 50}, reservations: {memory: 64Mi}}
   store: {image: store, healthcheck: {test: ping}, environment: [A=1, B=x=y]}
 networks:
   front: {driver: overlay, attachable: true, internal: true, labels: {a: "true"}}
@@ -86,6 +90,7 @@ def test_everything_a_file_may_say_is_read(tmp_path: Path) -> None:
     assert web.healthcheck == Healthcheck(("CMD", "check"), 2.0, 60.0, 10.0, 4)
     assert web.logging == Logging("json-file", {"max-file": "3"})
     assert web.stop_grace_period == 90.0
+    assert (web.has_init, web.is_read_only, web.cap_drop, web.cap_add) == (True, True, ("ALL",), ("CHOWN",))
     assert web.deploy == Deploy(
         replicas=2,
         endpoint_mode="dnsrr",
@@ -93,7 +98,7 @@ def test_everything_a_file_may_say_is_read(tmp_path: Path) -> None:
         update=Rollout(2, 1.0, "rollback", 3.0, "start-first"),
         rollback=Rollout(order="stop-first"),
         restart=RestartPolicy("on-failure", 1.0, 3, 2.0),
-        limits=Resources(512 * 2**20, 0.5),
+        limits=Resources(512 * 2**20, 0.5, 50),
         reservations=Resources(64 * 2**20),
     )
     store = compose.services["store"]
@@ -140,7 +145,7 @@ def test_a_bad_file_is_named_with_the_place(tmp_path: Path, text: str, message: 
         ("services: {a: {image: b, deploy: {mode: global}}}", r"services\.a\.deploy\.mode"),
         ("services: {a: {image: b, deploy: {placement: {max_replicas_per_node: 1}}}}", "placement.max_replicas"),
         ("services: {a: {image: b, deploy: {update_config: {paralellism: 1}}}}", "update_config.paralellism"),
-        ("services: {a: {image: b, deploy: {resources: {limits: {pids: 1}}}}}", "resources.limits.pids"),
+        ("services: {a: {image: b, deploy: {resources: {limits: {disk: 1}}}}}", "resources.limits.disk"),
         ("services: {a: {image: b, ports: [{target: 1, published: 1, name: x}]}}", r"services.a.ports\[0\].name"),
         ("services: {a: {image: b}}\nvolumes: {c: {driver: nfs}}", r"volumes\.c\.driver"),
     ],

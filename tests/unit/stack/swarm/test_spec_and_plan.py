@@ -61,6 +61,19 @@ def test_a_container_gets_what_the_file_says() -> None:
     assert {"Type": "bind", "Source": "/var/run/docker.sock", "Target": "/var/run/docker.sock"} in container["Mounts"]
 
 
+@pytest.mark.parametrize(("name", "added"), [("gateway", None), ("worker", None), ("redis", ["CAP_DAC_OVERRIDE"])])
+def test_the_platforms_own_containers_are_confined(name: str, added: list[str] | None) -> None:
+    spec = spec_of(name)
+    container = container_of(spec)
+    assert (container["Init"], container["ReadOnly"], container["CapabilityDrop"]) == (True, True, ["ALL"])
+    assert container.get("CapabilityAdd") == added
+    assert {"Type": "tmpfs", "Target": "/tmp"} in container["Mounts"]
+    assert {"MemoryBytes", "Pids"} <= spec["TaskTemplate"]["Resources"]["Limits"].keys()
+    assert "Privileges" not in container
+    newer = container_of(spec_of(name, replace(AROUND, has_no_new_privileges=True)))
+    assert newer["Privileges"] == {"NoNewPrivileges": True}
+
+
 def test_secrets_and_configs_are_files_readable_in_the_container() -> None:
     container = container_of(spec_of("redis"))
     file = {"Name": "/run/secrets/redis-password", "UID": "0", "GID": "0", "Mode": 0o444}
