@@ -8,6 +8,7 @@ import math
 import socket
 import threading
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from waitress import wasyncore
@@ -15,19 +16,23 @@ from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import TcpWSGIServer
-from waitress.task import ErrorTask, ThreadedTaskDispatcher
-from waitress.utilities import Error
+from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
+from waitress.utilities import BadRequest, Error
 
 from gateway.fastlane.connection import Limits
 from gateway.invoke.bodies import BodyBudget, Held
+from swarmfn.wire import request_heads
+from swarmfn.wire.chunks import ChunkedDecoder
 from swarmfn.wire.errors import Unavailable
 from swarmfn.wire.headers import INTERNAL
+from swarmfn.wire.request_heads import parse_head
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 _THREADS = 32
 _LOOK_EVERY = 0.05
+_END_OF_HEAD = b"\r\n\r\n"
 _CALLS = ("function", "async-function")
 _LINGER = 2.0
 """Seconds in which a client that is still sending can read why it was refused, before the connection is closed."""
@@ -141,12 +146,24 @@ class _NoRoom(Error):  # type: ignore[misc]
 
 
 class _Parser(HTTPRequestParser):  # type: ignore[misc]
+    """waitress's parser, which reads nothing but what `parse_head` has found to be in order."""
+
+    body_rcv: Any = None
+    keep_alive = False
+    _refusal: Error | None = None
+
     def __init__(self, adj: Adjustments, held: Held | None = None) -> None:
         super().__init__(adj)
         self._held = held
 
     def received(self, data: bytes) -> int:
+        if self.body_rcv is None and (self.header_plus + data).lstrip(b"\r\n")[:1].isspace():
+            # waitress would take it away before the head is looked at.
+            self.error, self.completed = BadRequest("The request line is malformed"), True
+            return len(data)
         consumed: int = super().received(data)
+        if self._refusal is not None:
+            self.error = self._refusal
         if self._held is not None and self.error is None and self.headers_finished:
             try:
                 self._held.grow_to(max(self.content_length, self.body_bytes_received))
@@ -168,14 +185,69 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
             self._held.release()
 
     def parse_header(self, header_plus: bytes) -> None:
-        super().parse_header(header_plus)
-        # Where one server believes the length and another the chunks, a second request can hide in the first.
-        if self.chunked and "CONTENT_LENGTH" in self.headers:
-            raise ParsingError("Content-Length and Transfer-Encoding contradict each other")
-        if self.version not in ("1.0", "1.1"):
-            raise ParsingError("Only HTTP/1.0 and HTTP/1.1 are spoken here")
-        if self.version == "1.0" and "TRANSFER_ENCODING" in self.headers:
-            raise ParsingError("HTTP/1.0 knows no Transfer-Encoding")
+        if not header_plus.endswith(_END_OF_HEAD):
+            super().parse_header(header_plus)  # what waitress puts in the place of a head that is too large
+            return
+        try:
+            head = parse_head(header_plus.removesuffix(_END_OF_HEAD))
+        except request_heads.BadRequest as exc:
+            self._refusal = Error(exc.reason)
+            self._refusal.code, self._refusal.reason = exc.status, HTTPStatus(exc.status).phrase
+            raise ParsingError(exc.reason) from exc
+        self.keep_alive = head.keep_alive
+        version = "1.1" if head.is_http_1_1 else "1.0"
+        line = f"{head.method} {head.target} HTTP/{version}".encode("latin-1")
+        super().parse_header(line + header_plus[header_plus.index(b"\r\n") :])
+        if self.chunked:
+            self.body_rcv = _ChunkedBody(self.body_rcv.getbuf())
+
+
+class _ChunkedBody:
+    """waitress's receiver of a chunked body, by the rules of the other servers and within their limits."""
+
+    def __init__(self, buffer: Any) -> None:
+        self._buffer = buffer
+        self._decoder = ChunkedDecoder()
+        self.error: Error | None = None
+
+    @property
+    def completed(self) -> bool:
+        return self._decoder.done
+
+    def received(self, data: bytes) -> int:
+        try:
+            pieces, rest = self._decoder.feed(data)
+        except request_heads.BadRequest as exc:
+            self.error = BadRequest(exc.reason)
+            return len(data)
+        for piece in pieces:
+            self._buffer.append(piece)
+        return len(data) - len(rest)
+
+    def getfile(self) -> Any:
+        return self._buffer.getfile()
+
+    def getbuf(self) -> Any:
+        return self._buffer
+
+    def __len__(self) -> int:
+        return int(self._buffer.__len__())
+
+
+class _Task(WSGITask):  # type: ignore[misc]
+    """waitress would keep a connection whose `Connection` names more than `close`, and answer HEAD with the end of a
+    chunked body."""
+
+    def build_response_header(self) -> bytes:
+        if not self.request.keep_alive:
+            self.set_close_on_finish()
+        head: bytes = super().build_response_header()
+        if self.request.command == "HEAD":
+            self.chunked_response = False
+        return head
+
+    def write(self, data: bytes) -> None:
+        super().write(b"" if self.request.command == "HEAD" else data)
 
 
 class _Refusal(ErrorTask):  # type: ignore[misc]
@@ -193,6 +265,7 @@ class _Refusal(ErrorTask):  # type: ignore[misc]
 
 
 class _Channel(HTTPChannel):  # type: ignore[misc]
+    task_class = _Task
     error_task_class = _Refusal
     request: Any
     began = 0.0

@@ -27,6 +27,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="also run the long form of fault and soak tests")
+    parser.addoption("--seed", type=int, help="the seed of raw requests, as a run that failed has printed it")
     parser.addoption("--url", help="with tests/contract/watchdog: test the watchdog that listens at http://HOST:PORT")
 
 

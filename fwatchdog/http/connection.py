@@ -9,10 +9,11 @@ import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from fwatchdog.http.bodies import AHEAD, BodyDecoder, ChunkedDecoder, LengthDecoder, RequestBody
-from fwatchdog.http.head import MAX_HEAD, BadRequest, RequestHead, parse_head
+from fwatchdog.http.bodies import AHEAD, BodyDecoder, LengthDecoder, RequestBody
 from fwatchdog.http.messages import BrokenResponse, Request, Response, encode_head, text_response
 from fwatchdog.http.sending import ResponseSender, SentStream
+from swarmfn.wire.chunks import ChunkedDecoder
+from swarmfn.wire.request_heads import MAX_HEAD, BadRequest, RequestHead, parse_head
 
 logger = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ import asyncio
 import math
 from collections.abc import Callable
 
-from fwatchdog.http.head import RequestHead
 from fwatchdog.http.messages import BrokenResponse, Response, encode_head, encode_stream_head, has_body
 from swarmfn.wire.headers import Headers, first
+from swarmfn.wire.request_heads import RequestHead
 
 _SMALL = 64 * 1024
 _PIECE = 256 * 1024

@@ -38,7 +38,7 @@ _STREAMED_AT_ONCE = 16
 """Large results that are sent at a time, on these threads, each of which waits for its reader; for the fast lane no
 thread waits."""
 
-_ABSOLUTE = re.compile(r"https?://[^/?]*", re.IGNORECASE)
+_ABSOLUTE = re.compile(r"\Ahttps?://[^/?]*", re.IGNORECASE)
 
 _THE_SERVERS = HOP_BY_HOP | {"trailers"}
 """Headers that no WSGI application may set (PEP 3333): waitress fails an answer with one. It takes `Trailers`, which

@@ -8,6 +8,7 @@ import socket
 import struct
 from collections import deque
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, ClassVar, cast
 
 import httptools
@@ -17,6 +18,7 @@ from uvicorn.server import ServerState
 from gateway.fastlane.exchange import Exchange
 from gateway.invoke.incoming import RawHeaders
 from swarmfn.upstream.deadlines import DeadlineTimer
+from swarmfn.wire.request_heads import BadRequest, check_host, check_path, check_version
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ _ABSOLUTE = re.compile(rb"https?://[^/?]*", re.IGNORECASE)
 _RESET = struct.pack("ii", 1, 0)
 
 _MALFORMED = (b"400 Bad Request", b"the request is not proper HTTP/1.1.\n")
-_UNKNOWN_CODING = (b"501 Not Implemented", b"the only Transfer-Encoding known here is chunked.\n")
+_ENDLESS = (b"400 Bad Request", b"the trailers or a chunk's extensions are too long.\n")
 _TOO_SLOW = (b"408 Request Timeout", b"the request did not arrive in time (read_timeout).\n")
 _TOO_LARGE = (b"431 Request Header Fields Too Large", b"the request's headers are too large.\n")
 
@@ -80,11 +82,17 @@ class ClientConnection(asyncio.Protocol):
         self._url = b""
         self._headers: RawHeaders = []
         self._wants_continue = False
+        self._hosts = 0
+        self._host = b""
+        self._coding: bytes | None = None  # as it was spelled
+        self._misread: list[bytes] | None = None  # what follows a head that must be read again
         self._has_begun = False  # with a request that is not complete
         self._in_head = True
         self._heads = 0
         self._head_size = 0
         self._fed = 0
+        self._had_body = False
+        self._bodiless = 0  # bytes of a request in a row that are no part of its body
         self._receiving: Exchange | None = None
         # Answering.
         self._answering: Exchange | None = None
@@ -129,13 +137,26 @@ class ClientConnection(asyncio.Protocol):
         except httptools.HttpParserUpgrade as exc:
             self._decline_upgrade(data[exc.args[0] :])
         except httptools.HttpParserError as exc:
-            refusal = getattr(exc.__context__, "refusal", _MALFORMED)
-            self._refuse(refusal)
+            self._refuse(_refusal_for(exc.__context__))
         else:
-            if was_in_head and self._in_head and self._heads == heads:
+            if self._misread is not None:
+                self._read_coding(b"".join(self._misread))
+            elif not self._in_head:
+                self._limit_framing(0 if was_in_head else len(data))
+            elif was_in_head and self._heads == heads:
                 self._head_size += len(data)
                 if self._head_size > self.limits.head_size:
                     self._refuse(_TOO_LARGE)
+
+    def _limit_framing(self, size: int) -> None:
+        """Counts bytes of chunk extensions and trailers, of which the parser keeps the latter."""
+        if self._had_body or not size:
+            self._had_body = False
+            self._bodiless = 0
+        else:
+            self._bodiless += size
+            if self._bodiless > self.limits.head_size:
+                self._refuse(_ENDLESS)
 
     def pause_writing(self) -> None:
         self.is_full = True
@@ -157,6 +178,9 @@ class ClientConnection(asyncio.Protocol):
         self._url = b""
         self._headers = []
         self._wants_continue = False
+        self._hosts = 0
+        self._host = b""
+        self._coding = None
         self._has_begun = True
         self._head_size = 0
         self._timer.set(self._loop.time() + self.limits.read_timeout)
@@ -168,32 +192,48 @@ class ClientConnection(asyncio.Protocol):
         if not self._in_head:
             return  # a trailer; it could pass for a header that has been checked
         name = name.lower()
-        if name == b"expect":
+        if name == b"host":
+            self._hosts += 1
+            self._host = value.strip(b" \t")
+        elif name == b"expect":
             self._wants_continue = value.lower() == b"100-continue"
-        elif name == b"transfer-encoding" and value.lower() != b"chunked":
-            raise _Refused(_UNKNOWN_CODING)
+        elif name == b"transfer-encoding":
+            if self._coding is not None:
+                raise BadRequest(400, "Transfer-Encoding is there more than once")
+            if value.strip(b" \t").lower() != b"chunked":
+                raise BadRequest(501, "the only transfer coding understood is chunked")
+            self._coding = value
         self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         parser = self._parser
+        version = parser.get_http_version()
+        if version not in ("1.1", "1.0"):
+            check_version(version[0])
+            version = "1.1"
         if parser.should_upgrade():
             return  # `_decline_upgrade` comes next
         if self._head_size + self._fed > self.limits.head_size:
             size = len(self._url) + sum(len(name) + len(value) + 4 for name, value in self._headers)
             if size > self.limits.head_size:
                 raise _Refused(_TOO_LARGE)
+        if self._coding is not None and b"\t" in self._coding:
+            self._misread = []
+            return  # `_read_coding` comes next
         self._in_head = False
         self._heads += 1
-        path, query = _split_target(self._url)
-        version = parser.get_http_version()
-        if version not in ("1.1", "1.0"):
-            raise _Refused(_MALFORMED)
+        method = parser.get_method().decode("ascii")
+        path, query = _split_target(self._url, method)
+        check_host(self._hosts, self._host, version == "1.1")
+        check_path(path)
+        if self._coding is not None and version == "1.0":
+            raise BadRequest(400, "Transfer-Encoding is not part of HTTP/1.0")
         exchange = self._receiving = Exchange(
             self,
             {
                 "type": "http",
                 "http_version": version,
-                "method": parser.get_method().decode("ascii"),
+                "method": method,
                 "raw_path": path,
                 "query_string": query,
                 "headers": self._headers,
@@ -212,7 +252,10 @@ class ClientConnection(asyncio.Protocol):
             self.pause_reading()
 
     def on_body(self, body: bytes) -> None:
-        if self._receiving is not None:
+        self._had_body = True
+        if self._misread is not None:
+            self._misread.append(body)
+        elif self._receiving is not None:
             self._receiving.feed(body)
 
     def on_message_complete(self) -> None:
@@ -324,14 +367,27 @@ class ClientConnection(asyncio.Protocol):
 
         The parser takes what follows such a head for the other protocol, although it is the request's body.
         """
-        method = self._parser.get_method()
-        if method == b"CONNECT":
+        if self._parser.get_method() == b"CONNECT":
             self._refuse(_MALFORMED)
             return
-        lines = [b"%b: %b\r\n" % pair for pair in self._headers if pair[0] != b"upgrade"]
-        head = b"%b %b HTTP/1.1\r\n%b\r\n" % (method, self._url, b"".join(lines))
+        self._read_again([pair for pair in self._headers if pair[0] != b"upgrade"], rest)
+
+    def _read_coding(self, rest: bytes) -> None:
+        """Reads the present request with its Transfer-Encoding spelled as the parser knows it.
+
+        Behind a tab, which means nothing, it takes everything that follows for the body.
+        """
+        coding = (b"transfer-encoding", b"chunked")
+        self._read_again([coding if pair[0] == coding[0] else pair for pair in self._headers], rest)
+
+    def _read_again(self, headers: RawHeaders, rest: bytes) -> None:
+        """Reads the present request's head with these headers, and `rest`."""
+        parser = self._parser
+        version = b"1.0" if parser.get_http_version() == "1.0" else b"1.1"
+        lines = b"".join([b"%b: %b\r\n" % pair for pair in headers])
+        self._misread = None
         self._parser = _new_parser(self)
-        self.data_received(head + rest)
+        self.data_received(b"%b %b HTTP/%b\r\n%b\r\n%b" % (parser.get_method(), self._url, version, lines, rest))
 
     def _close(self, is_sending: bool) -> None:
         self._parser = None
@@ -346,8 +402,9 @@ class ClientConnection(asyncio.Protocol):
 
 def _new_parser(connection: ClientConnection) -> Any:
     parser = httptools.HttpRequestParser(connection)
-    # Data after a request with `Connection: close` is to be ignored, not to spoil the answer.
-    parser.set_dangerous_leniencies(lenient_data_after_close=True)
+    # Data after a request with `Connection: close` is to be ignored, not to spoil the answer. Version and coding are
+    # looked at here, by the rules of the platform's other servers.
+    parser.set_dangerous_leniencies(lenient_data_after_close=True, lenient_version=True, lenient_transfer_encoding=True)
     return parser
 
 
@@ -356,9 +413,17 @@ class _Refused(Exception):
         self.refusal = refusal
 
 
-def _split_target(target: bytes) -> tuple[bytes, bytes]:
+def _refusal_for(cause: BaseException | None) -> Refusal:
+    if isinstance(cause, _Refused):
+        return cause.refusal
+    if isinstance(cause, BadRequest):
+        return f"{cause.status} {HTTPStatus(cause.status).phrase}".encode(), f"{cause.reason}.\n".encode()
+    return _MALFORMED
+
+
+def _split_target(target: bytes, method: str) -> tuple[bytes, bytes]:
     """Path and query of a request's target. Raises _Refused for those of other protocols' kind."""
-    if not target.startswith(b"/"):
+    if not target.startswith(b"/") and (target != b"*" or method != "OPTIONS"):
         match = _ABSOLUTE.match(target)
         if match is None:
             raise _Refused(_MALFORMED)

@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import select
 
-from fwatchdog.http.bodies import BodyDecoder, ChunkedDecoder, LengthDecoder
-from fwatchdog.http.head import MAX_HEAD, BadRequest
+from fwatchdog.http.bodies import BodyDecoder, LengthDecoder
 from fwatchdog.modes.http.response_head import BadResponse, ResponseHead, parse_response_head
+from swarmfn.wire.chunks import ChunkedDecoder
+from swarmfn.wire.request_heads import MAX_HEAD, BadRequest
 
 _AHEAD = 1024 * 1024
 
@@ -175,7 +176,7 @@ class ServerConnection(asyncio.Protocol):
     def _begin_body(self, head: ResponseHead) -> None:
         self._head = head
         if head.is_chunked:
-            self._decoder = ChunkedDecoder()
+            self._decoder = ChunkedDecoder(is_lenient=True)
         elif head.length is None:
             self._decoder = _UntilClose()
         else:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from fwatchdog.http.head import BadRequest, connection_tokens, parse_fields
 from fwatchdog.http.messages import has_body
 from swarmfn.wire.headers import Headers
+from swarmfn.wire.request_heads import BadRequest, connection_tokens, parse_fields
 
 _STATUS_LINE = re.compile(r"HTTP/1\.([01]) ([1-9][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?")
 _LENGTH = re.compile(r"[0-9]{1,18}")

@@ -74,6 +74,71 @@ def test_http_1_0_gets_an_answer_it_can_read(stage: InvocationStage) -> None:
         assert client.rest() == b"in chunks"
 
 
+def test_head_to_an_answer_in_chunks_leaves_the_connection_in_step(stage: InvocationStage) -> None:
+    stage.replica.play = lambda exchange: exchange.begin() if exchange.method == "HEAD" else exchange.answer(body=b"in")
+    with stage.client() as client:
+        client.request("HEAD", "/function/stage")
+        client.request("GET", "/function/stage")
+        head = client.answer("HEAD")
+        assert head.status == 200
+        if head.header("Connection") == "close":
+            assert client.rest() == b""
+        else:
+            assert client.answer().body == b"in"
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"HEAD /function/stage HTTP/1.1\r\nHost: x\r\nConnection: x, close\r\n\r\n",
+        b"OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        b"GET /function/stage HTTP/1.2\r\nHost: x\r\nConnection: close\r\n\r\n",
+        HEAD + b"Connection: close\r\nTransfer-Encoding: chunked \t\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+    ],
+)
+def test_what_is_odd_but_proper_is_served(stage: InvocationStage, request_: bytes) -> None:
+    with stage.client() as client:
+        for byte in request_:
+            client.send(bytes((byte,)))
+        assert client.head().status in (200, 401)
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"GET /function/stage HTTP/1.1\r\n\r\n", 400),
+        (b"GET /function/stage HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n", 400),
+        (b"GET /function/stage HTTP/1.0\r\nHost: a/b\r\n\r\n", 400),
+        (b"GET /function/stage/%00 HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"GET /function/stage/\x01 HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"GET /function/stage HTTP/2.0\r\nHost: x\r\n\r\n", 505),
+        (b"GET /function/stage HTTP/2.0\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n", 505),
+        (b"GET /function/stage HTTP/0.9\r\nHost: x\r\n\r\n", 505),
+        (b"POST /function/stage HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+        (HEAD + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
+        (HEAD + b"Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n", 501),
+        (HEAD + b"Transfer-Encoding: chunked\t\r\nContent-Length: 5\r\n\r\n0\r\n\r\n", 400),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\nno trailer\r\n\r\n", 400),
+        (b" " + HEAD + b"\r\n", 400),
+    ],
+)
+def test_each_kind_of_bad_request_has_its_status(stage: InvocationStage, request_: bytes, status: int) -> None:
+    with stage.client() as client:
+        client.send(request_)
+        answer = client.answer()
+        assert (answer.status, answer.header("Connection")) == (status, "close")
+        assert client.rest() == b""
+
+
+def test_endless_trailers_are_refused(stage: InvocationStage) -> None:
+    with stage.client() as client:
+        client.send(HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\nX: ")
+        with contextlib.suppress(ConnectionError):
+            for _ in range(200):
+                client.send(b"y" * 65536)
+        assert not client.rest().startswith(b"HTTP/1.1 200")
+
+
 def test_http_1_0_may_post(stage: InvocationStage) -> None:
     with stage.client() as client:
         client.send(b"POST /function/stage HTTP/1.0\r\nContent-Length: 4\r\n\r\nbody")

@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
-from fwatchdog.http.bodies import ChunkedDecoder, LengthDecoder, RequestBody
-from fwatchdog.http.head import BadRequest
+from fwatchdog.http.bodies import LengthDecoder, RequestBody
+from swarmfn.wire.chunks import ChunkedDecoder
+from swarmfn.wire.request_heads import BadRequest
 
 CHUNKED = b'4\r\nWiki\r\n6;ext="v"\r\npedia \r\n00E\r\nin \r\n\r\nchunks.\r\n0\r\nTrailer: x\r\nOther: y\r\n\r\n'
 TEXT = b"Wikipedia in \r\n\r\nchunks."
@@ -55,11 +56,21 @@ def test_chunks_are_put_together_however_they_arrive(size: int) -> None:
         b"f" * 16 + b"\r\n",
         b"1;" + b"x" * 5000,
         b"0\r\n" + b"Trailer: x\r\n" * 2000,
+        b"0\r\nno trailer\r\n",
+        b"0\r\nContent-Length: 1\r\n",
+        b"1 \r\na",
+        b"1;=b\r\na",
     ],
 )
 def test_malformed_chunks_are_refused(data: bytes) -> None:
     with pytest.raises(BadRequest):
         ChunkedDecoder().feed(data)
+
+
+def test_servers_may_pad_a_chunks_size() -> None:
+    decoder = ChunkedDecoder(is_lenient=True)
+    assert decoder.feed(b"2  \r\nok\r\n0 ; x\r\nContent-Length: 1\r\n\r\n") == ([b"ok"], b"")
+    assert decoder.done
 
 
 def new_body(calls: list[str] | None = None) -> RequestBody:

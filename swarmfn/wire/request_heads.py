@@ -1,4 +1,7 @@
-"""The head of a request: parsed strictly, because a lenient parser behind a proxy is how requests get smuggled."""
+"""The head of a request, as RFC 9112 has it, by the same rules on every server of the platform.
+
+Parsed strictly, because a lenient parser behind a proxy is how requests get smuggled.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,17 @@ MAX_HEAD = 64 * 1024
 """Bytes of request line and headers together. Each header becomes a variable of a forked child: keep it modest."""
 
 _TOKEN = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"  # noqa: S105, the grammar's name for it
-_REQUEST_LINE = re.compile(rf"({_TOKEN}) ([\x21-\x7e\x80-\xff]+) HTTP/([0-9])\.([0-9])")
+_REQUEST_LINE = re.compile(rf"({_TOKEN}) ([\x21-\x7e]+) HTTP/([0-9])\.([0-9])")
 _FIELD = re.compile(rf"({_TOKEN}):([\t\x20-\x7e\x80-\xff]*)")
-_LENGTH = re.compile(r"[0-9]{1,18}")
-_SINGLE = frozenset({"host", "content-length", "transfer-encoding"})
+_LENGTH = re.compile(r"0*[0-9]{1,18}")
+# `uri-host [":" port]` (RFC 9110, section 7.2); a name may be empty.
+_NAMES = rb"[A-Za-z0-9\-._~!$&'()*+,;=]*"
+_HOST = re.compile(
+    rb"(?:%b(?:%%[0-9A-Fa-f]{2}%b)*|\[(?:[0-9A-Fa-f:.]+|[vV][0-9A-Fa-f]+\.[A-Za-z0-9\-._~!$&'()*+,;=:]+)\])(?::[0-9]*)?"
+    % (_NAMES, _NAMES)
+)
+_FRAMING = frozenset({"content-length", "transfer-encoding"})
+_SINGLE = _FRAMING | {"host"}
 
 
 class BadRequest(Exception):
@@ -38,6 +48,30 @@ class RequestHead(NamedTuple):
     expects_continue: bool
 
 
+def check_host(count: int, host: bytes, is_http_1_1: bool) -> None:
+    """Of a request with `count` Host headers, `host` the last of them. Raises BadRequest."""
+    if not count:
+        if is_http_1_1:
+            raise BadRequest(400, "the Host header is missing")
+    elif count > 1:
+        raise BadRequest(400, "Host is there more than once")
+    elif _HOST.fullmatch(host) is None:
+        raise BadRequest(400, "the Host header is no name and port")
+
+
+def check_path(path: bytes) -> None:
+    """Of a path that is still percent-encoded: a NUL in it fits into no environment and no file's name. Raises
+    BadRequest."""
+    if b"%00" in path:
+        raise BadRequest(400, "the path holds a NUL")
+
+
+def check_version(major: str) -> None:
+    """A higher minor version is taken for 1.1 (RFC 9110, section 2.5), another major one not. Raises BadRequest."""
+    if major != "1":
+        raise BadRequest(505, "this server speaks HTTP/1.1 and 1.0 only")
+
+
 def parse_head(block: bytes) -> RequestHead:
     """The head in `block`, which ends before the empty line. Raises BadRequest."""
     first, *lines = block.decode("latin-1").split("\r\n")
@@ -45,16 +79,16 @@ def parse_head(block: bytes) -> RequestHead:
     if match is None:
         raise BadRequest(400, "the request line is malformed")
     method, target, major, minor = match.groups()
-    if major != "1":
-        raise BadRequest(505, "this server speaks HTTP/1.1 and 1.0 only")
+    check_version(major)
     is_http_1_1 = minor != "0"
     headers, framing = parse_fields(lines)
-    if is_http_1_1 and "host" not in framing:
-        raise BadRequest(400, "the Host header is missing")
+    check_host("host" in framing, framing.get("host", "").encode("latin-1"), is_http_1_1)
+    target = _origin_form(method, target)
+    check_path(target.partition("?")[0].encode("latin-1"))
     tokens = connection_tokens(framing.get("connection", ""))
     return RequestHead(
         method=method,
-        target=_origin_form(method, target),
+        target=target,
         headers=headers,
         length=_body_length(framing, is_http_1_1),
         is_http_1_1=is_http_1_1,
@@ -85,6 +119,13 @@ def parse_fields(lines: list[str]) -> tuple[Headers, dict[str, str]]:
     return headers, framing
 
 
+def check_trailer(line: bytes) -> None:
+    """Of the lines that may follow a chunked body. Raises BadRequest."""
+    match = _FIELD.fullmatch(line.decode("latin-1"))
+    if match is None or match[1].lower() in _FRAMING:
+        raise BadRequest(400, "a trailer is malformed")
+
+
 def connection_tokens(value: str) -> set[str]:
     return {token.strip(" \t").lower() for token in value.split(",")} if value else set()
 
@@ -96,6 +137,8 @@ def _body_length(framing: dict[str, str], is_http_1_1: bool) -> int | None:
             raise BadRequest(400, "Content-Length and Transfer-Encoding contradict each other")
         if not is_http_1_1:
             raise BadRequest(400, "Transfer-Encoding is not part of HTTP/1.0")
+        if not coding:
+            raise BadRequest(400, "Transfer-Encoding is empty")
         if coding.lower() != "chunked":
             raise BadRequest(501, "the only transfer coding understood is chunked")
         return None
