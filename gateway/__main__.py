@@ -43,7 +43,7 @@ from swarmfn.jobs.stored_layout import require_readable
 from swarmfn.jobs.submissions import Submissions
 from swarmfn.memory import memory_for_us
 from swarmfn.provider import Provider
-from swarmfn.provider.local import LocalProvider
+from swarmfn.provider.local import LocalProvider, ResourceLimits
 from swarmfn.upstream import Upstream
 from swarmfn.wire.errors import FaasError, NewerLayout, SettingsError
 from swarmfn.wire.logs import configure_logging
@@ -83,7 +83,11 @@ def main() -> int:
 
 def _provider(settings: Settings) -> Provider:
     if settings.functions_provider == "local":
-        return LocalProvider(settings.local_state_dir, settings.exec_timeout, f"127.0.0.1:{settings.port}")
+        limits = ResourceLimits(
+            settings.functions_rlimit_nproc, settings.functions_rlimit_nofile, settings.functions_rlimit_as
+        )
+        own = f"127.0.0.1:{settings.port}"
+        return LocalProvider(settings.local_state_dir, settings.exec_timeout, own, limits=limits)
     # Imported here: a gateway without Swarm needs no docker package, and starts faster without it.
     from swarmfn.provider.swarm import Hardening, SwarmProvider
 

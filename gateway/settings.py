@@ -45,6 +45,9 @@ class Settings:
     local_state_dir: Path
     docker_host: str
     functions_network: str
+    functions_rlimit_nproc: int
+    functions_rlimit_nofile: int
+    functions_rlimit_as: int
     functions_drop_capabilities: str
     functions_pids_limit: int
     functions_memory_limit: int
@@ -89,6 +92,9 @@ class Settings:
             local_state_dir=Path(env.text("local_state_dir", "/var/lib/swarmfn")),
             docker_host=env.text("DOCKER_HOST"),
             functions_network=env.text("functions_network"),
+            functions_rlimit_nproc=env.integer("functions_rlimit_nproc", 0),
+            functions_rlimit_nofile=env.integer("functions_rlimit_nofile", 16384),
+            functions_rlimit_as=env.size("functions_rlimit_as", "0"),
             functions_drop_capabilities=env.choice("functions_drop_capabilities", "most", ("most", "all", "none")),
             functions_pids_limit=env.integer("functions_pids_limit", 2048),
             functions_memory_limit=env.size("functions_memory_limit", "1Gi"),

@@ -6,6 +6,7 @@ platform's own processes.
 """
 
 from swarmfn.provider.local.provider import LocalProvider
+from swarmfn.provider.local.resource_limits import ResourceLimits
 from swarmfn.provider.local.stopping import stop_all
 
-__all__ = ["LocalProvider", "stop_all"]
+__all__ = ["LocalProvider", "ResourceLimits", "stop_all"]

@@ -15,6 +15,7 @@ from swarmfn.provider.local.environment import replica_environment
 from swarmfn.provider.local.output import Output
 from swarmfn.provider.local.programs import FORKING_MODES, IMPORTING_MODES
 from swarmfn.provider.local.records import Record
+from swarmfn.provider.local.resource_limits import DEFAULTS, ResourceLimits
 from swarmfn.provider.local.state_dir import StateDir
 from swarmfn.provider.local.venvs import Venvs
 from swarmfn.provider.local.watchdog import MODULE, link_packages
@@ -36,7 +37,14 @@ class Launcher:
     """Starts replicas of whatever definition it is given, once its environment is ready."""
 
     def __init__(
-        self, state: StateDir, output: Output, venvs: Venvs, *, default_exec_timeout: float, gateway_url: str
+        self,
+        state: StateDir,
+        output: Output,
+        venvs: Venvs,
+        *,
+        default_exec_timeout: float,
+        gateway_url: str,
+        limits: ResourceLimits = DEFAULTS,
     ) -> None:
         link_packages(state.watchdog)
         self._state = state
@@ -44,6 +52,7 @@ class Launcher:
         self._venvs = venvs
         self._default_exec_timeout = default_exec_timeout
         self._gateway_url = gateway_url
+        self._limits = limits
 
     def launch(self, definition: Definition, number: int) -> Launched:
         """Raises OSError."""
@@ -58,7 +67,8 @@ class Launcher:
             environment["listen_fd"] = str(listener.fileno())
             # -P keeps the function's own modules (a queue.py, say) from taking the place of the watchdog's.
             argv = [self._venvs.python(definition.program.venv), "-P", "-s", "-m", MODULE]
-            process, pidfd = processes.start(argv, environment, self._folder(definition), log, listener.fileno())
+            folder = self._folder(definition)
+            process, pidfd = processes.start(argv, environment, folder, log, listener.fileno(), self._limits)
             port = listener.getsockname()[1]
         record = Record(
             id=mark.id,

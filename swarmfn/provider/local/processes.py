@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from swarmfn.provider.local.resource_limits import DEFAULTS, ResourceLimits
+
 MARKER = "swarmfn_replica"
 _PROC = Path("/proc")
 _KILL_ROUNDS = 5
@@ -42,11 +44,16 @@ class Mark:
 
 
 def start(
-    argv: list[str], environment: Mapping[str, str], folder: Path, log: Path, descriptor: int
+    argv: list[str],
+    environment: Mapping[str, str],
+    folder: Path,
+    log: Path,
+    descriptor: int,
+    limits: ResourceLimits = DEFAULTS,
 ) -> tuple[ProcessId, int]:
     """Starts `argv` in a session of its own, with `descriptor` passed on under the same number; also its pidfd.
 
-    Its output is appended to `log`. It is not stopped by our end. Raises OSError.
+    It is held to `limits`. Its output is appended to `log`. It is not stopped by our end. Raises OSError.
     """
     with log.open("ab") as output:
         process = subprocess.Popen(
@@ -59,6 +66,8 @@ def start(
             pass_fds=(descriptor,),
             start_new_session=True,
         )
+    # It can have started nothing yet: an interpreter takes longer than this to begin.
+    limits.impose_on(process.pid)
     # Popen is not to look after it: it may outlive us, and `exit_status` reaps it.
     process.returncode = 0
     # Even if it has ended by now, it stays in the process table until it is reaped.

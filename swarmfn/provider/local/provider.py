@@ -15,6 +15,7 @@ from swarmfn.provider.local.mainloop import MainLoop
 from swarmfn.provider.local.output import Output
 from swarmfn.provider.local.programs import program_for
 from swarmfn.provider.local.replicas import Replicas
+from swarmfn.provider.local.resource_limits import DEFAULTS, ResourceLimits
 from swarmfn.provider.local.state_dir import Lock, StateDir
 from swarmfn.provider.local.venvs import Venvs
 from swarmfn.provider.notifications import Notifier
@@ -37,7 +38,12 @@ class LocalProvider:
     kind = "local"
 
     def __init__(
-        self, state_dir: Path, default_exec_timeout: float, gateway_address: str, timing: Timing | None = None
+        self,
+        state_dir: Path,
+        default_exec_timeout: float,
+        gateway_address: str,
+        timing: Timing | None = None,
+        limits: ResourceLimits = DEFAULTS,
     ) -> None:
         timing = timing or Timing()
         state = StateDir(state_dir)
@@ -57,6 +63,7 @@ class LocalProvider:
                 venvs,
                 default_exec_timeout=default_exec_timeout,
                 gateway_url=gateway_address if "://" in gateway_address else f"http://{gateway_address}",
+                limits=limits,
             )
             self._engine = Engine(
                 DefinitionStore(state), self._output, venvs, timing, default_exec_timeout, notifier.publish

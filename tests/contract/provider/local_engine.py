@@ -9,7 +9,7 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
-from swarmfn.provider.local import LocalProvider, stop_all
+from swarmfn.provider.local import LocalProvider, ResourceLimits, stop_all
 from swarmfn.provider.local.decisions import Timing
 from swarmfn.wire.functions import FunctionSpec
 from tests.contract.provider.calls import call_function
@@ -26,12 +26,12 @@ class LocalEngine:
         self._timing = timing
         self.provider = self.open()
 
-    def open(self) -> LocalProvider:
-        return LocalProvider(self.state_dir, 60.0, "127.0.0.1:8080", self._timing)
+    def open(self, limits: ResourceLimits | None = None) -> LocalProvider:
+        return LocalProvider(self.state_dir, 60.0, "127.0.0.1:8080", self._timing, limits or ResourceLimits())
 
-    def reopen(self) -> LocalProvider:
+    def reopen(self, limits: ResourceLimits | None = None) -> LocalProvider:
         self.provider.close()
-        self.provider = self.open()
+        self.provider = self.open(limits)
         return self.provider
 
     def destroy(self) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from swarmfn.provider.local import LocalProvider
+from swarmfn.provider.local import LocalProvider, ResourceLimits
 from tests.contract.provider.calls import call, call_function, wait_for_replicas
 from tests.contract.provider.local_engine import LocalEngine
 from tests.support.waiting import wait_until
@@ -157,3 +158,18 @@ def test_an_application_runs_in_its_folder(
 ) -> None:
     provider.deploy(replace(engine.handler("web", source), env_vars={"mode": mode}))
     assert call_function(engine, "web").body == mode
+
+
+def test_each_process_of_a_function_is_held_to_the_operators_limits(engine: LocalEngine) -> None:
+    provider = engine.reopen(ResourceLimits(processes=20_000, files=512, address_space=4 * 2**30))
+    provider.deploy(engine.script("held", "ulimit -n; ulimit -v; grep 'Max processes' /proc/self/limits"))
+    files, kilobytes, processes = call_function(engine, "held").body.splitlines()
+    assert (files, kilobytes) == ("512", "4194304")
+    assert int(processes.split()[2]) <= 20_000
+
+
+def test_no_limit_is_raised_above_what_the_gateway_has(engine: LocalEngine) -> None:
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    provider = engine.reopen(ResourceLimits(files=2 * hard))
+    provider.deploy(engine.script("held", "ulimit -n"))
+    assert int(call_function(engine, "held").body) <= hard
