@@ -18,6 +18,7 @@ import uvloop
 from gateway.api.management import Management
 from gateway.api.public_port import PublicPort
 from gateway.app import Parts, create_app
+from gateway.crowd import Crowd, most_connections
 from gateway.fastlane.app import FastLane
 from gateway.fastlane.connection import Limits
 from gateway.fastlane.passing_on import ToFlask
@@ -28,14 +29,15 @@ from gateway.invoke.bridge import Bridge
 from gateway.invoke.credentials import Credentials
 from gateway.invoke.room import Room
 from gateway.invoke.synchronous import Synchronous
+from gateway.load_metrics import LoadMetrics
 from gateway.metrics import InvocationMetrics
 from gateway.publisher import Publisher
 from gateway.queue_metrics import QueueMetrics
 from gateway.redis_watch import RedisWatch
 from gateway.serving import PortTaken, fast_lane_server, listen
 from gateway.settings import Settings
-from gateway.upload_metrics import UploadMetrics
 from gateway.warnings import warnings_of
+from swarmfn.descriptors import allow_many_descriptors
 from swarmfn.exposition.listener import MetricsListener, serve_metrics
 from swarmfn.jobs.connection import Unreachable, connect, connect_blocking
 from swarmfn.jobs.server import ServerTooOld, require_supported
@@ -116,9 +118,9 @@ def _require_usable(client: redis.Redis) -> None:
         logger.warning("cannot look at the queue's server: %s", exc, extra={"event": "redis_unreachable"})
 
 
-def _upload_budget(settings: Settings) -> int:
+def _upload_budget(settings: Settings, memory: int) -> int:
     """A quarter of the memory there is, unless the settings say otherwise; room for the largest body in any case."""
-    return settings.upload_budget or max(memory_for_us() // 4, settings.async_max_body)
+    return settings.upload_budget or max(memory // 4, settings.async_max_body)
 
 
 class Gateway:
@@ -128,8 +130,11 @@ class Gateway:
         self._settings = settings
         self._provider = provider
         self._metrics = InvocationMetrics(provider.table)
-        self._bodies = BodyBudget(_upload_budget(settings))
-        self._metrics.add(UploadMetrics(self._bodies))
+        memory = memory_for_us()
+        self._bodies = BodyBudget(_upload_budget(settings, memory), settings.trusted_proxies)
+        self._most_connections = most_connections(allow_many_descriptors(), memory)
+        self._crowds = [self._crowd() for _ in range(2 if settings.data_plane == "flask" else 1)]
+        self._metrics.add(LoadMetrics(self._bodies, self._crowds))
         self._stop = asyncio.Event()
         self._peer_secret = secrets.token_hex(16)
 
@@ -170,6 +175,10 @@ class Gateway:
                 await self._serve_flask(parts, listener, managing, limits)
             else:
                 await self._serve_fast_lane(parts, upstream, listener, managing, limits)
+
+    def _crowd(self) -> Crowd:
+        settings = self._settings
+        return Crowd(self._most_connections, settings.max_connections_per_client, settings.trusted_proxies)
 
     def _metrics_listener(self) -> MetricsListener:
         address, port = self._settings.listen_address, self._settings.metrics_port
@@ -264,11 +273,15 @@ class Gateway:
     ) -> None:
         app = create_app(parts)
         # waitress keeps a whole request, on disk where it is large, before anybody reads it.
-        spool = BodyBudget(self._bodies.size)
+        spool = BodyBudget(self._bodies.size, self._settings.trusted_proxies)
+        public, own = self._crowds  # each belongs to a server, which runs on a thread of its own
         if managing is None:
-            servers = [FlaskServer(app, listener, limits, spool)]
+            servers = [FlaskServer(app, listener, limits, spool, public)]
         else:
-            servers = [FlaskServer(PublicPort(app), listener, limits, spool), FlaskServer(app, managing, limits, spool)]
+            servers = [
+                FlaskServer(PublicPort(app), listener, limits, spool, public),
+                FlaskServer(app, managing, limits, spool, own),
+            ]
         for server in servers:
             server.start()
         self._say_ready()
@@ -290,7 +303,7 @@ class Gateway:
         to_flask = ToFlask(upstream, f"127.0.0.1:{flask_server.port}", self._peer_secret)
         public_port = 0 if managing is None else self._settings.port
         lane = FastLane(parts.synchronous, parts.asynchronous, to_flask, parts.is_ready, parts.bodies, public_port)
-        server = fast_lane_server(lane, limits, self._settings.upstream_timeout + _DRAIN_MARGIN)
+        server = fast_lane_server(lane, limits, self._crowds[0], self._settings.upstream_timeout + _DRAIN_MARGIN)
         listeners = [listener] if managing is None else [listener, managing]
         serving = asyncio.create_task(server._serve(listeners))
         stop = asyncio.create_task(self._stop.wait())

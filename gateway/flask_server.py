@@ -19,6 +19,7 @@ from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
 from waitress.utilities import BadRequest, Error
 
+from gateway.crowd import CROWDED, RESERVED, RESERVED_PATIENCE, Crowd, Place, is_reserved_for
 from gateway.fastlane.connection import Limits
 from gateway.invoke.bodies import BodyBudget, Held
 from swarmfn.wire import request_heads
@@ -40,10 +41,15 @@ _LINGER = 2.0
 
 class FlaskServer:
     """Serves `app` on `listener` from threads of its own, from `start()` to `close()`. `spool` limits what it keeps of
-    requests, in memory and on disk."""
+    requests, in memory and on disk, `crowd` who is connected."""
 
     def __init__(
-        self, app: WSGIApplication, listener: socket.socket, limits: Limits, spool: BodyBudget | None = None
+        self,
+        app: WSGIApplication,
+        listener: socket.socket,
+        limits: Limits,
+        spool: BodyBudget | None = None,
+        crowd: Crowd | None = None,
     ) -> None:
         self.port: int = listener.getsockname()[1]
         # Not a line for each client that leaves, nor for each call that waits for a thread.
@@ -52,7 +58,7 @@ class FlaskServer:
         adjustments = Adjustments(
             sockets=[listener],
             threads=_THREADS,
-            connection_limit=1000,
+            connection_limit=1000 if crowd is None else crowd.most + 2 * RESERVED,  # where it stops accepting
             asyncore_use_poll=True,
             # Lets a thread that waits for a function see that the client has gone.
             channel_request_lookahead=1,
@@ -81,6 +87,7 @@ class FlaskServer:
         )
         self._server.limits = limits
         self._server.spool = spool
+        self._server.crowd = crowd
         self._thread = threading.Thread(target=self._server.run, name="waitress", daemon=True)
 
     def start(self) -> None:
@@ -152,9 +159,14 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
     keep_alive = False
     _refusal: Error | None = None
 
-    def __init__(self, adj: Adjustments, held: Held | None = None) -> None:
+    def __init__(
+        self, adj: Adjustments, peer: str = "", spool: BodyBudget | None = None, is_reserved: bool = False
+    ) -> None:
         super().__init__(adj)
-        self._held = held
+        self._peer = peer
+        self._spool = spool
+        self._is_reserved = is_reserved
+        self._held: Held | None = None
 
     def received(self, data: bytes) -> int:
         if self.body_rcv is None and (self.header_plus + data).lstrip(b"\r\n")[:1].isspace():
@@ -164,15 +176,27 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
         consumed: int = super().received(data)
         if self._refusal is not None:
             self.error = self._refusal
-        if self._held is not None and self.error is None and self.headers_finished:
+        if self.error is None and self.headers_finished and not self.empty:
             try:
-                self._held.grow_to(max(self.content_length, self.body_bytes_received))
+                self._find_room()
             except Unavailable as exc:
                 self._refuse(exc)
         if self.completed:
             # waitress would ask for a body that is not to come, and wait for it.
             self.expect_continue = False
         return consumed
+
+    def _find_room(self) -> None:
+        """Raises Unavailable."""
+        if self._is_reserved:
+            self.keep_alive = False
+            if not is_reserved_for(self.path):
+                raise Unavailable(CROWDED)
+        size = max(self.content_length, self.body_bytes_received)
+        if self._spool is not None and size:
+            if self._held is None:
+                self._held = self._spool.hold(self._peer, 0, [self.headers.get("X_FORWARDED_FOR", "")])
+            self._held.grow_to(size)
 
     def _refuse(self, reason: Unavailable) -> None:
         self.error = _NoRoom(str(reason).removesuffix("."))
@@ -274,10 +298,34 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
     """Its client is still sending a request that was refused: closing now would make its system drop the answer."""
     closes_at = 0.0
     """When it stops lingering; 0 before it has begun to."""
+    is_reserved = False
+
+    def __init__(self, *parts: Any, **options: Any) -> None:
+        super().__init__(*parts, **options)
+        crowd = self.server.crowd
+        if crowd is not None:
+            place = crowd.admit(self, self.addr[0])
+            self.is_reserved = place is Place.RESERVED
+            self.will_close = place is Place.NONE
+
+    def del_channel(self, *table: Any) -> None:
+        super().del_channel(*table)
+        if self.server.crowd is not None:
+            self.server.crowd.leave(self)
+
+    @property
+    def is_idle(self) -> bool:
+        return not self.is_busy
+
+    @property
+    def is_answering(self) -> bool:
+        return bool(self.requests)
+
+    def shed(self) -> None:
+        self.handle_close()
 
     def parser_class(self, adj: Adjustments) -> _Parser:
-        spool = self.server.spool
-        return _Parser(adj, None if spool is None else spool.hold(self.addr[0], 0))
+        return _Parser(adj, self.addr[0], self.server.spool, self.is_reserved)
 
     def received(self, data: bytes) -> Any:
         if self.closes_at:
@@ -308,6 +356,8 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
         limits = self.server.limits
         is_stalled = self.total_outbufs_len and now - self.last_activity > limits.write_timeout
         is_done = self.closes_at and now > self.closes_at
+        if self.is_reserved and not self.is_answering:
+            is_done = is_done or now > self.creation_time + RESERVED_PATIENCE
         return bool(is_done or is_stalled or (self.request is not None and now - self.began > limits.read_timeout))
 
 
@@ -315,6 +365,7 @@ class _Server(TcpWSGIServer):  # type: ignore[misc]
     channel_class = _Channel
     limits: Limits
     spool: BodyBudget | None
+    crowd: Crowd | None
 
     def maintenance(self, now: float) -> None:
         super().maintenance(now)

@@ -8,6 +8,7 @@ from typing import Any
 
 import uvicorn
 
+from gateway.crowd import Crowd
 from gateway.fastlane.connection import Limits, client_connection
 
 
@@ -29,11 +30,11 @@ def listen(address: str, port: int) -> socket.socket:
     return listener
 
 
-def fast_lane_server(app: Any, limits: Limits, drain_timeout: float) -> uvicorn.Server:
+def fast_lane_server(app: Any, limits: Limits, crowd: Crowd, drain_timeout: float) -> uvicorn.Server:
     """uvicorn for the fast lane; `drain_timeout` is in seconds."""
     config = uvicorn.Config(
         app,
-        http=client_connection(limits),
+        http=client_connection(limits, crowd),
         loop="none",
         lifespan="off",
         ws="none",

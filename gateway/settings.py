@@ -28,6 +28,7 @@ class Settings:
     exec_timeout: float
     async_max_body: int
     upload_budget: int
+    max_connections_per_client: int
     async_max_delay: float
     async_max_put_off: int
     idempotency_window: float
@@ -75,6 +76,7 @@ class Settings:
             exec_timeout=env.duration("exec_timeout", "60s"),
             async_max_body=env.size("async_max_body", "64Mi"),
             upload_budget=env.size("upload_budget", "0"),
+            max_connections_per_client=env.integer("max_connections_per_client", 4096, minimum=1),
             async_max_delay=env.duration("async_max_delay", "720h"),
             async_max_put_off=env.integer("async_max_put_off", 100_000),
             idempotency_window=env.duration("idempotency_window", "24h"),

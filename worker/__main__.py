@@ -7,6 +7,7 @@ import os
 import sys
 import time
 
+from swarmfn.descriptors import allow_many_descriptors
 from swarmfn.jobs.connection import Unreachable, connect_blocking
 from swarmfn.jobs.server import ServerTooOld, require_supported
 from swarmfn.jobs.stored_layout import require_readable
@@ -28,6 +29,7 @@ def main() -> int:
         print(exc, file=sys.stderr)
         return 2
     configure_logging(settings.log_format)
+    allow_many_descriptors()
     name = os.environ.get(NAME_VARIABLE)
     return _work(settings, name) if name else Supervisor(settings).run()
 

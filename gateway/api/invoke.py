@@ -80,7 +80,7 @@ def invoke_routes(
         call_id = incoming.call_id()
         try:
             wanted = asynchronous.check(incoming)
-            with bodies.hold(incoming.client, incoming.length or 0):
+            with bodies.hold_for(incoming, incoming.length or 0):
                 body = request.stream.read()
                 accepted = bridge.run(asynchronous.accept(incoming, wanted, call_id, body), _is_gone())
         except FaasError as exc:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from prometheus_client.metrics_core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from gateway.api.clients import neighbourhood
+from gateway.invoke.clients import neighbourhood
 
 logger = logging.getLogger(__name__)
 

@@ -11,13 +11,14 @@ from redis import Redis
 
 from gateway.api.audit import audit_changes
 from gateway.api.auth import let_everybody_in, refuse_other_sites, require_credentials
-from gateway.api.clients import Network, client_of_request
+from gateway.api.clients import client_of_request
 from gateway.api.dashboard import mount_dashboard
 from gateway.api.invocations import invocation_routes
 from gateway.api.logins import FailedLogins
 from gateway.api.observe import metrics_routes
 from gateway.api.problems import handle_problems
 from gateway.api.system import system_routes
+from gateway.invoke.clients import Network
 from gateway.invoke.credentials import Credentials
 from gateway.invoke.incoming import PEER
 from gateway.metrics import InvocationMetrics

@@ -106,7 +106,7 @@ class FastLane:
             if is_whole:
                 await self._call_with(incoming, call_id, first, send)
                 return
-        with self._bodies.hold(incoming.client, min(incoming.length or _HELD_OF_A_STREAM, _HELD_OF_A_STREAM)) as held:
+        with self._bodies.hold_for(incoming, min(incoming.length or _HELD_OF_A_STREAM, _HELD_OF_A_STREAM)) as held:
             body = await _all(first, receive) if is_small(incoming) else _counted(_chunks(receive), held)
             await self._call_with(incoming, call_id, body, send)
 
@@ -132,7 +132,7 @@ class FastLane:
             if is_whole:
                 await self._store(incoming, wanted, call_id, first, send)
                 return
-        with self._bodies.hold(incoming.client, incoming.length or 0) as held:
+        with self._bodies.hold_for(incoming, incoming.length or 0) as held:
             body = await self._asynchronous.read(first, _chunks(receive), held)
             await self._store(incoming, wanted, call_id, body, send)
 

@@ -15,6 +15,7 @@ import httptools
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from gateway.crowd import CROWDED, RESERVED_PATIENCE, Crowd, Place, is_reserved_for
 from gateway.fastlane.exchange import Exchange
 from gateway.invoke.incoming import RawHeaders
 from swarmfn.upstream.deadlines import DeadlineTimer
@@ -43,12 +44,14 @@ _ENDLESS = (b"400 Bad Request", b"the trailers or a chunk's extensions are too l
 _TOO_SLOW = (b"408 Request Timeout", b"the request did not arrive in time (read_timeout).\n")
 _TOO_LARGE = (b"431 Request Header Fields Too Large", b"the request's headers are too large.\n")
 
+_CROWDED = (b"503 Service Unavailable", CROWDED.encode() + b"\n")
+
 Refusal = tuple[bytes, bytes]
 
 
-def client_connection(limits: Limits) -> type[ClientConnection]:
+def client_connection(limits: Limits, crowd: Crowd) -> type[ClientConnection]:
     """The protocol class for uvicorn's `Config(http=…)`."""
-    return type("LimitedClientConnection", (ClientConnection,), {"limits": limits})
+    return type("LimitedClientConnection", (ClientConnection,), {"limits": limits, "crowd": crowd})
 
 
 class ClientConnection(asyncio.Protocol):
@@ -60,6 +63,7 @@ class ClientConnection(asyncio.Protocol):
     """
 
     limits: ClassVar[Limits]
+    crowd: ClassVar[Crowd]
     transport: asyncio.Transport
 
     def __init__(
@@ -78,6 +82,7 @@ class ClientConnection(asyncio.Protocol):
         self._port = 0
         self._is_draining = False
         self._is_paused = False
+        self._is_reserved = False
         # Reading.
         self._url = b""
         self._headers: RawHeaders = []
@@ -111,10 +116,16 @@ class ClientConnection(asyncio.Protocol):
         if peer:
             self._client = peer[0]
             self._port = transport.get_extra_info("sockname")[1]
-        self._timer.set(self._loop.time() + self.limits.read_timeout)
+        place = self.crowd.admit(self, self._client)
+        self._is_reserved = place is Place.RESERVED
+        patience = RESERVED_PATIENCE if self._is_reserved else self.limits.read_timeout
+        self._timer.set(self._loop.time() + min(patience, self.limits.read_timeout))
+        if place is Place.NONE:
+            self._refuse(_CROWDED, lingers=False)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._server.connections.discard(self)
+        self.crowd.leave(self)
         self._timer.cancel()
         self._parser = None  # it holds methods of this object
         self._waiting.clear()
@@ -183,7 +194,8 @@ class ClientConnection(asyncio.Protocol):
         self._coding = None
         self._has_begun = True
         self._head_size = 0
-        self._timer.set(self._loop.time() + self.limits.read_timeout)
+        if not self._is_reserved:  # there, the whole head has to come in time
+            self._timer.set(self._loop.time() + self.limits.read_timeout)
 
     def on_url(self, url: bytes) -> None:
         self._url += url
@@ -228,6 +240,9 @@ class ClientConnection(asyncio.Protocol):
         check_path(path)
         if self._coding is not None and version == "1.0":
             raise BadRequest(400, "Transfer-Encoding is not part of HTTP/1.0")
+        if self._is_reserved and not is_reserved_for(path.decode("latin-1")):
+            self.crowd.note_refusal()
+            raise _Refused(_CROWDED)
         exchange = self._receiving = Exchange(
             self,
             {
@@ -240,7 +255,7 @@ class ClientConnection(asyncio.Protocol):
                 "client": self._client,
                 "port": self._port,
             },
-            keep_alive=version == "1.1" and parser.should_keep_alive(),
+            keep_alive=version == "1.1" and parser.should_keep_alive() and not self._is_reserved,
             wants_continue=self._wants_continue and version == "1.1",
             is_http_1_0=version != "1.1",
         )
@@ -311,6 +326,19 @@ class ClientConnection(asyncio.Protocol):
             self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self.transport.abort()
 
+    # The crowd's side.
+
+    @property
+    def is_idle(self) -> bool:
+        return self._answering is None and not self._has_begun
+
+    @property
+    def is_answering(self) -> bool:
+        return self._answering is not None
+
+    def shed(self) -> None:
+        self.transport.close()
+
     # uvicorn's side.
 
     def shutdown(self) -> None:
@@ -339,7 +367,7 @@ class ClientConnection(asyncio.Protocol):
         else:
             self._refuse(_TOO_SLOW)
 
-    def _refuse(self, refusal: Refusal) -> None:
+    def _refuse(self, refusal: Refusal, lingers: bool = True) -> None:
         """Reads no further request, and says why if that would not spoil an answer."""
         self._parser = None
         broken, answering = self._receiving, self._answering
@@ -358,9 +386,10 @@ class ClientConnection(asyncio.Protocol):
         status, text = refusal
         self.write(
             b"HTTP/1.1 %b\r\nContent-Type: text/plain; charset=utf-8\r\nX-OpenFaaS-Internal: gateway\r\n"
-            b"Connection: close\r\nContent-Length: %d\r\n\r\n%b" % (status, len(text), text)
+            b"%bConnection: close\r\nContent-Length: %d\r\n\r\n%b"
+            % (status, b"Retry-After: 1\r\n" if refusal is _CROWDED else b"", len(text), text)
         )
-        self._close(is_sending=True)
+        self._close(is_sending=lingers)
 
     def _decline_upgrade(self, rest: bytes) -> None:
         """Reads the present request as if it offered no other protocol; `rest` is what followed its head.

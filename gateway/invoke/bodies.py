@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Sequence
 
-from gateway.invoke.incoming import SMALL_BODY
+from gateway.invoke.clients import Network, neighbourhood, through_proxies
+from gateway.invoke.incoming import SMALL_BODY, Incoming
 from swarmfn.wire.errors import Unavailable
 
 _RETRY_AFTER = 2.0
@@ -15,21 +17,27 @@ _RETRY_AFTER = 2.0
 class BodyBudget:
     """Hands out `size` bytes, from any thread and without waiting.
 
-    A client, known by its address, has half of it at most, or one body alone. For small bodies there is an eighth more:
-    large ones of others do not shut them out.
+    A client, known by its address behind the proxies that are `trusted`, has half of it at most, or one body alone. For
+    small bodies there is an eighth more: large ones of others do not shut them out.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, trusted: Sequence[Network] = ()) -> None:
         self.size = size
+        self._trusted = trusted
         self.used = 0
         self.refused = 0
         """How often there was no room."""
         self._by_client: Counter[str] = Counter()
         self._lock = threading.Lock()
 
-    def hold(self, client: str, size: int) -> Held:
+    def hold_for(self, incoming: Incoming, size: int) -> Held:
+        """The same as `hold`, for a request's client."""
+        said = [value.decode("latin-1") for name, value in incoming.headers if name == b"x-forwarded-for"]
+        return self.hold(incoming.client, size, said)
+
+    def hold(self, peer: str, size: int, forwarded_for: Sequence[str] = ()) -> Held:
         """Room for a body of `size` bytes until it is released; `size` is 0 when nobody knows. Raises Unavailable."""
-        held = Held(self, client)
+        held = Held(self, neighbourhood(through_proxies(peer, forwarded_for, self._trusted)))
         if size:
             held.grow(size)
         return held

@@ -13,10 +13,10 @@ from flask import Flask
 from gateway.api.management import Management, add_management
 from gateway.invoke.bodies import BodyBudget
 from gateway.invoke.credentials import Credentials
+from gateway.load_metrics import LoadMetrics
 from gateway.metrics import InvocationMetrics
 from gateway.queue_metrics import QueueMetrics
 from gateway.redis_watch import RedisWatch
-from gateway.upload_metrics import UploadMetrics
 from swarmfn.jobs.connection import connect, connect_blocking
 from swarmfn.provider.local import LocalProvider
 from worker.meter import Meter
@@ -64,7 +64,7 @@ def test_every_management_route_is_on_the_page(management: Management) -> None:
 def test_every_metric_is_on_the_page(management: Management) -> None:
     add_management(Flask("gateway", static_folder=None), management)
     management.metrics.add(QueueMetrics(management.dashboard_redis))
-    management.metrics.add(UploadMetrics(BodyBudget(1)))
+    management.metrics.add(LoadMetrics(BodyBudget(1), []))
     management.metrics.add(RedisWatch(connect("127.0.0.1:1", None).vital))
     exposed = exposed_by(management.metrics) | exposed_by(Meter(dict))
     page = set(re.findall(r"^\| `((?:gateway|http|swarmfn)_\w+)` \|", PAGE.read_text(), re.MULTILINE))

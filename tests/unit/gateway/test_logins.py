@@ -6,8 +6,8 @@ from ipaddress import ip_network
 
 import pytest
 
-from gateway.api.clients import neighbourhood, through_proxies
 from gateway.api.logins import BURST, EVERY, FailedLogins
+from gateway.invoke.clients import neighbourhood, through_proxies
 
 PROXIES = (ip_network("10.0.0.0/8"), ip_network("2001:db8:1::/48"))
 
