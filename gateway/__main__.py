@@ -232,7 +232,7 @@ class Gateway:
                 provider=self._provider,
                 metrics=self._metrics,
                 dashboard_redis=blocking,
-                redis_address=settings.redis_address,
+                redis_address=str(settings.redis_address),
                 credentials=credentials,
                 peer_secret=self._peer_secret,
                 trusted_proxies=settings.trusted_proxies,

@@ -10,6 +10,7 @@ from pathlib import Path
 from swarmfn.wire.callback_guard import CallbackGuard, read_guard
 from swarmfn.wire.environment import Environment
 from swarmfn.wire.headers import MAX_HOPS
+from swarmfn.wire.redis_address import RedisAddress
 
 _TIME_TO_TELL = 5.0
 """Seconds: how much longer than upstream_timeout a client is waited for, unless settings say otherwise."""
@@ -40,7 +41,7 @@ class Settings:
     basic_auth: bool
     user: str | None
     password: str | None = field(repr=False)
-    redis_address: str
+    redis_address: RedisAddress
     redis_password: str | None = field(repr=False)
     functions_provider: str
     local_state_dir: Path
@@ -88,7 +89,7 @@ class Settings:
             basic_auth=env.flag("basic_auth", True),
             user=env.secret(secrets, "basic-auth-user"),
             password=env.secret(secrets, "basic-auth-password"),
-            redis_address=env.text("faas_redis_address", "redis:6379"),
+            redis_address=env.redis_address("faas_redis_address", "redis:6379"),
             redis_password=env.secret(secrets, "redis-password"),
             functions_provider=env.choice("functions_provider", "local", ("local", "swarm")),
             local_state_dir=Path(env.text("local_state_dir", "/var/lib/swarmfn")),

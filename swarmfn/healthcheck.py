@@ -14,6 +14,8 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from swarmfn.wire.redis_address import RedisAddress, parse_redis_address
+
 _PATIENCE = 4.0
 _SILENT_AFTER = 60.0
 """A worker writes its heartbeat every second."""
@@ -24,11 +26,13 @@ Check = Callable[[Mapping[str, str]], str]
 class RedisSays:
     """One connection to Redis, in its protocol. Raises OSError."""
 
-    def __init__(self, host: str, port: int, password: str) -> None:
-        self._socket = socket.create_connection((host, port), timeout=_PATIENCE)
+    def __init__(self, address: RedisAddress, password: str) -> None:
+        self._socket = _open(address)
         self._stream = self._socket.makefile("rb")
-        if password:
-            self.ask("AUTH", password)
+        if password := password or address.password:
+            self.ask("AUTH", *filter(None, [address.username]), password)
+        if address.database:
+            self.ask("SELECT", str(address.database))
 
     def ask(self, *words: str) -> list[str]:
         """The answer, a single one as a list of one; "" stands for nothing."""
@@ -52,6 +56,21 @@ class RedisSays:
         return [rest]
 
 
+def _open(address: RedisAddress) -> socket.socket:
+    if address.path:
+        local = socket.socket(socket.AF_UNIX)
+        local.settimeout(_PATIENCE)
+        local.connect(address.path)
+        return local
+    opened = socket.create_connection((address.host, address.port), timeout=_PATIENCE)
+    if not address.is_tls:
+        return opened
+    import ssl  # seldom needed, and large
+
+    context = ssl.create_default_context(cafile=address.ca_certs or None)
+    return context.wrap_socket(opened, server_hostname=address.host)
+
+
 def gateway(variables: Mapping[str, str]) -> str:
     """What is wrong with the gateway in this container; "" for nothing."""
     port = int(variables.get("port") or 8080)
@@ -67,7 +86,7 @@ def redis(variables: Mapping[str, str]) -> str:
     A question, and no PING, which fails as well when it takes no writes (its disk is full, say). Such a Redis is up: to
     start it again would take from everybody what can still be read. That it is not well, the gateway says.
     """
-    client = RedisSays("127.0.0.1", int(variables.get("port") or 6379), _password(variables))
+    client = RedisSays(RedisAddress("127.0.0.1", int(variables.get("port") or 6379)), _password(variables))
     try:
         client.ask("EXISTS", "swarmfn:healthcheck")
     finally:
@@ -81,9 +100,9 @@ def worker(variables: Mapping[str, str]) -> str:
     With Redis away nothing is wrong with it, nor when Redis takes no writes (its disk is full, say): it waits, and to
     start it again would only lose what it runs.
     """
-    host, _, port = (variables.get("faas_redis_address") or "redis:6379").rpartition(":")
+    address = parse_redis_address(variables.get("faas_redis_address") or "redis:6379")
     try:
-        client = RedisSays(host, int(port), _password(variables))
+        client = RedisSays(address, _password(variables))
     except OSError:
         return ""
     try:
@@ -117,7 +136,7 @@ def _age(heartbeat: str) -> float:
 def _password(variables: Mapping[str, str]) -> str:
     try:
         with open(os.path.join(variables.get("secret_mount_path") or "/run/secrets", "redis-password")) as file:
-            return file.read().strip()
+            return file.read().rstrip("\r\n")
     except OSError:
         return ""
 

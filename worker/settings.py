@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from swarmfn.wire.callback_guard import CallbackGuard, read_guard
 from swarmfn.wire.environment import Environment
 from swarmfn.wire.headers import MAX_HOPS
+from swarmfn.wire.redis_address import RedisAddress
 
 
 @dataclass(frozen=True)
 class Settings:
     """Durations are seconds, sizes bytes. docs/reference/settings.md explains each."""
 
-    redis_address: str
+    redis_address: RedisAddress
     redis_password: str | None = field(repr=False)
     callback_signing_key: str | None = field(repr=False)
     max_inflight: int
@@ -43,7 +44,7 @@ class Settings:
         secrets = env.text("secret_mount_path", "/run/secrets")
         aliases = _aliases(env)
         settings = cls(
-            redis_address=env.text("faas_redis_address", "redis:6379"),
+            redis_address=env.redis_address("faas_redis_address", "redis:6379"),
             redis_password=env.secret(secrets, "redis-password"),
             callback_signing_key=env.secret(secrets, "callback-signing-key"),
             max_inflight=env.integer("max_inflight", 100, minimum=1),

@@ -17,17 +17,10 @@ from redis.retry import Retry
 
 from swarmfn.jobs.scripts import STORE, Script
 from swarmfn.wire.errors import QueueUnavailable
+from swarmfn.wire.redis_address import RedisAddress, parse_redis_address
 
 Unreachable = (RedisError, OSError, TimeoutError)
 """What a client raises when Redis is away, does not answer, or refuses to write."""
-
-
-def split_address(address: str) -> tuple[str, int]:
-    """`host:port`, the port being 6379 when it is missing."""
-    host, _, port = address.rpartition(":")
-    if not host:
-        return address, 6379
-    return host.strip("[]"), int(port)
 
 
 _COMMANDS_AT_ONCE = 32
@@ -152,10 +145,21 @@ class Connections:
             await client.aclose()
 
 
-def connect(address: str, password: str | None) -> Connections:
-    """For a gateway, whose clients do not wait for ever."""
-    host, port = split_address(address)
-    return _connections(_PATIENCE, _Connection, host=host, port=port, password=password)
+def connect(address: RedisAddress | str, password: str | None) -> Connections:
+    """For a gateway, whose clients do not wait for ever. `password` goes before one in the address."""
+    place, is_tls = _place(address, password)
+    kind = _LocalConnection if "path" in place else _TlsConnection if is_tls else _Connection
+    return _connections(_PATIENCE, kind, **place)
+
+
+def _place(address: RedisAddress | str, password: str | None) -> tuple[dict[str, Any], bool]:
+    """What redis-py calls it, and whether over TLS."""
+    at = parse_redis_address(address) if isinstance(address, str) else address
+    login = {"username": at.username or None, "password": password or at.password or None, "db": at.database}
+    if at.path:
+        return {"path": at.path, **login}, False
+    trust = {"ssl_ca_certs": at.ca_certs} if at.ca_certs else {}
+    return {"host": at.host, "port": at.port, **login, **trust}, at.is_tls
 
 
 def connect_like(client: redis.Redis) -> Connections:
@@ -193,18 +197,19 @@ def _connections(patience: float | None, connection_class: type[AbstractConnecti
     return Connections(client(_COMMANDS_AT_ONCE), client(_TRANSFERS_AT_ONCE, _TRANSFER_TIMEOUT), client(_VITAL_AT_ONCE))
 
 
-def connect_blocking(address: str, password: str | None) -> redis.Redis:
+def connect_blocking(address: RedisAddress | str, password: str | None) -> redis.Redis:
     """A client for threads, with the same limits. A thread that finds all connections in use waits for one."""
-    host, port = split_address(address)
+    place, is_tls = _place(address, password)
+    local = redis.UnixDomainSocketConnection
+    keepalive = {} if "path" in place else {"socket_keepalive": True}
     pool = redis.BlockingConnectionPool(  # type: ignore[no-untyped-call]
         max_connections=_COMMANDS_AT_ONCE,
         timeout=_PATIENCE,
-        host=host,
-        port=port,
-        password=password,
+        connection_class=local if "path" in place else redis.SSLConnection if is_tls else redis.Connection,
+        **place,
+        **keepalive,
         socket_connect_timeout=2.0,
         socket_timeout=5.0,
-        socket_keepalive=True,
         retry=Retry(NoBackoff(), 0),
         protocol=2,
         client_name="swarmfn",

@@ -10,6 +10,7 @@ from typing import TypeVar
 from swarmfn.wire.durations import parse_duration
 from swarmfn.wire.errors import SettingsError
 from swarmfn.wire.quantities import parse_cpu, parse_memory
+from swarmfn.wire.redis_address import RedisAddress, parse_redis_address
 
 Value = TypeVar("Value")
 
@@ -77,6 +78,14 @@ class Environment:
             return tuple(ip_network(part) for part in text.replace(",", " ").split())
 
         return self._parsed(name, (), parse, "addresses or networks such as 10.0.0.0/8,192.0.2.1")
+
+    def redis_address(self, name: str, default: str) -> RedisAddress:
+        """Where Redis is. A problem is told without the password that an address may have in it."""
+        try:
+            return parse_redis_address(self.text(name, default))
+        except ValueError as exc:
+            self.problem(name, str(exc))
+            return parse_redis_address(default)
 
     def secret(self, directory: str, name: str) -> str | None:
         """The content of the secret file `name`, without the newline at its end; None where there is no such file."""

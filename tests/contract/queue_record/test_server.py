@@ -10,7 +10,7 @@ import pytest
 from redis.exceptions import ReadOnlyError
 
 from gateway.redis_watch import RedisWatch
-from swarmfn.jobs.connection import command
+from swarmfn.jobs.connection import command, connect
 from swarmfn.jobs.server import OLDEST, ServerTooOld, require_supported
 from tests.support.queue_stage import QueueStage
 
@@ -76,3 +76,14 @@ def test_a_server_that_is_too_old_is_refused(stage: QueueStage, monkeypatch: pyt
     monkeypatch.setattr("swarmfn.jobs.server.OLDEST", (OLDEST[0] + 90, 0))
     with pytest.raises(ServerTooOld, match=r"too old: it is 7\.\d+\.\d+, and the queue needs 97\.0 or newer"):
         require_supported(stage.redis)
+
+
+def test_the_address_may_be_a_url(stage: QueueStage) -> None:
+    async def ask() -> bytes:
+        async with connect(f"{stage.server.url.removesuffix('0')}3", None) as connections:
+            await command(connections.vital, "SET", "there", "yes")
+            return bytes(await command(connections.transfers, "GET", "there"))
+
+    assert stage.run(ask()) == b"yes"
+    assert stage.redis.info("keyspace")["db3"]["keys"] == 1
+    assert stage.redis.get("there") is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 import redis
 import yaml
 
+from stack.embedded.redis_config import quoted
 from tests.support.gateway import GatewayProcess
 from tests.support.processes import REPOSITORY, free_port
 from tests.support.redis_server import RedisServer
@@ -126,6 +128,23 @@ def test_a_worker_that_has_gone_silent_is_not_well(secrets: str, redis_server: R
 def test_a_worker_without_redis_is_left_alone(secrets: str) -> None:
     address = f"127.0.0.1:{free_port()}"
     assert check("worker", faas_redis_address=address, secret_mount_path=secrets) == (0, "")
+
+
+def test_a_worker_s_redis_may_be_named_by_a_url(redis_server: RedisServer) -> None:
+    said = check("worker", faas_redis_address=f"{redis_server.url.removesuffix('0')}3")
+    assert said == (1, "worker: it is not registered in Redis")
+
+
+@pytest.mark.parametrize("password", ["with space", "hash#tag", 'quo"te', "sin'gle", "back\\n", "$HOME", "100%"])
+def test_the_compose_file_gives_redis_any_password(tmp_path: Path, password: str) -> None:
+    compose = yaml.safe_load((REPOSITORY / "docker-compose.swarm.yml").read_text())
+    script = compose["services"]["redis"]["command"][2].replace("$$", "$").replace("exec redis-server", "exit 0 #")
+    for path in ("/dev/shm", "/run/secrets", "/etc/redis"):
+        script = script.replace(path, str(tmp_path))
+    (tmp_path / "settings.conf").touch()
+    (tmp_path / "redis-password").write_text(password)
+    subprocess.run(["sh", "-c", script], env={**os.environ, "maxmemory": "0"}, check=True)
+    assert f"requirepass {quoted(password)}\n" in (tmp_path / "redis.conf").read_text()
 
 
 def test_an_unknown_program_is_wrong_usage() -> None:

@@ -7,15 +7,25 @@ import redis
 import redis.asyncio
 from redis.exceptions import OutOfMemoryError, ResponseError
 
-from swarmfn.jobs.connection import Crowded, connect_like, split_address, unavailable
+from swarmfn.jobs.connection import Crowded, connect, connect_blocking, connect_like, unavailable
 
 
 @pytest.mark.parametrize(
-    ("address", "place"),
-    [("redis:6379", ("redis", 6379)), ("redis", ("redis", 6379)), ("[::1]:7000", ("::1", 7000)), ("h:1", ("h", 1))],
+    ("address", "expected", "kind"),
+    [
+        ("redis:7000", {"host": "redis", "port": 7000, "db": 0, "password": "secret"}, "Connection"),
+        ("redis://me:pw@h/3", {"host": "h", "port": 6379, "db": 3, "username": "me"}, "Connection"),
+        ("rediss://h?ssl_ca_certs=/ca", {"host": "h", "port": 6379, "ssl_ca_certs": "/ca"}, "SSLConnection"),
+        ("unix:///run/redis.sock?db=2", {"path": "/run/redis.sock", "db": 2}, "UnixDomainSocketConnection"),
+    ],
 )
-def test_an_address_is_host_and_port(address: str, place: tuple[str, int]) -> None:
-    assert split_address(address) == place
+def test_every_client_goes_where_the_address_says(address: str, expected: dict[str, object], kind: str) -> None:
+    connections, blocking = connect(address, "secret"), connect_blocking(address, "secret")
+    for client in (connections.commands, connections.transfers, connections.vital, blocking):
+        pool = client.connection_pool
+        # The secret file goes before a password in the address.
+        assert {**expected, "password": "secret"}.items() <= pool.connection_kwargs.items()
+        assert kind in {base.__name__ for base in pool.connection_class.__mro__}
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from worker.settings import Settings
 
 def test_the_defaults_need_nothing(tmp_path: Path) -> None:
     settings = Settings.from_environment({"secret_mount_path": str(tmp_path)})
-    assert settings.redis_address == "redis:6379"
+    assert str(settings.redis_address) == "redis:6379"
     assert settings.redis_password is None
     assert (settings.max_inflight, settings.worker_processes, settings.lease) == (100, 1, 12.0)
 
