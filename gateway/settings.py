@@ -15,6 +15,8 @@ from swarmfn.wire.redis_address import RedisAddress
 _TIME_TO_TELL = 5.0
 """Seconds: how much longer than upstream_timeout a client is waited for, unless settings say otherwise."""
 
+_LEAST_MEMORY = 6 * 2**20
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -123,6 +125,8 @@ class Settings:
                 env.problem(name, f"there is no port {port}")
         if self.management_port and self.management_port in (self.port, self.metrics_port):
             env.problem("management_port", "must be another port than port and metrics_port")
+        if 0 < self.functions_memory_limit < _LEAST_MEMORY:
+            env.problem("functions_memory_limit", "must be 6Mi or more, or 0: no engine starts a container with less")
         if 0 < self.upload_budget < self.async_max_body:
             env.problem("upload_budget", f"must not be less than async_max_body ({self.async_max_body} bytes)")
         for name, seconds in (("read_timeout", self.read_timeout), ("write_timeout", self.write_timeout)):

@@ -143,3 +143,12 @@ def test_gateways_see_the_long_queues_in_one_look(stage: QueueStage) -> None:
     stage.submit(invocation("x", "other"))
     assert stage.run(call(stage.client, ROOM, 4)) == [1, b"echo", 4, [b"echo"]]
     assert sorted(stage.run(call(stage.client, ROOM, 1))[3]) == [b"echo", b"other"]
+
+
+def test_calls_over_their_functions_limit_make_a_queue_long_too(stage: QueueStage) -> None:
+    for number in range(4):
+        stage.submit(f"c{number}")
+    (running,) = stage.claim(count=4, limits=lambda queue: '{"limits": {"echo": 1}, "others": true}')
+    assert stage.keys("swarmfn:held:*")
+    assert stage.run(call(stage.client, ROOM, 3)) == [0, b"echo", 3, [b"echo"]]
+    stage.finish(running)

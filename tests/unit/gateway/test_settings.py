@@ -26,3 +26,9 @@ def test_an_outer_limit_that_is_set_is_kept() -> None:
 def test_an_outer_limit_that_would_come_first_is_refused() -> None:
     with pytest.raises(SettingsError, match=r"read_timeout: must be longer than upstream_timeout \(120s\)$"):
         load(upstream_timeout="2m", read_timeout="65s")
+
+
+def test_a_memory_limit_that_no_engine_takes_is_refused() -> None:
+    with pytest.raises(SettingsError, match="functions_memory_limit: must be 6Mi or more"):
+        load(functions_memory_limit="1Mi")
+    assert load(functions_memory_limit="0").functions_memory_limit == 0
