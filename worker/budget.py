@@ -5,6 +5,26 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Hashable
+from dataclasses import dataclass
+
+_LEAST = 32 * 2**20
+_LARGEST_BODY = 256 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How many bytes large bodies may take in one worker process: requests, answers, and one answer."""
+
+    bodies: int
+    answers: int
+    answer: int
+
+
+def room_for(memory: int, processes: int, bodies: int, answers: int, answer: int) -> Room:
+    """What is asked for, and where that is 0 what `memory`, shared by so many processes, allows."""
+    share = max(_LEAST, memory // 4 // processes)
+    answers = answers or share
+    return Room(bodies or min(share, _LARGEST_BODY), answers, answer or min(answers, _LARGEST_BODY))
 
 
 class ByteBudget:

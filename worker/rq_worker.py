@@ -27,7 +27,7 @@ from swarmfn.jobs.layout import rq_time
 from swarmfn.memory import memory_for_us
 from swarmfn.upstream import Upstream
 from worker.attempts import FunctionCaller
-from worker.budget import ByteBudget, GrowingBudget
+from worker.budget import ByteBudget, GrowingBudget, room_for
 from worker.decisions import Keeping
 from worker.deliveries import CallbackSender
 from worker.executor import Executor
@@ -47,7 +47,6 @@ logger = logging.getLogger(__name__)
 
 _BEAT_EVERY = 1.0
 _LISTEN_AGAIN = 2.0
-_LEAST_BUDGET, _MOST_OF_BODIES = 32 * 2**20, 256 * 2**20
 _QUEUES_TOTAL = 10
 """All queues together may have this many times max_inflight calls in flight in one process."""
 
@@ -131,15 +130,16 @@ class FunctionWorker(BaseWorker):
         meter: Meter,
     ) -> Executor:
         announcements = Announcements(connections.vital, lambda queue: executor.note_work(queue), upstream.give_up)
-        share = memory_for_us() // 4 // settings.worker_processes
-        answers = GrowingBudget(settings.answer_budget or max(share, _LEAST_BUDGET))
+        asked_for = (settings.body_budget, settings.answer_budget, settings.max_response)
+        room = room_for(memory_for_us(), settings.worker_processes, *asked_for)
+        answers = GrowingBudget(room.answers)
         runs = Runs(
             claims=claims,
-            functions=FunctionCaller(upstream, settings.max_response, settings.max_result, answers),
+            functions=FunctionCaller(upstream, room.answer, settings.max_result, answers),
             sender=sender,
             receivers=receivers,
             table=lambda: announcements.table,
-            budget=ByteBudget(settings.body_budget or min(max(share, _LEAST_BUDGET), _MOST_OF_BODIES)),
+            budget=ByteBudget(room.bodies),
             answers=answers,
             keeping=Keeping(settings.result_ttl, settings.failure_ttl, settings.max_result, settings.callback_timeout),
             worker=self.name,

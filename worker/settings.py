@@ -56,7 +56,7 @@ class Settings:
             result_ttl=env.duration("result_ttl", "1h"),
             failure_ttl=env.duration("failure_ttl", "168h"),
             max_result=env.size("max_result", "16Mi"),
-            max_response=env.size("max_response", "256Mi"),
+            max_response=env.size("max_response", "0"),
             body_budget=env.size("body_budget", "0"),
             answer_budget=env.size("answer_budget", "0"),
             host_aliases=aliases,

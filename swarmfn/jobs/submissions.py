@@ -111,11 +111,13 @@ class Submissions:
                 body = await command(self._client, "HGET", layout.job_key(record.call_id), "answer") or b""
                 return AnswerPiece(body[offset:], len(body))
             key = layout.response_body_key(record.call_id)
-            pipeline: Any = self._transfers.pipeline(transaction=True)
-            pipeline.hget(layout.job_key(record.call_id), "ended_at")
+            # No transaction: a Redis whose memory is full refuses those. The time, read last, tells that what was read
+            # before is of this run: the answer does not outlive it.
+            pipeline: Any = self._transfers.pipeline(transaction=False)
             pipeline.strlen(key)
             pipeline.getrange(key, offset, offset + ANSWER_PIECE - 1)
-            ended_at, size, data = await pipeline.execute()
+            pipeline.hget(layout.job_key(record.call_id), "ended_at")
+            size, data, ended_at = await pipeline.execute()
         except Unreachable as exc:
             raise unavailable(exc) from exc
         is_same = (ended_at or b"").decode("utf-8", "replace") == record.ended_at

@@ -149,7 +149,12 @@ class QueueStage:
         return record
 
     def answer(self, call_id: str) -> bytes:
-        return self.run(self.submissions.answer(self.record(call_id)))
+        record, body = self.record(call_id), b""
+        while piece := self.run(self.submissions.answer_piece(record, len(body))):
+            body += piece.data
+            if len(body) >= piece.size:
+                break
+        return body
 
     def job(self, call_id: str) -> Job:
         """As RQ sees it."""

@@ -64,7 +64,7 @@ def test_no_more_of_an_answer_is_kept_than_anybody_wants(
     with (
         RecordingServer(lambda request: (200, [], huge)) as function,
         RecordingServer() as receiver,
-        WorkerProcess(stage.server, tmp_path, max_result="100Ki", answer_budget="1Mi") as worker,
+        WorkerProcess(stage.server, tmp_path, max_result="100Ki", answer_budget="1Mi", max_response="65Mi") as worker,
     ):
         publish(stage.redis, {"echo": function.address}, exec_timeout=60)
         worker.wait_until_ready()
