@@ -19,6 +19,7 @@ from gateway.invoke.incoming import Incoming, RawHeaders
 from gateway.invoke.problems import problem
 from gateway.invoke.room import Room
 from gateway.invoke.waiting import Waiting
+from swarmfn.jobs.connection import Crowded
 from swarmfn.jobs.records import Record, moment
 from swarmfn.jobs.submissions import AnswerPiece, Submissions
 from swarmfn.jobs.terms import PLAIN, Full, IdempotencyKey, Replay, Terms, idempotency_name, short_digest
@@ -342,8 +343,9 @@ async def _read(reading: Coroutine[Any, Any, Found]) -> Found:
     try:
         return await reading
     except QueueUnavailable as exc:
+        reason = "is busy with others' requests" if isinstance(exc.__cause__, Crowded) else "does not answer"
         raise QueueUnavailable(
-            "the queue (Redis) does not answer; nothing is known of any call just now.", exc.hint, exc.retry_after
+            f"the queue (Redis) {reason}; nothing is known of any call just now.", exc.hint, exc.retry_after
         ) from exc
 
 
