@@ -103,6 +103,10 @@ class Executor:
         """Runs one call to its end, if there is one; whether there may be more."""
         try:
             claimed = await self._claims.claim_alone(self._limits.of_all())
+            if not claimed.claims:
+                # None has room within its function's limit, or RQ's workers are suspended.
+                await asyncio.sleep(_NO_ROOM_PAUSE)
+                return await self._claims.waiting_alone() > 0
         except Unreachable as exc:
             logger.debug("cannot claim (%s); trying again", exc)
             await asyncio.sleep(_OUTAGE_PAUSE)
@@ -111,9 +115,7 @@ class Executor:
         while self._running and not self._drain.is_set():
             self._wake.clear()
             await self._wake.wait()
-        if not claimed.claims and claimed.more:
-            await asyncio.sleep(_NO_ROOM_PAUSE)
-        return bool(claimed.claims or claimed.more)
+        return True
 
     async def _wait_for_table(self, burst: bool) -> None:
         """Until the gateway has said where functions are, every call would fail. In a burst, one look is enough."""

@@ -29,17 +29,22 @@ _LOOK_EVERY = 1.0
 _SCORE = Path("/proc/self/oom_score_adj")
 _DIES_FIRST = "500"
 _AT_ONCE = 4
+_MEMORY_EACH = 400 * 2**20
 _CALLS_EACH = 4
 """Another process is started for so many calls that wait, up to _AT_ONCE: innocent ones want to be done, too."""
 
 
 class Isolation:
     """Starts the processes that are needed. `waiting` tells how many calls there are for them; `bury` is called with
-    the name of each one that died, and says how many calls it has handed back."""
+    the name of each one that died, and says how many calls it has handed back. There are no more at a time than
+    there is `memory` for, in bytes."""
 
-    def __init__(self, waiting: Callable[[], Awaitable[int]], bury: Callable[[str], Awaitable[int]]) -> None:
+    def __init__(
+        self, waiting: Callable[[], Awaitable[int]], bury: Callable[[str], Awaitable[int]], memory: int
+    ) -> None:
         self._waiting = waiting
         self._bury = bury
+        self._at_once = max(1, min(_AT_ONCE, memory // _MEMORY_EACH))
         self._watches: set[asyncio.Task[None]] = set()
         self._processes: set[asyncio.subprocess.Process] = set()
         self._is_stopping = asyncio.Event()
@@ -67,7 +72,7 @@ class Isolation:
         except Unreachable as exc:
             logger.debug("cannot look for calls to run alone: %s", exc)
             return
-        wanted = min(_AT_ONCE, -(-waiting // _CALLS_EACH))
+        wanted = min(self._at_once, -(-waiting // _CALLS_EACH))
         for _ in range(wanted - len(self._watches)):
             watch = asyncio.create_task(self._watch())
             self._watches.add(watch)

@@ -87,7 +87,7 @@ class FunctionWorker(BaseWorker):
             meter = Meter(lambda: slots.by_kind)
             claims = Claims(connections, self.name, settings.lease)
             executor = self._executor(settings, claims, connections, upstream, sender, receivers, slots, meter)
-            isolation = Isolation(claims.waiting_alone, self._bury)
+            isolation = Isolation(claims.waiting_alone, self._bury, memory_for_us())
 
             def drain() -> None:
                 executor.drain()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from rq import Worker
 from rq.command import send_kill_horse_command, send_shutdown_command, send_stop_job_command
+from rq.suspension import resume, suspend
 
 from swarmfn.jobs.outgoing import delivery_queue
 from tests.support.http import RecordingServer
@@ -112,6 +113,23 @@ def test_a_dead_child_is_replaced_and_its_calls_run_again_at_once(bare_stage: Qu
         assert worker.child() != dead
         assert (record.state, record.interruptions, record.platform_failures) == ("succeeded", 1, 1)
         wait_until(lambda: len(Worker.all(connection=stage.redis)) == 1, message="the process for this call is gone")
+        assert worker.terminate() == 0
+
+
+def test_what_is_to_be_run_alone_waits_while_workers_are_suspended(bare_stage: QueueStage, tmp_path: Path) -> None:
+    stage = bare_stage
+    for call_id in ("a", "b"):
+        stage.submit(call_id)
+    stage.claim(count=2, by=stage.claims("dead"))
+    stage.hand_back_all("dead")
+    suspend(stage.redis)
+    with RecordingServer() as function, WorkerProcess(stage.server, tmp_path) as worker:
+        publish(stage.redis, {"echo": function.address})
+        worker.wait_for_log("runs calls alone")
+        wait_until(lambda: len(Worker.all(connection=stage.redis)) == 2, message="that process is there")
+        resume(stage.redis)
+        assert [stage.final(call_id).state for call_id in ("a", "b")] == ["succeeded"] * 2
+        assert worker.log().count("runs calls alone") == 1
         assert worker.terminate() == 0
 
 
