@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 _THREADS = 32
 _LOOK_EVERY = 0.05
+_ACCEPTED_AT_ONCE = 256
 _END_OF_HEAD = b"\r\n\r\n"
 _CALLS = ("function", "async-function")
 _LINGER = 2.0
@@ -302,6 +303,7 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
 
     def __init__(self, *parts: Any, **options: Any) -> None:
         super().__init__(*parts, **options)
+        self.server.note_newcomer(self)
         crowd = self.server.crowd
         if crowd is not None:
             place = crowd.admit(self, self.addr[0])
@@ -366,6 +368,18 @@ class _Server(TcpWSGIServer):  # type: ignore[misc]
     limits: Limits
     spool: BodyBudget | None
     crowd: Crowd | None
+    _newest: _Channel | None = None
+
+    def handle_accept(self) -> None:
+        # A turn of the loop looks at every connection, so with one for each turn newcomers would wait behind a crowd.
+        for _ in range(_ACCEPTED_AT_ONCE):
+            before = self._newest
+            super().handle_accept()
+            if self._newest is before:
+                return
+
+    def note_newcomer(self, channel: _Channel) -> None:
+        self._newest = channel
 
     def maintenance(self, now: float) -> None:
         super().maintenance(now)
