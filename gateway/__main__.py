@@ -15,6 +15,7 @@ from contextlib import AsyncExitStack
 import redis.asyncio
 import uvloop
 
+from gateway.api.heads import JudgeByHead
 from gateway.api.management import Management
 from gateway.api.public_port import PublicPort
 from gateway.app import Parts, create_app
@@ -274,13 +275,15 @@ class Gateway:
         app = create_app(parts)
         # waitress keeps a whole request, on disk where it is large, before anybody reads it.
         spool = BodyBudget(self._bodies.size, self._settings.trusted_proxies)
+        judge = JudgeByHead(app, serves_calls=True)
         public, own = self._crowds  # each belongs to a server, which runs on a thread of its own
         if managing is None:
-            servers = [FlaskServer(app, listener, limits, spool, public)]
+            servers = [FlaskServer(app, listener, limits, judge, spool, public)]
         else:
+            public_judge = JudgeByHead(app, serves_calls=True, is_public=True)
             servers = [
-                FlaskServer(PublicPort(app), listener, limits, spool, public),
-                FlaskServer(app, managing, limits, spool, own),
+                FlaskServer(PublicPort(app), listener, limits, public_judge, spool, public),
+                FlaskServer(app, managing, limits, judge, spool, own),
             ]
         for server in servers:
             server.start()
@@ -298,7 +301,8 @@ class Gateway:
         managing: socket.socket | None,
         limits: Limits,
     ) -> None:
-        flask_server = FlaskServer(create_app(parts), listen("127.0.0.1", 0), limits)
+        app = create_app(parts)
+        flask_server = FlaskServer(app, listen("127.0.0.1", 0), limits, JudgeByHead(app, serves_calls=False))
         flask_server.start()
         to_flask = ToFlask(upstream, f"127.0.0.1:{flask_server.port}", self._peer_secret)
         public_port = 0 if managing is None else self._settings.port

@@ -8,6 +8,7 @@ import math
 import socket
 import threading
 import time
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +20,11 @@ from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
 from waitress.utilities import BadRequest, Error
 
+from gateway.api.heads import JudgeByHead, Refusal, Verdict
 from gateway.crowd import CROWDED, RESERVED, RESERVED_PATIENCE, Crowd, Place, is_reserved_for
 from gateway.fastlane.connection import Limits
 from gateway.invoke.bodies import BodyBudget, Held
+from gateway.invoke.incoming import SMALL_BODY
 from swarmfn.wire import request_heads
 from swarmfn.wire.chunks import ChunkedDecoder
 from swarmfn.wire.errors import Unavailable
@@ -42,13 +45,14 @@ _LINGER = 2.0
 
 class FlaskServer:
     """Serves `app` on `listener` from threads of its own, from `start()` to `close()`. `spool` limits what it keeps of
-    requests, in memory and on disk, `crowd` who is connected."""
+    requests, in memory and on disk, `crowd` who is connected; `judge` is asked before a body is taken."""
 
     def __init__(
         self,
         app: WSGIApplication,
         listener: socket.socket,
         limits: Limits,
+        judge: JudgeByHead,
         spool: BodyBudget | None = None,
         crowd: Crowd | None = None,
     ) -> None:
@@ -87,6 +91,7 @@ class FlaskServer:
             sockinfo=(listener.family, listener.type, listener.proto, listener.getsockname()),
         )
         self._server.limits = limits
+        self._server.judge = judge
         self._server.spool = spool
         self._server.crowd = crowd
         self._thread = threading.Thread(target=self._server.run, name="waitress", daemon=True)
@@ -153,6 +158,14 @@ class _NoRoom(Error):  # type: ignore[misc]
     reason = "Service Unavailable"
 
 
+class _Answered(Error):  # type: ignore[misc]
+    """A request whose head was enough."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__("")
+        self.refusal = refusal
+
+
 class _Parser(HTTPRequestParser):  # type: ignore[misc]
     """waitress's parser, which reads nothing but what `parse_head` has found to be in order."""
 
@@ -161,9 +174,16 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
     _refusal: Error | None = None
 
     def __init__(
-        self, adj: Adjustments, peer: str = "", spool: BodyBudget | None = None, is_reserved: bool = False
+        self,
+        adj: Adjustments,
+        judge: Callable[[_Parser, int], Verdict],
+        peer: str = "",
+        spool: BodyBudget | None = None,
+        is_reserved: bool = False,
     ) -> None:
         super().__init__(adj)
+        self._judge = judge
+        self._verdict: Verdict | None = None
         self._peer = peer
         self._spool = spool
         self._is_reserved = is_reserved
@@ -177,6 +197,9 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
         consumed: int = super().received(data)
         if self._refusal is not None:
             self.error = self._refusal
+        # A small body is taken even if it is for nothing: the connection can go on after the answer.
+        if self.error is None and (self.chunked or self.content_length > SMALL_BODY):
+            self._be_judged()
         if self.error is None and self.headers_finished and not self.empty:
             try:
                 self._find_room()
@@ -198,6 +221,16 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
             if self._held is None:
                 self._held = self._spool.hold(self._peer, 0, [self.headers.get("X_FORWARDED_FOR", "")])
             self._held.grow_to(size)
+
+    def _be_judged(self) -> None:
+        """By the head, before anything of the body is taken, and again when the body turns out to be too large."""
+        size = self.body_rcv.__len__()
+        most = None if self._verdict is None else self._verdict.max_body
+        if self._verdict is None or (most is not None and size > most):
+            self._verdict = self._judge(self, size)
+        if self._verdict.refusal is not None:
+            self.error = _Answered(self._verdict.refusal)
+            self.completed = True
 
     def _refuse(self, reason: Unavailable) -> None:
         self.error = _NoRoom(str(reason).removesuffix("."))
@@ -278,6 +311,9 @@ class _Task(WSGITask):  # type: ignore[misc]
 class _Refusal(ErrorTask):  # type: ignore[misc]
     def execute(self) -> None:
         error = self.request.error
+        if isinstance(error, _Answered):
+            self._answer(error.refusal)
+            return
         text = f"{error.body}.\n".encode()
         self.status = f"{error.code} {error.reason}"
         self.response_headers += [("Content-Type", "text/plain; charset=utf-8"), (INTERNAL, "gateway")]
@@ -287,6 +323,14 @@ class _Refusal(ErrorTask):  # type: ignore[misc]
         self.set_close_on_finish()
         self.content_length = len(text)
         self.write(text)
+
+    def _answer(self, refusal: Refusal) -> None:
+        self.status = refusal.status
+        self.response_headers += refusal.headers
+        self.channel.lingers = True
+        self.set_close_on_finish()
+        self.content_length = len(refusal.body)
+        self.write(b"" if self.request.command == "HEAD" else refusal.body)
 
 
 class _Channel(HTTPChannel):  # type: ignore[misc]
@@ -327,7 +371,12 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
         self.handle_close()
 
     def parser_class(self, adj: Adjustments) -> _Parser:
-        return _Parser(adj, self.addr[0], self.server.spool, self.is_reserved)
+        return _Parser(adj, self._judge, self.addr[0], self.server.spool, self.is_reserved)
+
+    def _judge(self, request: _Parser, received: int) -> Verdict:
+        environ = _Task(self, request).get_environment()
+        verdict: Verdict = self.server.judge(environ, received)
+        return verdict
 
     def received(self, data: bytes) -> Any:
         if self.closes_at:
@@ -366,6 +415,7 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
 class _Server(TcpWSGIServer):  # type: ignore[misc]
     channel_class = _Channel
     limits: Limits
+    judge: JudgeByHead
     spool: BodyBudget | None
     crowd: Crowd | None
     _newest: _Channel | None = None

@@ -34,7 +34,12 @@ def _read(request: Request) -> bytes:
         body = request.stream.read(MAX_BODY + 1)
         if len(body) <= MAX_BODY:
             return body
-    raise TooLarge(f"the body is larger than {MAX_BODY} bytes.", "A function's code belongs into its image.")
+    raise too_large()
+
+
+def too_large() -> TooLarge:
+    """For a body that no management request needs."""
+    return TooLarge(f"the body is larger than {MAX_BODY} bytes.", "A function's code belongs into its image.")
 
 
 def _parse(body: bytes) -> Any:

@@ -13,6 +13,7 @@ from gateway.api.audit import audit_changes
 from gateway.api.auth import let_everybody_in, refuse_other_sites, require_credentials
 from gateway.api.clients import client_of_request
 from gateway.api.dashboard import mount_dashboard
+from gateway.api.heads import note_head_checks
 from gateway.api.invocations import invocation_routes
 from gateway.api.logins import FailedLogins
 from gateway.api.observe import metrics_routes
@@ -64,6 +65,7 @@ def add_management(app: Flask, parts: Management) -> None:
         app.before_request(require_credentials(parts.credentials, logins, client))
     app.after_request(audit_changes(client))
     app.before_request(refuse_other_sites)
+    note_head_checks(app)
     app.register_blueprint(system_routes(parts.provider, parts.metrics.invocation_count, parts.limits, parts.warnings))
     app.register_blueprint(invocation_routes(parts.dashboard_redis))
     app.register_blueprint(ui_routes(parts.provider, parts.metrics.invocation_count))
