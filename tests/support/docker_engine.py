@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
@@ -39,10 +40,17 @@ class DockerEngine:
 
     On the network given, or on one of its own. Containers get out; from this machine its `address` is reachable, with
     what is published there in host mode. Its tasks take the images that are there at once; only with `pulls` do they
-    ask a registry, for those that are not.
+    ask a registry, for those that are not. `fill` may put something into its data folder before it first starts.
     """
 
-    def __init__(self, name: str, root: Path, network: EngineNetwork | None = None, pulls: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        root: Path,
+        network: EngineNetwork | None = None,
+        pulls: bool = False,
+        fill: Callable[[Path], None] | None = None,
+    ) -> None:
         need_engine()
         self.name = name
         self.root = root
@@ -55,6 +63,8 @@ class DockerEngine:
         self._plug: Plug | None = None
         self._process: ChildProcess | None = None
         root.mkdir(parents=True, exist_ok=True)
+        if fill is not None:
+            fill(root / "data")
         try:
             self.start()
         except BaseException:

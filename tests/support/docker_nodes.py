@@ -32,7 +32,9 @@ class DockerNodes:
         self.engines: list[DockerEngine] = []
         try:
             for number in range(1, count + 1):
-                self.engines.append(DockerEngine(f"node{number}", root / f"node{number}", self.network, pulls))
+                self.engines.append(
+                    DockerEngine(f"node{number}", root / f"node{number}", self.network, pulls, images.with_base)
+                )
             self._form(managers, heartbeat)
             self.on_each(images.base_image)
         except BaseException:

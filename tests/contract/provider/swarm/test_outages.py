@@ -13,6 +13,7 @@ from swarmfn.provider.swarm import SwarmProvider
 from swarmfn.wire.errors import EngineUnavailable
 from tests.contract.provider.calls import SteadyCalls, call, call_function, wait_for_replicas
 from tests.contract.provider.swarm_engine import Swarm, SwarmEngine
+from tests.support import images
 from tests.support.docker_engine import DockerEngine
 from tests.support.waiting import wait_until
 
@@ -30,7 +31,7 @@ def collected() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def frail_swarm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Swarm]:
     """An engine that may be hurt."""
-    with DockerEngine("frail", tmp_path_factory.mktemp("frail")) as docker_engine:
+    with DockerEngine("frail", tmp_path_factory.mktemp("frail"), fill=images.with_base) as docker_engine:
         docker_engine.init_swarm()
         swarm = Swarm(docker_engine)
         yield swarm
