@@ -169,6 +169,8 @@ class _Answered(Error):  # type: ignore[misc]
 class _Parser(HTTPRequestParser):  # type: ignore[misc]
     """waitress's parser, which reads nothing but what `parse_head` has found to be in order."""
 
+    path = command = ""
+    """Until its head has been read; waitress's words on a client that left name the path."""
     body_rcv: Any = None
     keep_alive = False
     _refusal: Error | None = None

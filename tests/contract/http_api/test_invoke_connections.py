@@ -172,6 +172,16 @@ def test_a_bad_request_that_waits_to_be_asked_is_refused(stage: InvocationStage)
         assert client.answer().status == 400
 
 
+def test_a_client_that_leaves_before_it_is_refused_is_nothing_to_log(stage: InvocationStage) -> None:
+    known = len(stage.gateway.log())
+    for _ in range(50):
+        with stage.client() as client:
+            client.reset()
+            client.send(b"GET /function/stage HTTP/1.1\r\n\r\n")
+    assert stage.call("GET", "/function/stage").status == 200
+    assert stage.gateway.log()[known:] == ""
+
+
 def test_slow_calls_keep_neither_healthz_nor_management_from_answering(stage: InvocationStage) -> None:
     may_end = threading.Event()
 

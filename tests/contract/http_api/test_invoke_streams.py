@@ -78,7 +78,8 @@ def test_a_large_download_arrives_whole_and_is_not_held_in_memory(stage: Invocat
 
 
 def test_a_large_upload_arrives_whole(stage: InvocationStage) -> None:
-    block, count = bytes(range(256)) * 4096, 50
+    # On Flask all of it counts towards the stage's upload_budget.
+    block, count = bytes(range(256)) * 4096, 50 if stage.streams_uploads else 35
     digest, total = hashlib.sha256(), count * len(block)
 
     def play(exchange: Exchange) -> None:
