@@ -24,7 +24,7 @@ Unreachable = (RedisError, OSError, TimeoutError)
 
 
 _COMMANDS_AT_ONCE = 32
-_TRANSFERS_AT_ONCE = 8
+_TRANSFERS_AT_ONCE = 16
 _VITAL_AT_ONCE = 8
 _TRANSFER_TIMEOUT = 15.0
 _PATIENCE = 30.0
