@@ -89,6 +89,7 @@ class ClientConnection(asyncio.Protocol):
         self._wants_continue = False
         self._hosts = 0
         self._host = b""
+        self._good_host: bytes | None = None  # the last one, which mostly comes again
         self._coding: bytes | None = None  # as it was spelled
         self._misread: list[bytes] | None = None  # what follows a head that must be read again
         self._has_begun = False  # with a request that is not complete
@@ -206,7 +207,7 @@ class ClientConnection(asyncio.Protocol):
         name = name.lower()
         if name == b"host":
             self._hosts += 1
-            self._host = value.strip(b" \t")
+            self._host = value
         elif name == b"expect":
             self._wants_continue = value.lower() == b"100-continue"
         elif name == b"transfer-encoding":
@@ -236,8 +237,11 @@ class ClientConnection(asyncio.Protocol):
         self._heads += 1
         method = parser.get_method().decode("ascii")
         path, query = _split_target(self._url, method)
-        check_host(self._hosts, self._host, version == "1.1")
-        check_path(path)
+        if self._hosts != 1 or self._host != self._good_host:
+            check_host(self._hosts, self._host.strip(b" \t"), version == "1.1")
+            self._good_host = self._host
+        if b"%" in path:
+            check_path(path)
         if self._coding is not None and version == "1.0":
             raise BadRequest(400, "Transfer-Encoding is not part of HTTP/1.0")
         if self._is_reserved and not is_reserved_for(path.decode("latin-1")):
