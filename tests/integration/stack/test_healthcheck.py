@@ -80,6 +80,18 @@ def test_a_redis_that_takes_no_writes_is_up_and_nobody_is_to_blame_for_their_sil
     assert check("worker", faas_redis_address=full_disk.address, secret_mount_path=str(tmp_path)) == (0, "")
 
 
+def test_the_gateway_says_that_it_is_not_well(tmp_path: Path, full_disk: RedisServer) -> None:
+    with GatewayProcess(tmp_path, full_disk.address, full_disk.password, "fastlane") as gateway:
+        said = " ".join(gateway.get("/system/warnings").json())
+        metrics = gateway.get("/metrics").text
+        log = gateway.log()
+    for sentence in ("its append-only file is off", "Redis cannot write to its disk"):
+        assert sentence in said
+        assert sentence in log
+    assert 'swarmfn_redis_shortcoming{kind="cannot_save"} 1.0' in metrics
+    assert 'swarmfn_redis_shortcoming{kind="evicting"} 0.0' in metrics
+
+
 def test_the_compose_file_asks_redis_whether_it_is_up(
     tmp_path: Path, full_disk: RedisServer, redis_server: RedisServer
 ) -> None:
