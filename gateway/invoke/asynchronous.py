@@ -82,8 +82,7 @@ Found = TypeVar("Found")
 class Rules:
     """What the operator has set for all asynchronous calls. idempotency_window: seconds a key is remembered; max_delay:
     seconds a call may be put off for, and max_put_off how many may be, 0 for any number; max_depth, max_queue_age: of a
-    queue, see Policy; guard: where callbacks may go; max_hops: callbacks in a
-    row."""
+    queue, see Policy; guard: where callbacks may go; max_hops: how many of them in a row."""
 
     idempotency_window: float = 86400.0
     max_delay: float = 30 * 86400.0

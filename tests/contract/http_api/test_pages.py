@@ -65,4 +65,5 @@ def test_what_functions_answer_is_given_no_headers_of_the_pages(gateway: Gateway
     gateway.deploy("page", envVars={"content_type": "text/html"})
     response = gateway.post("/function/page", data=b"<p>mine</p>")
     assert response.content == b"<p>mine</p>"
-    assert not {"Content-Security-Policy", "X-Frame-Options", "X-Content-Type-Options"} & set(response.headers)
+    assert response.headers["Content-Security-Policy"] == "sandbox allow-forms allow-scripts"
+    assert not {"X-Frame-Options", "X-Content-Type-Options"} & set(response.headers)
