@@ -370,7 +370,7 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
         return bool(self.requests)
 
     def shed(self) -> None:
-        self.handle_close()
+        self.server.shed(self)
 
     def parser_class(self, adj: Adjustments) -> _Parser:
         return _Parser(adj, self._judge, self.addr[0], self.server.spool, self.is_reserved)
@@ -421,6 +421,33 @@ class _Server(TcpWSGIServer):  # type: ignore[misc]
     spool: BodyBudget | None
     crowd: Crowd | None
     _newest: _Channel | None = None
+
+    def __init__(self, *parts: Any, **options: Any) -> None:
+        super().__init__(*parts, **options)
+        self.next_channel_cleanup = math.inf  # waitress would do it in the middle of a turn
+        self._shed: list[_Channel] = []
+        self._next_look = 0.0
+
+    def run(self) -> None:
+        """Closes connections only between two turns of the loop: a newcomer would get the number of one that was
+        closed, and with it what the turn still has to tell of that one."""
+        while self._map:
+            self._close_some()
+            wasyncore.poll2(self.adj.asyncore_loop_timeout, self._map)
+
+    def _close_some(self) -> None:
+        shed, self._shed = self._shed, []
+        for channel in shed:
+            if channel.connected:
+                channel.handle_close()
+        now = time.time()
+        if now >= self._next_look:
+            self._next_look = now + self.adj.cleanup_interval
+            self.maintenance(now)
+
+    def shed(self, channel: _Channel) -> None:
+        """Closes `channel` after this turn."""
+        self._shed.append(channel)
 
     def handle_accept(self) -> None:
         # A turn of the loop looks at every connection, so with one for each turn newcomers would wait behind a crowd.
