@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from swarmfn.jobs.scripts import CLAIM, FINISH, HAND_BACK, INHERIT, LET_GO, PROM
 LEASE = 12.0
 """Seconds a claim is this worker's without being renewed, unless set otherwise; then any worker may hand it back."""
 
+_BODY_PIECE = 4 * 2**20
 _LONGEST_LEASE = 600.0
 _TIDIED_AT_ONCE = 100
 
@@ -76,8 +78,15 @@ class Claims:
         """The request body, fetched if it is a large one; None when it is no longer stored."""
         if not claim.large_size:
             return claim.inline_body
-        body: bytes | None = await command(self._transfers, "GET", layout.request_body_key(claim.job_id))
-        return body
+        # In pieces: whole, it would be in memory twice while it arrives. BytesIO gives what it has without a copy.
+        body, key = io.BytesIO(), layout.request_body_key(claim.job_id)
+        while (start := body.tell()) < claim.large_size:
+            end = min(start + _BODY_PIECE, claim.large_size) - 1
+            piece = await command(self._transfers, "GETRANGE", key, start, end)
+            if not piece:
+                return None
+            body.write(piece)
+        return body.getvalue()
 
     async def finish(self, claim: Claim, ending: Ending) -> bool:
         """Records how a claim ended. False: it was no longer ours, and nothing was recorded. May be repeated when the
