@@ -10,7 +10,9 @@ import secrets
 import signal
 import socket
 import sys
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack
+from typing import Any
 
 import redis.asyncio
 import uvloop
@@ -124,6 +126,17 @@ def _upload_budget(settings: Settings, memory: int) -> int:
     return settings.upload_budget or max(memory // 4, settings.async_max_body)
 
 
+def _in_background(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
+    """Lets `work` run until the stack is undone, and waits for its end: what it works with is closed after that."""
+    task = asyncio.create_task(work)
+
+    async def end() -> None:
+        task.cancel()
+        await asyncio.wait([task])
+
+    stack.push_async_callback(end)
+
+
 class Gateway:
     """Everything that lives on the event loop, put together."""
 
@@ -200,15 +213,13 @@ class Gateway:
             loop.call_soon_threadsafe(take, table)
 
         stack.callback(self._provider.watch(offer))
-        task = asyncio.create_task(publisher.run())
-        stack.callback(task.cancel)
+        _in_background(stack, publisher.run())
 
     async def _redis_watch(self, stack: AsyncExitStack, client: redis.asyncio.Redis) -> RedisWatch:
         watch = RedisWatch(client)
         await watch.look()
         self._metrics.add(watch)
-        task = asyncio.create_task(watch.run())
-        stack.callback(task.cancel)
+        _in_background(stack, watch.run())
         return watch
 
     async def _room(self, stack: AsyncExitStack, client: redis.asyncio.Redis) -> Room:
@@ -216,8 +227,7 @@ class Gateway:
         settings = self._settings
         room = Room(client, settings.queue_max_memory, settings.queue_max_depth, settings.async_max_put_off)
         await room.look()
-        task = asyncio.create_task(room.run())
-        stack.callback(task.cancel)
+        _in_background(stack, room.run())
         return room
 
     def _parts(
