@@ -131,8 +131,11 @@ def _in_background(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> No
     task = asyncio.create_task(work)
 
     async def end() -> None:
-        task.cancel()
-        await asyncio.wait([task])
+        # A library may take a cancellation for the end of a connection, and go on: so it is said again, for 5 s.
+        for _ in range(50):
+            task.cancel()
+            if (await asyncio.wait([task], timeout=0.1))[0]:
+                return
 
     stack.push_async_callback(end)
 
