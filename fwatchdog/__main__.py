@@ -7,22 +7,19 @@ import fwatchdog.light_asyncio  # noqa: F401
 
 # isort: split
 import asyncio
-import contextlib
 import logging
 import os
-import resource
 import signal
 import sys
 
 from fwatchdog.lifecycle import FunctionEnded, serve
 from fwatchdog.modes import CannotStart
 from fwatchdog.settings import Settings
+from swarmfn.wire.descriptors import allow_many_descriptors
 from swarmfn.wire.errors import SettingsError
 from swarmfn.wire.logs import configure_logging
 
 logger = logging.getLogger("fwatchdog")
-
-_MOST_DESCRIPTORS = 65536
 
 
 def main() -> int:
@@ -38,7 +35,8 @@ def main() -> int:
         logging.getLogger().handlers[0].addFilter(_without_call_id)
     for warning in settings.warnings:
         logger.warning("%s", warning, extra={"event": "setting_ignored"})
-    _allow_descriptors()
+    # A forked call takes six; the usual soft limit of 1024 would end at 170 calls.
+    allow_many_descriptors()
     try:
         asyncio.run(_serve(settings))
     except CannotStart as exc:
@@ -71,15 +69,6 @@ def _keep_standard_descriptors() -> None:
         if descriptor > 2:
             os.close(descriptor)
             return
-
-
-def _allow_descriptors() -> None:
-    """A forked call takes six; the usual soft limit of 1024 would end at 170 calls."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _MOST_DESCRIPTORS)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 if __name__ == "__main__":

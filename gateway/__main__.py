@@ -40,7 +40,6 @@ from gateway.redis_watch import RedisWatch
 from gateway.serving import PortTaken, fast_lane_server, listen
 from gateway.settings import Settings
 from gateway.warnings import warnings_of
-from swarmfn.descriptors import allow_many_descriptors
 from swarmfn.exposition.listener import MetricsListener, serve_metrics
 from swarmfn.jobs.connection import Unreachable, connect, connect_blocking
 from swarmfn.jobs.server import ServerTooOld, require_supported
@@ -50,6 +49,7 @@ from swarmfn.memory import memory_for_us
 from swarmfn.provider import Provider
 from swarmfn.provider.local import LocalProvider, ResourceLimits
 from swarmfn.upstream import Upstream
+from swarmfn.wire.descriptors import allow_many_descriptors
 from swarmfn.wire.errors import FaasError, NewerLayout, SettingsError
 from swarmfn.wire.logs import configure_logging
 from swarmfn.wire.replicas import ReplicaTable, lost_addresses

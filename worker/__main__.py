@@ -7,10 +7,10 @@ import os
 import sys
 import time
 
-from swarmfn.descriptors import allow_many_descriptors
 from swarmfn.jobs.connection import Unreachable, connect_blocking
 from swarmfn.jobs.server import ServerTooOld, require_supported
 from swarmfn.jobs.stored_layout import require_readable
+from swarmfn.wire.descriptors import allow_many_descriptors
 from swarmfn.wire.errors import NewerLayout, SettingsError
 from swarmfn.wire.logs import configure_logging
 from worker.isolation import NAME_VARIABLE

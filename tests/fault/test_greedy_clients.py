@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from swarmfn.descriptors import allow_many_descriptors
+from swarmfn.wire.descriptors import allow_many_descriptors
 from swarmfn.wire.invocations import StoredResponse
 from tests.support.bystander import Bystander
 from tests.support.gateway import DATA_PLANES, GatewayProcess

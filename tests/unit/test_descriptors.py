@@ -7,7 +7,7 @@ import sys
 
 LOOK = """
 import resource
-from swarmfn.descriptors import allow_many_descriptors
+from swarmfn.wire.descriptors import allow_many_descriptors
 resource.setrlimit(resource.RLIMIT_NOFILE, (256, 4096))
 print(allow_many_descriptors(), *resource.getrlimit(resource.RLIMIT_NOFILE))
 """
