@@ -10,6 +10,7 @@ from pathlib import Path
 
 from stack.embedded.identity import command_of
 from stack.errors import StackError
+from swarmfn.wire.visible import visible
 
 _LISTENING = "0A"
 _LOWEST = 10_000
@@ -62,7 +63,7 @@ def holder_of(port: int) -> str:
         return ""
     for process in Path("/proc").glob("[0-9]*"):
         if _holds(process, inodes):
-            return f" by process {process.name} ({command_of(int(process.name))[:80]})"
+            return f" by process {process.name} ({visible(command_of(int(process.name))[:80])})"
     return ""
 
 
