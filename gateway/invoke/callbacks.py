@@ -37,8 +37,8 @@ class Callbacks:
             raise _forbidden(host)
 
     async def check_addresses(self, url: str) -> None:
-        """What its host's name resolves to; one that does not resolve just now is left to the worker. Raises
-        InvalidRequest."""
+        """What its host's name resolves to; one that does not resolve just now, or has to wait for others' names, is
+        left to the worker. Raises InvalidRequest."""
         if not self._guard.is_on:
             return
         host, port = _place(url)
@@ -46,7 +46,7 @@ class Callbacks:
             return
         try:
             async with asyncio.timeout(_LOOKUP_TIMEOUT):
-                addresses = await self._names.addresses(host)
+                addresses = await self._names.addresses(host, waits=False)
         except (OSError, ValueError):
             return
         if not any(map(self._guard.permits, addresses)):

@@ -46,9 +46,9 @@ def server() -> Iterator[NameServer]:
     server.close()
 
 
-def asking(lookup: Callable[[str], Sequence[str]]) -> Upstream:
+def asking(lookup: Callable[[str], Sequence[str]], at_once: int = 64, patience: float = 60.0) -> Upstream:
     upstream = Upstream(connect_timeout=20)
-    upstream._names = Names(lookup)
+    upstream._names = Names(lookup, at_once, patience)
     return upstream
 
 
@@ -57,10 +57,11 @@ async def always_ok(peer: Peer) -> None:
         await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 
 
-def test_names_that_hang_hold_up_no_other(runner: Runner, server: NameServer) -> None:
+@pytest.mark.parametrize(("at_once", "patience"), [(64, 60.0), (4, 0.01)], ids=["as many as may", "more"])
+def test_names_that_hang_hold_up_no_other(runner: Runner, server: NameServer, at_once: int, patience: float) -> None:
     async def scenario() -> None:
         async with ScriptedServer(always_ok) as there:
-            upstream = asking(server.lookup)
+            upstream = asking(server.lookup, at_once, patience)
             hanging = [asyncio.create_task(upstream.exchange(f"hangs{number}:80", GET)) for number in range(30)]
             while len(server.asked) < 30:  # noqa: ASYNC110, another thread counts
                 await asyncio.sleep(0.001)
@@ -71,6 +72,37 @@ def test_names_that_hang_hold_up_no_other(runner: Runner, server: NameServer) ->
             for result in await asyncio.gather(*hanging, return_exceptions=True):
                 assert isinstance(result, NotSent)
             await upstream.close()
+
+    runner(scenario())
+
+
+def test_who_does_not_wait_is_told_at_once_that_others_are_before_it(runner: Runner, server: NameServer) -> None:
+    async def scenario() -> None:
+        names = Names(server.lookup, at_once=2, patience=60.0)
+        assert await names.addresses("good", waits=False) == ("127.0.0.1",)
+        hanging = [asyncio.create_task(names.addresses(f"hangs{number}", waits=False)) for number in range(2)]
+        while len(server.asked) < 3:  # noqa: ASYNC110, another thread counts
+            await asyncio.sleep(0.001)
+        with pytest.raises(OSError, match="too many names"):
+            await names.addresses("second", waits=False)
+        assert await names.addresses("good", waits=False) == ("127.0.0.1",)  # it is known
+        server.close()
+        await asyncio.gather(*hanging, return_exceptions=True)
+        assert await names.addresses("second", waits=False) == ("127.0.0.9", "127.0.0.1")
+
+    runner(scenario())
+
+
+def test_a_thread_that_cannot_be_started_is_an_oserror(
+    runner: Runner, server: NameServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def scenario() -> None:
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(OSError, match="good cannot be looked up: can't start new thread"):
+            await Names(server.lookup).addresses("good")
 
     runner(scenario())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Sequence
 
@@ -99,3 +100,29 @@ def test_a_name_server_that_hangs_holds_up_nobody_for_long(monkeypatch: pytest.M
 
     callbacks = Callbacks(parse_guard(PRIVATE, ""), Names(hang))
     asyncio.run(callbacks.check_addresses("http://slow.example/"))
+
+
+def test_names_that_hang_keep_no_other_call_waiting() -> None:
+    may_end = threading.Event()
+
+    def hang(host: str) -> Sequence[str]:
+        may_end.wait(60)
+        return ("10.0.0.1",)
+
+    async def scenario() -> None:
+        callbacks = Callbacks(parse_guard(PRIVATE, ""), Names(hang, at_once=3, patience=60.0))
+        hanging = [
+            asyncio.create_task(callbacks.check_addresses(f"http://hangs{number}.example/")) for number in range(3)
+        ]
+        await asyncio.sleep(0)
+        others = [
+            asyncio.create_task(callbacks.check_addresses(f"http://other{number}.example/")) for number in range(100)
+        ]
+        await asyncio.gather(*others)
+        assert not any(task.done() for task in hanging)
+        may_end.set()
+        for task in hanging:
+            with pytest.raises(InvalidRequest):
+                await task
+
+    asyncio.run(scenario())
