@@ -37,6 +37,7 @@ _LINGER = 2.0
 """Seconds in which a client that is still sending can read why it was refused, before the connection is closed."""
 
 _ABSOLUTE = re.compile(rb"https?://[^/?]*", re.IGNORECASE)
+_SPACES = re.compile(rb"  +")
 _RESET = struct.pack("ii", 1, 0)
 
 _MALFORMED = (b"400 Bad Request", b"the request is not proper HTTP/1.1.\n")
@@ -97,6 +98,8 @@ class ClientConnection(asyncio.Protocol):
         self._heads = 0
         self._head_size = 0
         self._fed = 0
+        self._seen = b""  # of the present piece, or of all that the present head has come in
+        self._is_at_start = True  # a request begins where that does
         self._had_body = False
         self._bodiless = 0  # bytes of a request in a row that are no part of its body
         self._receiving: Exchange | None = None
@@ -143,6 +146,11 @@ class ClientConnection(asyncio.Protocol):
         if self._parser is None:
             return
         self._fed = len(data)
+        if self._in_head and self._has_begun:
+            self._seen += data
+        else:
+            self._seen = data
+            self._is_at_start = not self._has_begun
         was_in_head, heads = self._in_head, self._heads
         try:
             self._parser.feed_data(data)
@@ -159,6 +167,8 @@ class ClientConnection(asyncio.Protocol):
                 self._head_size += len(data)
                 if self._head_size > self.limits.head_size:
                     self._refuse(_TOO_LARGE)
+        if not self._has_begun or not self._in_head:
+            self._seen = b""
 
     def _limit_framing(self, size: int) -> None:
         """Counts bytes of chunk extensions and trailers, of which the parser keeps the latter."""
@@ -220,6 +230,7 @@ class ClientConnection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         parser = self._parser
+        self._check_line(parser.get_method())
         version = parser.get_http_version()
         if version not in ("1.1", "1.0"):
             check_version(version[0])
@@ -269,6 +280,21 @@ class ClientConnection(asyncio.Protocol):
             self._waiting.append(exchange)
             self._timer.deadline = None  # it is we who do not read
             self.pause_reading()
+
+    def _check_line(self, method: bytes) -> None:
+        """The parser takes `RTSP/1.0` and `ICE/1.0` for HTTP/1.0, and several spaces for one, and says neither. Raises
+        BadRequest."""
+        line = b"%b %b " % (method, self._url)
+        if self._is_at_start:
+            self._is_at_start = False  # the next request in this piece begins elsewhere
+            is_good = self._seen.lstrip(b"\r\n").startswith(line + b"HTTP/")
+        else:
+            # Where in the piece it begins the parser does not say either.
+            seen = _SPACES.sub(b" ", self._seen)
+            is_other = line + b"RTSP/" in seen or line + b"ICE/" in seen
+            is_good = line + b"HTTP/" in self._seen and not is_other
+        if not is_good:
+            raise BadRequest(400, "the request line is malformed")
 
     def on_body(self, body: bytes) -> None:
         self._had_body = True

@@ -29,8 +29,12 @@ _BAD_VERSIONS = [
     b"http/1.1",
     b"HTTP/1.1 ",
     b"HTTQ/1.1",
+    b"RTSP/1.0",
+    b"RTSP/1.1",
+    b"ICE/1.0",
     b"",
 ]
+_BAD_LINES = [b"%b  %b %b", b"%b %b  %b", b"%b\t%b %b", b"%b %b\t%b"]
 _HOSTS = [b"gateway.test", b"x:80", b"", b"[::1]:8080", b"127.0.0.1", b"a_b-c.d:", b"%C3%BC"]
 _BAD_HOSTS = [b"a b", b"a/b", b"u@x", b"x:y", b"\xfc", b"[::1", b"a,b c", b"%zz", b"a\x00b", b"a\tb"]
 _HEADERS = [
@@ -117,7 +121,8 @@ def _good(chance: random.Random, path: bytes, fault: str = "") -> bytes:
     version = pick("version", _VERSIONS, _BAD_VERSIONS)
     method = chance.choice(sorted(METHODS)).encode()
     target = (b"http://y:1" if chance.random() < 0.1 else b"") + path + pick("target", _TARGETS, _BAD_TARGETS)
-    lines = [b"%b %b %b" % (method, b"relative" if fault == "form" else target, version)]
+    line = pick("spaces", [b"%b %b %b"], _BAD_LINES)
+    lines = [line % (method, b"relative" if fault == "form" else target, version)]
     headers = chance.sample(_HEADERS, chance.randint(0, 3))
     headers += {"header": [chance.choice(_BAD_HEADERS)], "no host": []}.get(fault, [])
     if fault != "no host":
@@ -148,7 +153,7 @@ def _chunks(chance: random.Random, body: bytes, fault: str) -> bytes:
     return b"".join(parts) + b"0\r\n" + trailers + b"\r\n"
 
 
-_FAULTS = ["version", "target", "form", "header", "no host", "host", "two hosts"]
+_FAULTS = ["version", "spaces", "target", "form", "header", "no host", "host", "two hosts"]
 _FAULTS += ["length", "coding", "both", "chunks", "trailers"]
 
 

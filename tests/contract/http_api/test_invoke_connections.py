@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 
 import pytest
 
@@ -114,6 +115,13 @@ def test_what_is_odd_but_proper_is_served(stage: InvocationStage, request_: byte
         (b"GET /function/stage HTTP/2.0\r\nHost: x\r\n\r\n", 505),
         (b"GET /function/stage HTTP/2.0\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n", 505),
         (b"GET /function/stage HTTP/0.9\r\nHost: x\r\n\r\n", 505),
+        (b"GET /function/stage RTSP/1.0\r\nHost: x\r\n\r\n", 400),
+        (b"GET /function/stage RTSP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n", 400),
+        (b"GET /function/stage RTSP/1.0\r\nHost: x\r\nX: GET /function/stage HTTP/1.1\r\n\r\n", 400),
+        (b"\r\n\r\n\r\nGET /function/stage/HTTP/ RTSP/1.0\r\nHost: x\r\n\r\n", 400),
+        (b"SOURCE /function/stage ICE/1.0\r\nHost: x\r\n\r\n", 400),
+        (b"GET  /function/stage HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"GET /function/stage  HTTP/1.1\r\nHost: x\r\n\r\n", 400),
         (b"POST /function/stage HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
         (HEAD + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
         (HEAD + b"Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n", 501),
@@ -128,6 +136,20 @@ def test_each_kind_of_bad_request_has_its_status(stage: InvocationStage, request
         answer = client.answer()
         assert (answer.status, answer.header("Connection")) == (status, "close")
         assert client.rest() == b""
+
+
+@pytest.mark.parametrize("cut", [0, 5, 24, 26, 60])
+def test_another_protocol_is_refused_behind_a_request_too(stage: InvocationStage, cut: int) -> None:
+    good = request_bytes("POST", "/function/stage", body=b"POST /function/stage HTTP/")
+    bad = b"POST /function/stage RTSP/1.0\r\nHost: gateway.test\r\nContent-Length: 0\r\n\r\n"
+    with stage.client() as client:
+        client.send(good[:-10])
+        client.send(good[-10:] + bad[:cut])
+        time.sleep(0.02)  # so that it comes in two pieces; it must be refused in one as well
+        client.send(bad[cut:])
+        answers = client.rest()
+    assert answers.count(b"HTTP/1.1 200") == stage.replica.received.qsize() <= 1
+    assert answers.count(b"HTTP/1.1") == 1 or b"HTTP/1.1 400" in answers
 
 
 def test_endless_trailers_are_refused(stage: InvocationStage) -> None:
