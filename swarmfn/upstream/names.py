@@ -19,8 +19,8 @@ _AT_ONCE = 64
 """Names looked up at a time; one name is looked up once, however many ask for it."""
 
 _PATIENCE = 1.0
-"""Seconds after which a lookup leaves its place to the next one and goes on beside it. Callers choose names, and who has
-a domain can have every name in it hang."""
+"""Seconds after which a lookup leaves its place to the next one and goes on beside it. Callers choose names, and
+who has a domain can have every name in it hang."""
 
 _THREADS = 512
 """Lookups in all, those that hang included."""
