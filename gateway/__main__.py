@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import math
 import os
 import secrets
 import signal
@@ -58,6 +59,9 @@ logger = logging.getLogger("gateway")
 
 _DRAIN_MARGIN = 1.0
 """Seconds beyond upstream_timeout, for the answers that tell of it."""
+
+_UPLOAD_MARGIN = 60
+"""Seconds beyond read_timeout, for a Redis that is slow."""
 
 
 def main() -> int:
@@ -151,7 +155,8 @@ class Gateway:
         self._bodies = BodyBudget(_upload_budget(settings, memory), settings.trusted_proxies)
         self._most_connections = most_connections(allow_many_descriptors(), memory)
         self._crowds = [self._crowd() for _ in range(2 if settings.data_plane == "flask" else 1)]
-        self._metrics.add(LoadMetrics(self._bodies, self._crowds))
+        self._unfinished = BodyBudget(self._bodies.size, settings.trusted_proxies)
+        self._metrics.add(LoadMetrics(self._bodies, self._unfinished, self._crowds))
         self._stop = asyncio.Event()
         self._peer_secret = secrets.token_hex(16)
 
@@ -184,7 +189,7 @@ class Gateway:
             await self._follow_replicas(stack, Publisher(connections.vital, begin_anew), upstream)
             watch = await self._redis_watch(stack, connections.vital)
             room = await self._room(stack, connections.vital)
-            parts = self._parts(upstream, Submissions(connections), blocking, room, watch)
+            parts = self._parts(upstream, Submissions(connections, self._upload_ttl()), blocking, room, watch)
             if settings.metrics_port:
                 stack.enter_context(self._metrics_listener())
             limits = Limits(settings.read_timeout, settings.write_timeout)
@@ -192,6 +197,10 @@ class Gateway:
                 await self._serve_flask(parts, listener, managing, limits)
             else:
                 await self._serve_fast_lane(parts, upstream, listener, managing, limits)
+
+    def _upload_ttl(self) -> int:
+        """No client takes longer to send a body; soon after that a call owns it, or nobody ever will."""
+        return math.ceil(self._settings.read_timeout) + _UPLOAD_MARGIN
 
     def _crowd(self) -> Crowd:
         settings = self._settings
@@ -264,6 +273,7 @@ class Gateway:
                 self._rules(),
                 own=credentials,
                 room=room,
+                unfinished=self._unfinished,
             ),
             bridge=Bridge(asyncio.get_running_loop()),
             is_ready=lambda: not self._stop.is_set(),

@@ -12,20 +12,23 @@ from gateway.invoke.bodies import BodyBudget
 
 
 class LoadMetrics(Collector):
-    """Reads `bodies` and `crowds` when somebody asks."""
+    """Reads what it is given when somebody asks. unfinished: of asynchronous calls' bodies, on their way to Redis."""
 
-    def __init__(self, bodies: BodyBudget, crowds: Sequence[Crowd]) -> None:
+    def __init__(self, bodies: BodyBudget, unfinished: BodyBudget, crowds: Sequence[Crowd]) -> None:
         self._bodies = bodies
+        self._unfinished = unfinished
         self._crowds = crowds
 
     def collect(self) -> Iterable[Metric]:
         connected = sum(len(crowd) for crowd in self._crowds)
         shed = sum(crowd.shed for crowd in self._crowds)
         refused = sum(crowd.refused for crowd in self._crowds)
+        no_room = self._bodies.refused + self._unfinished.refused
         return [
-            GaugeMetricFamily("gateway_upload_bytes", "Request bodies on their way.", self._bodies.used),
+            GaugeMetricFamily("gateway_upload_bytes", "Request bodies in memory.", self._bodies.used),
             GaugeMetricFamily("gateway_upload_budget_bytes", "How many may be.", self._bodies.size),
-            CounterMetricFamily("gateway_uploads_refused", "Bodies there was no room for.", self._bodies.refused),
+            GaugeMetricFamily("gateway_unfinished_bytes", "Bodies on their way to Redis.", self._unfinished.used),
+            CounterMetricFamily("gateway_uploads_refused", "Bodies there was no room for.", no_room),
             GaugeMetricFamily("gateway_client_connections", "Clients that are connected.", connected),
             CounterMetricFamily("gateway_client_connections_shed", "Idle ones closed to make room.", shed),
             CounterMetricFamily("gateway_client_connections_refused", "Those there was no room for.", refused),

@@ -80,9 +80,12 @@ def invoke_routes(
         call_id = incoming.call_id()
         try:
             wanted = asynchronous.check(incoming)
-            with bodies.hold_for(incoming, incoming.length or 0):
-                body = request.stream.read()
-                accepted = bridge.run(asynchronous.accept(incoming, wanted, call_id, body), _is_gone())
+            body = _body(incoming)
+            if isinstance(body, bytes):
+                accepting = asynchronous.accept(incoming, wanted, call_id, body)
+            else:
+                accepting = asynchronous.accept_as_it_comes(incoming, wanted, call_id, b"", body, bodies)
+            accepted = bridge.run(accepting, _is_gone())
         except FaasError as exc:
             return _named(reply(exc), incoming, call_id)
         except CallerGone:

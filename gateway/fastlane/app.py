@@ -132,9 +132,10 @@ class FastLane:
             if is_whole:
                 await self._store(incoming, wanted, call_id, first, send)
                 return
-        with self._bodies.hold_for(incoming, incoming.length or 0) as held:
-            body = await self._asynchronous.read(first, _chunks(receive), held)
-            await self._store(incoming, wanted, call_id, body, send)
+        accepted = await self._asynchronous.accept_as_it_comes(
+            incoming, wanted, call_id, first, _chunks(receive), self._bodies
+        )
+        await send_whole(send, 202, accepted.headers(incoming), b"")
 
     async def _store(self, incoming: Incoming, wanted: Wanted, call_id: str, body: bytes, send: Send) -> None:
         accepted = await self._asynchronous.accept(incoming, wanted, call_id, body)

@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Coroutine
-from dataclasses import dataclass
-from io import BytesIO
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeVar
 
 from gateway.invoke import forwarding, result_pages
 from gateway.invoke.admission import limits_of, overloaded
 from gateway.invoke.asked import NOTHING, Asked, asked_by
-from gateway.invoke.bodies import Held
+from gateway.invoke.bodies import BodyBudget
 from gateway.invoke.callbacks import Callbacks
 from gateway.invoke.credentials import Credentials
 from gateway.invoke.incoming import Incoming, RawHeaders
 from gateway.invoke.problems import problem
 from gateway.invoke.room import Room
+from gateway.invoke.uploads import WHOLE, Beginning, Unfinished, Uploads, held_of
 from gateway.invoke.waiting import Waiting
 from swarmfn.jobs.connection import Crowded
 from swarmfn.jobs.records import Record, moment
 from swarmfn.jobs.submissions import AnswerPiece, Submissions
-from swarmfn.jobs.terms import PLAIN, Full, IdempotencyKey, Replay, Terms, idempotency_name, short_digest
+from swarmfn.jobs.terms import (
+    PLAIN,
+    Full,
+    IdempotencyKey,
+    Replay,
+    ShortDigest,
+    Terms,
+    idempotency_name,
+    short_digest,
+)
+from swarmfn.jobs.uploads import Upload
 from swarmfn.upstream import Names
 from swarmfn.wire.call_ids import new_call_id
 from swarmfn.wire.callback_guard import ANYWHERE, CallbackGuard
@@ -70,8 +79,6 @@ _PUT_OFF = {"scheduled": "runAt", "retrying": "nextAttemptAt"}
 
 _NO_CALLBACK = {False: "waiting for the call to end", True: "none is sent, no worker has ended the call"}
 """By whether the call has ended."""
-
-_DIGEST_ON_THREAD = 1 << 20
 
 _NOT_ENDED = b"the call has not ended yet.\n"
 
@@ -133,7 +140,8 @@ class Result:
 
 class Asynchronous:
     """Accepts asynchronous calls, and says what became of them. `max_body` is in bytes, `longest_wait` in seconds;
-    `own` are the gateway's credentials, which are not stored; `room` tells how much may still be stored."""
+    `own` are the gateway's credentials, which are not stored; `room` tells how much may still be stored, `unfinished`
+    is the budget for what is half-way to Redis."""
 
     def __init__(
         self,
@@ -144,6 +152,7 @@ class Asynchronous:
         rules: Rules | None = None,
         own: Credentials | None = None,
         room: Room | None = None,
+        unfinished: BodyBudget | None = None,
     ) -> None:
         self._table = table
         self._submissions = submissions
@@ -153,6 +162,7 @@ class Asynchronous:
         self._own = own
         self._waiting = Waiting(submissions)
         self._room = room or Room(None, 0, self._rules.max_depth)
+        self._uploads = Uploads(submissions, self._room, unfinished or BodyBudget(max_body), max_body)
         self._takes_any_age = not self._rules.max_queue_age
         self._callbacks = Callbacks(self._rules.guard, Names())
 
@@ -168,21 +178,6 @@ class Asynchronous:
         self._room.require(incoming.length or 0)
         return Wanted(route, asked_by(incoming, self._rules.max_delay, self._callbacks))
 
-    async def read(self, first: bytes, chunks: AsyncIterator[bytes], held: Held) -> bytes:
-        """The whole body, of which `first` is there, counted in `held`.
-
-        Raises TooLarge as soon as it is over the limit, and Unavailable when there is no room for it.
-        """
-        # Unlike a list of pieces that is joined at the end, it never holds the body twice.
-        body = BytesIO()
-        body.write(first)
-        async for chunk in chunks:
-            body.write(chunk)
-            if body.tell() > self._max_body:
-                raise self._too_large()
-            held.grow_to(body.tell())
-        return body.getvalue()
-
     async def accept(self, incoming: Incoming, wanted: Wanted, call_id: str, body: bytes) -> Accepted:
         """Stores the call, by preference as `call_id`, and returns once Redis has acknowledged it.
 
@@ -195,7 +190,7 @@ class Asynchronous:
         if wanted.asked is NOTHING and wanted.route.policy is NO_POLICY and self._takes_any_age and not depth:
             terms = PLAIN
         else:
-            terms = await self._terms(incoming, wanted, body, depth)
+            terms = self._terms(incoming, wanted, body, depth)
         # Many bodies may have come in since the first look, this one without a word of its length.
         self._room.require(len(body))
         self._room.begin(len(body))
@@ -204,7 +199,77 @@ class Asynchronous:
         finally:
             self._room.end(len(body))
 
-    async def _stored(self, incoming: Incoming, wanted: Wanted, call_id: str, body: bytes, terms: Terms) -> Accepted:
+    async def accept_as_it_comes(
+        self,
+        incoming: Incoming,
+        wanted: Wanted,
+        call_id: str,
+        first: bytes,
+        chunks: AsyncIterator[bytes],
+        bodies: BodyBudget,
+    ) -> Accepted:
+        """The same for a body of which `first` is there, and `chunks` yields the rest. What is in memory of it counts
+        towards `bodies`: all of it up to WHOLE bytes, else a piece, for then it goes to Redis as it comes.
+
+        Besides, it raises TooLarge as soon as the body is over the limit, Unavailable when there is no room for it, and
+        what `chunks` raises; nothing of it stays in Redis then.
+        """
+        beginning = Beginning(first, self._within_limit(len(first), chunks))
+        with bodies.hold_for(incoming, held_of(incoming)) as held:
+            if incoming.length is None or incoming.length <= WHOLE:
+                body = await beginning.gather(held)
+                if body is not None:
+                    return await self.accept(incoming, wanted, call_id, body)
+            return await self._accept_in_pieces(incoming, wanted, call_id, beginning.pieces())
+
+    async def _within_limit(self, size: int, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        async for chunk in chunks:
+            size += len(chunk)
+            if size > self._max_body:
+                raise self._too_large()
+            yield chunk
+
+    async def _accept_in_pieces(
+        self, incoming: Incoming, wanted: Wanted, call_id: str, pieces: AsyncIterator[bytes]
+    ) -> Accepted:
+        with self._uploads.reserve(incoming) as reserved:
+            terms = await self._terms_before_the_body(incoming, wanted, call_id)
+            async with self._uploads.begin(call_id, reserved) as upload:
+                key = await self._fill(upload, incoming, wanted, pieces)
+                return await self._stored(incoming, wanted, call_id, upload.body, replace(terms, idempotency=key))
+
+    async def _terms_before_the_body(self, incoming: Incoming, wanted: Wanted, call_id: str) -> Terms:
+        """Raises what can be known to stand against the call already: Redis is not sent a large body only to refuse
+        it."""
+        if wanted.asked.callback_url:
+            await self._callbacks.check_addresses(wanted.asked.callback_url)
+        terms = self._terms_with(None, wanted, self._room.depth_limit(wanted.route.queue))
+        if wanted.asked.idempotency_key:
+            return terms  # it may be known, which goes before any limit, and cannot be told without the body
+        would = await self._submissions.probe(self._invocation(incoming, wanted, call_id, ""), terms)
+        if isinstance(would, Full):
+            raise overloaded(wanted.route, terms.limits, would, terms.max_put_off)
+        return terms
+
+    async def _fill(
+        self, upload: Unfinished, incoming: Incoming, wanted: Wanted, pieces: AsyncIterator[bytes]
+    ) -> IdempotencyKey | None:
+        if not wanted.asked.idempotency_key:
+            await upload.fill(pieces)
+            return None
+        if incoming.length is None:
+            # The digest begins with the length, which is not known before the end.
+            await upload.fill(pieces)
+            digest = ShortDigest(_request(incoming), len(upload.body))
+            await digest.read(upload.body.pieces())
+        else:
+            digest = ShortDigest(_request(incoming), incoming.length)
+            await upload.fill(digest.read_through(pieces))
+        return self._idempotency_key(wanted, digest.text())
+
+    async def _stored(
+        self, incoming: Incoming, wanted: Wanted, call_id: str, body: bytes | Upload, terms: Terms
+    ) -> Accepted:
         received = incoming.header(b"x-call-id")
         for _ in range(2):
             call = self._invocation(incoming, wanted, call_id, received)
@@ -220,20 +285,18 @@ class Asynchronous:
         # Two random ids in a row are never taken; whatever refuses them, a 202 would be a lie.
         raise QueueUnavailable("the queue refused the call; nothing was accepted.", "Try again shortly.")
 
-    async def _terms(self, incoming: Incoming, wanted: Wanted, body: bytes, max_depth: int) -> Terms:
+    def _terms(self, incoming: Incoming, wanted: Wanted, body: bytes, max_depth: int) -> Terms:
+        key = None
+        if wanted.asked.idempotency_key:
+            key = self._idempotency_key(wanted, short_digest(*_request(incoming), body))
+        return self._terms_with(key, wanted, max_depth)
+
+    def _terms_with(self, key: IdempotencyKey | None, wanted: Wanted, max_depth: int) -> Terms:
         asked = wanted.asked
         limits = limits_of(wanted.route, max_depth, self._rules.max_queue_age)
-        key = await self._idempotency(incoming, wanted, body)
         return Terms(key, asked.delay, asked.run_at, asked.max_age, limits, self._rules.max_put_off)
 
-    async def _idempotency(self, incoming: Incoming, wanted: Wanted, body: bytes) -> IdempotencyKey | None:
-        if not wanted.asked.idempotency_key:
-            return None
-        request = (incoming.path.encode("latin-1"), incoming.query.encode("latin-1"), body)
-        if len(body) > _DIGEST_ON_THREAD:
-            fingerprint = await asyncio.to_thread(short_digest, *request)
-        else:
-            fingerprint = short_digest(*request)
+    def _idempotency_key(self, wanted: Wanted, fingerprint: str) -> IdempotencyKey:
         name = idempotency_name(wanted.route.name, wanted.asked.idempotency_key)
         return IdempotencyKey(name, fingerprint, self._rules.idempotency_window)
 
@@ -330,6 +393,11 @@ class Asynchronous:
             f"the body is over the limit of {self._max_body} bytes (async_max_body).",
             "Store the data elsewhere and send its address, or raise the limit.",
         )
+
+
+def _request(incoming: Incoming) -> tuple[bytes, bytes]:
+    """What a request with an idempotency key is known by, besides its body."""
+    return incoming.path.encode("latin-1"), incoming.query.encode("latin-1")
 
 
 def _not_found(call_id: str) -> InvocationNotFound:

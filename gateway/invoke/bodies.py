@@ -23,12 +23,17 @@ class BodyBudget:
 
     def __init__(self, size: int, trusted: Sequence[Network] = ()) -> None:
         self.size = size
+        self._setting = "upload_budget"
         self._trusted = trusted
         self.used = 0
         self.refused = 0
         """How often there was no room."""
         self._by_client: Counter[str] = Counter()
         self._lock = threading.Lock()
+
+    def resize(self, size: int, setting: str) -> None:
+        """Another size from now on, which follows from `setting`."""
+        self.size, self._setting = size, setting
 
     def hold_for(self, incoming: Incoming, size: int) -> Held:
         """The same as `hold`, for a request's client."""
@@ -52,7 +57,7 @@ class BodyBudget:
             is_over_share = others > 0 and others + has + size > (self.size + extra) // 2
             if is_over or is_over_share:
                 self.refused += 1
-                raise _no_room(self.size, of_this_client=not is_over)
+                raise _no_room(self.size, self._setting, of_this_client=not is_over)
             self.used += size
             self._by_client[client] += size
 
@@ -96,10 +101,10 @@ class Held:
         self.release()
 
 
-def _no_room(size: int, of_this_client: bool) -> Unavailable:
+def _no_room(size: int, setting: str, of_this_client: bool) -> Unavailable:
     whose = "from this address " if of_this_client else ""
     return Unavailable(
-        f"too many request bodies {whose}are on their way at once; the limit is {size} bytes (upload_budget)"
+        f"too many request bodies {whose}are on their way at once; the limit is {size} bytes ({setting})"
         f"{', half of it for one address' if of_this_client else ''}. Nothing was accepted.",
         "Send it again after the time in Retry-After.",
         _RETRY_AFTER,

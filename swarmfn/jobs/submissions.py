@@ -12,6 +12,7 @@ from swarmfn.jobs.batches import Batcher
 from swarmfn.jobs.connection import Connections, Unreachable, call, command, refused, unavailable
 from swarmfn.jobs.scripts import CANCEL, SUBMIT
 from swarmfn.jobs.terms import PLAIN, Full, Replay, Terms, full_of
+from swarmfn.jobs.uploads import Upload
 from swarmfn.wire.errors import KeyReused
 from swarmfn.wire.invocations import Invocation
 from swarmfn.wire.priorities import PRIORITIES, lane, split_lane
@@ -36,7 +37,7 @@ class AnswerPiece(NamedTuple):
 class _Submission(NamedTuple):
     invocation: Invocation
     call: bytes
-    body: bytes
+    body: bytes | Upload
     terms: Terms
 
     @property
@@ -49,20 +50,37 @@ class _Submission(NamedTuple):
 
     @property
     def upload_key(self) -> str:
+        if isinstance(self.body, Upload):
+            return self.body.key
         return layout.upload_key(self.invocation.call_id, self.invocation.start_time)
 
 
 class Submissions:
-    """Stores invocations in Redis, all those of one turn of the loop in one round trip."""
+    """Stores invocations in Redis, all those of one turn of the loop in one round trip. upload_ttl: seconds after which
+    an upload goes away that has had no further piece."""
 
-    def __init__(self, connections: Connections) -> None:
+    def __init__(self, connections: Connections, upload_ttl: int = layout.UPLOAD_TTL) -> None:
         self._client = connections.commands
         self._transfers = connections.transfers
+        self._upload_ttl = upload_ttl
         self._batches: Batcher[_Submission, _Reply] = Batcher(self._store, lambda item: item.inline_size)
 
-    async def submit(self, invocation: Invocation, body: bytes, terms: Terms = PLAIN) -> bool | Replay | Full:
+    def begin_upload(self, call_id: str) -> Upload:
+        """For the body of a call that will be submitted, under this id or another."""
+        return Upload(self._transfers, call_id, self._upload_ttl)
+
+    async def probe(self, invocation: Invocation, terms: Terms) -> bool | Replay | Full:
+        """What `submit` would say, as far as that does not depend on the body. Raises as that does."""
+        item = _Submission(invocation, invocation.to_json(), b"", replace(terms, is_probe=True))
+        try:
+            return _outcome(await self._batches.add(item))
+        except Unreachable as exc:
+            raise unavailable(exc) from exc
+
+    async def submit(self, invocation: Invocation, body: bytes | Upload, terms: Terms = PLAIN) -> bool | Replay | Full:
         """Stores one call. False: its id is taken and nothing was stored; a Replay: neither was it, because its
-        idempotency key is that of an earlier call; Full: nor then, because its queue has passed its limits.
+        idempotency key is that of an earlier call; Full: nor then, because its queue has passed its limits. An Upload
+        is still there only when the id was taken.
 
         Returns only after Redis has acknowledged it. Raises QueueUnavailable when Redis did not; the call may
         nevertheless be stored, if only the reply was lost, and then submitting the very same call again says True.
@@ -70,7 +88,7 @@ class Submissions:
         """
         item = _Submission(invocation, invocation.to_json(), body, terms)
         try:
-            if item.is_large:
+            if item.is_large and not isinstance(body, Upload):
                 if terms is not PLAIN:
                     # A Redis that has too much already is not sent a large body only to refuse it.
                     would = await self._batches.add(item._replace(body=b"", terms=replace(terms, is_probe=True)))
@@ -80,9 +98,13 @@ class Submissions:
                 # of its own until the id is known to be free.
                 await self._transfers.set(item.upload_key, body, ex=layout.UPLOAD_TTL)
             reply = await self._batches.add(item)
+            if reply is True:
+                return True
+            if reply is False and item.is_large and not isinstance(body, Upload):
+                await self._transfers.delete(item.upload_key)
         except Unreachable as exc:
             raise unavailable(exc) from exc
-        return True if reply is True else _outcome(reply)
+        return _outcome(reply)
 
     async def record(self, call_id: str) -> records.Record | None:
         """What is known of a call, or None. Raises QueueUnavailable."""
@@ -164,7 +186,7 @@ class Submissions:
         return str(was.decode())
 
     async def _store(self, items: Sequence[_Submission]) -> list[_Reply]:
-        arguments: list[bytes | str | int] = [layout.JOB_DATA, layout.rq_time()]
+        arguments: list[Any] = [layout.JOB_DATA, layout.rq_time()]
         for item in items:
             invocation = item.invocation
             arguments += (

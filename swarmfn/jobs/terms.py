@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import json
 import time
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -121,4 +123,32 @@ def short_digest(*parts: bytes) -> str:
     for part in parts:
         digest.update(b"%d:" % len(part))
         digest.update(part)
-    return base64.urlsafe_b64encode(digest.digest()).decode()[:22]
+    return _short(digest.digest())
+
+
+class ShortDigest:
+    """The short digest of `parts` and a last one of `size` bytes, which comes in pieces."""
+
+    def __init__(self, parts: Sequence[bytes], size: int) -> None:
+        self._digest = hashlib.sha256()
+        for part in parts:
+            self._digest.update(b"%d:" % len(part))
+            self._digest.update(part)
+        self._digest.update(b"%d:" % size)
+
+    async def read_through(self, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """Yields the pieces again."""
+        async for piece in pieces:
+            await asyncio.to_thread(self._digest.update, piece)
+            yield piece
+
+    async def read(self, pieces: AsyncIterator[bytes]) -> None:
+        async for _ in self.read_through(pieces):
+            pass
+
+    def text(self) -> str:
+        return _short(self._digest.digest())
+
+
+def _short(digest: bytes) -> str:
+    return base64.urlsafe_b64encode(digest).decode()[:22]

@@ -5,7 +5,8 @@
 --   swarmfn:held:, swarmfn:idempotency:
 -- arguments: data, now; items (9): id, queue, function, call, body, size of a large body, key it was uploaded to,
 --   timeout, terms ('' or JSON)
--- reply: for each item 1 when it is stored, 0 when its id is taken, text when it could not be stored; a list when
+-- reply: for each item 1 when it is stored, 0 when its id is taken (its upload is left alone: the call comes again under
+--   another id), text when it could not be stored; a list when
 --   its terms say so: `replay` and the id of the first call with its idempotency key, `reused` when that call was
 --   another one; `full`, which limit was passed (`depth`, `age` or `put_off`), how many wait, and since when ('': unknown)
 
@@ -88,9 +89,10 @@ local function submit(i)
     end
   end
   if redis.call('EXISTS', key) == 1 then
+    if redis.pcall('HGET', key, 'call') ~= call then return 0 end
+    -- The very same call, sent again because its first reply was lost, is stored already.
     drop(upload)
-    -- The very same call, sent again because its first reply was lost, is stored already; any other is refused.
-    return redis.pcall('HGET', key, 'call') == call and 1 or 0
+    return 1
   end
   local due = terms and due_of(terms)
   local full = terms and refusal(terms, due)
@@ -99,7 +101,7 @@ local function submit(i)
     return full
   end
   if terms and terms.probe then return 1 end
-  if upload ~= '' and redis.call('EXISTS', upload) == 0 then return 'its body has gone' end
+  if upload ~= '' and redis.call('STRLEN', upload) ~= tonumber(ARGV[i+5]) then return 'its body has gone' end
   -- First of the writes, because it can be refused: the memory is full, or the queue's key is no list.
   if due then put_off(queue, id, due) else enqueue(queue, id) end
   redis.call('HSET', key, 'data', ARGV[1], 'created_at', ARGV[2], 'enqueued_at', ARGV[2], 'origin', queue,

@@ -64,7 +64,7 @@ def test_every_management_route_is_on_the_page(management: Management) -> None:
 def test_every_metric_is_on_the_page(management: Management) -> None:
     add_management(Flask("gateway", static_folder=None), management)
     management.metrics.add(QueueMetrics(management.dashboard_redis))
-    management.metrics.add(LoadMetrics(BodyBudget(1), []))
+    management.metrics.add(LoadMetrics(BodyBudget(1), BodyBudget(1), []))
     management.metrics.add(RedisWatch(connect("127.0.0.1:1", None).vital))
     exposed = exposed_by(management.metrics) | exposed_by(Meter(dict))
     page = set(re.findall(r"^\| `((?:gateway|http|swarmfn)_\w+)` \|", PAGE.read_text(), re.MULTILINE))

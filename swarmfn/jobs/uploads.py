@@ -1,0 +1,78 @@
+"""A large request body on its way to Redis, in pieces, so that nobody has to hold it whole."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import redis.asyncio
+
+from swarmfn.jobs import layout
+from swarmfn.jobs.connection import Unreachable, command, unavailable
+from swarmfn.wire.call_ids import new_call_id
+from swarmfn.wire.errors import QueueUnavailable
+
+_READ_AT_ONCE = 1 << 20
+
+_dropping: set[asyncio.Task[None]] = set()
+
+
+class Upload:
+    """A body under a key of its own, until `Submissions.submit` gives it to a call; its len() is what is there of it.
+
+    Whoever gives up drops it. One whose sender has died expires `ttl` seconds after its last piece.
+    """
+
+    def __init__(self, client: redis.asyncio.Redis, call_id: str, ttl: int) -> None:
+        self.key = layout.upload_key(call_id, new_call_id())
+        self._client = client
+        self._ttl = ttl
+        self._size = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    async def append(self, piece: bytes) -> None:
+        """Returns once Redis has it. Raises QueueUnavailable; then the body is of no use any more."""
+        # A transaction: no instant at which the key is there without an end.
+        pipeline: Any = self._client.pipeline(transaction=True)
+        pipeline.append(self.key, piece)
+        pipeline.expire(self.key, self._ttl)
+        try:
+            size, _ = await pipeline.execute()
+        except Unreachable as exc:
+            raise unavailable(exc) from exc
+        self._size += len(piece)
+        if size != self._size:
+            raise _gone()
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """What is there, read again. Raises QueueUnavailable."""
+        for start in range(0, self._size, _READ_AT_ONCE):
+            end = min(start + _READ_AT_ONCE, self._size)
+            try:
+                piece = await command(self._client, "GETRANGE", self.key, start, end - 1)
+            except Unreachable as exc:
+                raise unavailable(exc) from exc
+            if len(piece) != end - start:
+                raise _gone()
+            yield piece
+
+    def drop(self) -> None:
+        """Takes it out of Redis, unless a call has it. Nobody waits for that: a Redis that does not answer lets it
+        expire."""
+        task = asyncio.get_running_loop().create_task(self._drop())
+        _dropping.add(task)
+        task.add_done_callback(_dropping.discard)
+
+    async def _drop(self) -> None:
+        with contextlib.suppress(*Unreachable):
+            await command(self._client, "UNLINK", self.key)
+
+
+def _gone() -> QueueUnavailable:
+    return QueueUnavailable(
+        "the queue (Redis) has lost a part of the body; nothing was accepted.", "Send it again.", retry_after=1.0
+    )
