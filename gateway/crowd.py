@@ -10,7 +10,7 @@ from enum import Enum
 from itertools import islice
 from typing import Protocol
 
-from gateway.invoke.clients import Network, is_trusted, neighbourhood
+from gateway.invoke.clients import Network, is_trusted, neighbourhood, through_proxies
 from gateway.invoke.open_routes import is_open
 
 RESERVED = 64
@@ -96,6 +96,10 @@ class Crowd:
 
     def __len__(self) -> int:
         return len(self._all.members) + len(self._reserved)
+
+    def client_of(self, address: str, forwarded_for: Sequence[str]) -> str:
+        """Who sends a request from there, behind the proxies that are trusted."""
+        return neighbourhood(through_proxies(address, forwarded_for, self._trusted))
 
     def admit(self, member: Member, address: str) -> Place:
         """`leave` must follow, unless the place is NONE."""

@@ -8,7 +8,9 @@ import math
 import socket
 import threading
 import time
+from collections import Counter, deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 _THREADS = 32
+_OF_ONE_CLIENT = 24
+"""Threads that one client's calls may have, however slow they are: the others have the rest."""
 _LOOK_EVERY = 0.05
 _ACCEPTED_AT_ONCE = 256
 _END_OF_HEAD = b"\r\n\r\n"
@@ -130,7 +134,7 @@ class _Threads:
     """
 
     def __init__(self) -> None:
-        self._calls, self._management, self._quick = (_dispatcher(count) for count in (_THREADS, _THREADS, 1))
+        self._calls, self._management, self._quick = _Calls(), _dispatcher(_THREADS), _dispatcher(1)
 
     def add_task(self, channel: _Channel) -> None:
         request = channel.requests[0]
@@ -143,8 +147,66 @@ class _Threads:
             self._management.add_task(channel)
 
     def shutdown(self) -> None:
-        for dispatcher in (self._calls, self._management, self._quick):
+        self._calls.shutdown()
+        for dispatcher in (self._management, self._quick):
             dispatcher.shutdown(cancel_pending=True, timeout=1)
+
+
+class _Calls:
+    """Threads for calls. A client that has its share of them waits, and nobody behind it does."""
+
+    def __init__(self) -> None:
+        self._dispatcher = _dispatcher(_THREADS)
+        self._lock = threading.Lock()
+        self._turns: Counter[str] = Counter()
+        self._waiting: dict[str, deque[_Channel]] = {}
+
+    def add_task(self, channel: _Channel) -> None:
+        client = channel.client
+        with self._lock:
+            if self._turns[client] >= _OF_ONE_CLIENT:
+                self._waiting.setdefault(client, deque()).append(channel)
+                return
+            self._turns[client] += 1
+        self._dispatcher.add_task(_Turn(self, channel, client))
+
+    def end_turn(self, client: str) -> None:
+        """The turn goes to the client's next call, if one waits."""
+        with self._lock:
+            waiting = self._waiting.get(client)
+            if not waiting:
+                self._turns[client] -= 1
+                if not self._turns[client]:
+                    del self._turns[client]
+                return
+            channel = waiting.popleft()
+            if not waiting:
+                del self._waiting[client]
+        self._dispatcher.add_task(_Turn(self, channel, client))
+
+    def shutdown(self) -> None:
+        self._dispatcher.shutdown(cancel_pending=True, timeout=1)
+        with self._lock:
+            for channel in (one for waiting in self._waiting.values() for one in waiting):
+                channel.cancel()
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """A client's turn on a thread; waitress's task."""
+
+    calls: _Calls
+    channel: _Channel
+    client: str
+
+    def service(self) -> None:
+        try:
+            self.channel.service()
+        finally:
+            self.calls.end_turn(self.client)
+
+    def cancel(self) -> None:
+        self.channel.cancel()
 
 
 def _dispatcher(threads: int) -> ThreadedTaskDispatcher:
@@ -360,6 +422,13 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
         super().del_channel(*table)
         if self.server.crowd is not None:
             self.server.crowd.leave(self)
+
+    @property
+    def client(self) -> str:
+        """Who sent the request that is next; "" where no client is told from another."""
+        crowd = self.server.crowd
+        said = self.requests[0].headers.get("X_FORWARDED_FOR", "")
+        return "" if crowd is None else str(crowd.client_of(self.addr[0], [said]))
 
     @property
     def is_idle(self) -> bool:

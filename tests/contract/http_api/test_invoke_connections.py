@@ -9,7 +9,7 @@ import time
 import pytest
 
 from tests.support.invocation_stage import InvocationStage
-from tests.support.raw_http import PATIENCE, Pairs, chunked, request_bytes
+from tests.support.raw_http import PATIENCE, Pairs, RawClient, chunked, request_bytes
 from tests.support.staged_replica import Exchange
 
 HEAD = b"POST /function/stage HTTP/1.1\r\nHost: x\r\n"
@@ -204,7 +204,9 @@ def test_a_client_that_leaves_before_it_is_refused_is_nothing_to_log(stage: Invo
     assert stage.gateway.log()[known:] == ""
 
 
-def test_slow_calls_keep_neither_healthz_nor_management_from_answering(stage: InvocationStage) -> None:
+def test_slow_calls_keep_neither_healthz_nor_management_nor_other_clients_from_being_answered(
+    stage: InvocationStage,
+) -> None:
     may_end = threading.Event()
 
     def play(exchange: Exchange) -> None:
@@ -220,6 +222,9 @@ def test_slow_calls_keep_neither_healthz_nor_management_from_answering(stage: In
         stage.replica.exchange()
         assert stage.call("GET", "/healthz").status == 200
         assert stage.gateway.get("/system/functions").status_code == 200
+        with RawClient(stage.gateway.address, "127.0.0.2") as neighbour:
+            neighbour.request("POST", "/function/cat", body=b"x")
+            assert neighbour.answer("POST").status == 200
         assert not may_end.is_set()
         may_end.set()
         assert [client.answer().status for client in clients] == [200] * 40
