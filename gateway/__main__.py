@@ -20,7 +20,6 @@ import uvloop
 
 from gateway.api.heads import JudgeByHead
 from gateway.api.management import Management
-from gateway.api.public_port import PublicPort
 from gateway.app import Parts, create_app
 from gateway.crowd import Crowd, most_connections
 from gateway.fastlane.app import FastLane
@@ -303,9 +302,8 @@ class Gateway:
         if managing is None:
             servers = [FlaskServer(app, listener, limits, judge, spool, public)]
         else:
-            public_judge = JudgeByHead(app, serves_calls=True, is_public=True)
             servers = [
-                FlaskServer(PublicPort(app), listener, limits, public_judge, spool, public),
+                FlaskServer(app, listener, limits, judge, spool, public, is_public=True),
                 FlaskServer(app, managing, limits, judge, spool, own),
             ]
         for server in servers:

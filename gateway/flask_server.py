@@ -23,6 +23,7 @@ from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
 from waitress.utilities import BadRequest, Error
 
 from gateway.api.heads import JudgeByHead, Refusal, Verdict
+from gateway.api.public_port import IS_PUBLIC
 from gateway.crowd import CROWDED, RESERVED, RESERVED_PATIENCE, Crowd, Place, is_reserved_for
 from gateway.fastlane.connection import Limits
 from gateway.invoke.bodies import BodyBudget, Held
@@ -49,7 +50,8 @@ _LINGER = 2.0
 
 class FlaskServer:
     """Serves `app` on `listener` from threads of its own, from `start()` to `close()`. `spool` limits what it keeps of
-    requests, in memory and on disk, `crowd` who is connected; `judge` is asked before a body is taken."""
+    requests, in memory and on disk, `crowd` who is connected; `judge` is asked before a body is taken. `is_public`: its
+    port serves no management."""
 
     def __init__(
         self,
@@ -59,6 +61,7 @@ class FlaskServer:
         judge: JudgeByHead,
         spool: BodyBudget | None = None,
         crowd: Crowd | None = None,
+        is_public: bool = False,
     ) -> None:
         self.port: int = listener.getsockname()[1]
         # Not a line for each client that leaves, nor for each call that waits for a thread.
@@ -98,6 +101,7 @@ class FlaskServer:
         self._server.judge = judge
         self._server.spool = spool
         self._server.crowd = crowd
+        self._server.is_public = is_public
         self._thread = threading.Thread(target=self._server.run, name="waitress", daemon=True)
 
     def start(self) -> None:
@@ -360,6 +364,11 @@ class _Task(WSGITask):  # type: ignore[misc]
     """waitress would keep a connection whose `Connection` names more than `close`, and answer HEAD with the end of a
     chunked body."""
 
+    def get_environment(self) -> dict[str, Any]:
+        environ: dict[str, Any] = super().get_environment()
+        environ[IS_PUBLIC] = self.channel.server.is_public
+        return environ
+
     def build_response_header(self) -> bytes:
         if not self.request.keep_alive:
             self.set_close_on_finish()
@@ -489,6 +498,7 @@ class _Server(TcpWSGIServer):  # type: ignore[misc]
     judge: JudgeByHead
     spool: BodyBudget | None
     crowd: Crowd | None
+    is_public: bool
     _newest: _Channel | None = None
 
     def __init__(self, *parts: Any, **options: Any) -> None:

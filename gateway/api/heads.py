@@ -9,8 +9,6 @@ from flask import Flask, request
 
 from gateway.api.bodies import MAX_BODY, too_large
 from gateway.invoke.incoming import METHODS
-from gateway.invoke.open_routes import is_open
-from gateway.invoke.problems import nothing_here
 from swarmfn.wire.headers import Headers
 
 if TYPE_CHECKING:
@@ -45,13 +43,11 @@ class JudgeByHead:
     """Lets `app` answer by a request's head where it can: who may come in, whether there is such a page.
 
     With `serves_calls`, calls may have a body of any size; what is no call may have a management request's.
-    `is_public`: of a port that serves calls only.
     """
 
-    def __init__(self, app: Flask, serves_calls: bool, is_public: bool = False) -> None:
+    def __init__(self, app: Flask, serves_calls: bool) -> None:
         self._app = app
         self._serves_calls = serves_calls
-        self._is_public = is_public
 
     def __call__(self, environ: WSGIEnvironment, received: int = 0) -> Verdict:
         """The verdict when so much of the body has been received."""
@@ -67,8 +63,6 @@ class JudgeByHead:
         return Verdict(max_body=MAX_BODY)
 
     def _check(self, received: int) -> None:
-        if self._is_public and not is_open(request.path):
-            raise nothing_here()
         for check in self._app.extensions[_CHECKS]:
             check()
         if request.routing_exception is not None:

@@ -18,7 +18,7 @@ from gateway.invoke.asynchronous import Asynchronous
 from gateway.invoke.bodies import BodyBudget
 from gateway.invoke.bridge import Bridge, CallerGone
 from gateway.invoke.forwarding import call_headers, duration
-from gateway.invoke.incoming import CLIENT_GONE, METHODS, SMALL_BODY, Body, Incoming, RawHeaders
+from gateway.invoke.incoming import CLIENT_GONE, METHODS, Body, Incoming, RawHeaders
 from gateway.invoke.synchronous import Outcome, Synchronous
 from gateway.invoke.waiting import seconds_to_wait
 from swarmfn.upstream import UpstreamFailure
@@ -183,7 +183,7 @@ def _incoming() -> Incoming:
 
 
 def _body(incoming: Incoming) -> Body:
-    if incoming.length is not None and incoming.length <= SMALL_BODY:
+    if incoming.is_small:
         return request.stream.read()
     return _file_chunks(request.stream)
 

@@ -18,6 +18,7 @@ from gateway.api.invocations import invocation_routes
 from gateway.api.logins import FailedLogins
 from gateway.api.observe import metrics_routes
 from gateway.api.problems import handle_problems
+from gateway.api.public_port import hide_management
 from gateway.api.system import system_routes
 from gateway.invoke.clients import Network
 from gateway.invoke.credentials import Credentials
@@ -56,6 +57,7 @@ def add_management(app: Flask, parts: Management) -> None:
     """
     handle_problems(app)
     app.register_blueprint(metrics_routes(parts.metrics))
+    app.before_request(hide_management)
     client = client_of_request(PEER, parts.peer_secret, parts.trusted_proxies)
     if parts.credentials is None:
         app.before_request(let_everybody_in)

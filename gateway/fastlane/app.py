@@ -10,7 +10,7 @@ from gateway.fastlane.exchange import App, Message, Receive, Scope, Send
 from gateway.invoke.asynchronous import Asynchronous, Wanted
 from gateway.invoke.bodies import BodyBudget, Held
 from gateway.invoke.forwarding import call_headers, duration
-from gateway.invoke.incoming import CLIENT_GONE, METHODS, SMALL_BODY, Body, Incoming, RawHeaders, split_route
+from gateway.invoke.incoming import CLIENT_GONE, METHODS, Body, Incoming, RawHeaders, split_route
 from gateway.invoke.open_routes import is_open
 from gateway.invoke.problems import nothing_here, render_problem, unexpected
 from gateway.invoke.synchronous import Synchronous
@@ -101,13 +101,13 @@ class FastLane:
 
     async def _call(self, incoming: Incoming, call_id: str, receive: Receive, send: Send) -> None:
         first = b""
-        if is_small(incoming):
+        if incoming.is_small:
             first, is_whole = await _first_piece(receive)
             if is_whole:
                 await self._call_with(incoming, call_id, first, send)
                 return
         with self._bodies.hold_for(incoming, min(incoming.length or _HELD_OF_A_STREAM, _HELD_OF_A_STREAM)) as held:
-            body = await _all(first, receive) if is_small(incoming) else _counted(_chunks(receive), held)
+            body = await _all(first, receive) if incoming.is_small else _counted(_chunks(receive), held)
             await self._call_with(incoming, call_id, body, send)
 
     async def _call_with(self, incoming: Incoming, call_id: str, body: Body, send: Send) -> None:
@@ -127,7 +127,7 @@ class FastLane:
     async def _accept(self, incoming: Incoming, call_id: str, receive: Receive, send: Send) -> None:
         wanted = self._asynchronous.check(incoming)
         first = b""
-        if is_small(incoming):
+        if incoming.is_small:
             first, is_whole = await _first_piece(receive)
             if is_whole:
                 await self._store(incoming, wanted, call_id, first, send)
@@ -215,14 +215,10 @@ def incoming_of(scope: Scope, route: tuple[str, str], is_public: bool = False) -
 
 async def read_body(incoming: Incoming, receive: Receive) -> Body:
     """A small body whole, a larger or chunked one as it comes. Raises ClientGone."""
-    if not is_small(incoming):
+    if not incoming.is_small:
         return _chunks(receive)
     first, is_whole = await _first_piece(receive)
     return first if is_whole else await _all(first, receive)
-
-
-def is_small(incoming: Incoming) -> bool:
-    return incoming.length is not None and incoming.length <= SMALL_BODY
 
 
 async def _first_piece(receive: Receive) -> tuple[bytes, bool]:

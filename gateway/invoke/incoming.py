@@ -50,6 +50,11 @@ class Incoming:
                 return value.decode("latin-1")
         return ""
 
+    @property
+    def is_small(self) -> bool:
+        """Its body is read whole before anything is done with it."""
+        return self.length is not None and self.length <= SMALL_BODY
+
     def call_id(self) -> str:
         """The client's X-Call-Id if it may be one, else a fresh id."""
         chosen = self.header(b"x-call-id")

@@ -59,6 +59,18 @@ def test_the_public_port_has_no_management(divided: InvocationStage, method: str
     assert answer.all("WWW-Authenticate") == []
 
 
+def test_the_public_port_asks_for_no_body_that_is_for_management(divided: InvocationStage) -> None:
+    with divided.client() as client:
+        length = [("Content-Length", str(600 * 2**20)), ("Expect", "100-continue"), ("Authorization", CREDENTIALS)]
+        client.request("POST", "/system/functions", length)
+        head = client.head()
+    assert (head.status, head.header("X-OpenFaaS-Internal")) == (404, "gateway")
+    changes = divided.gateway.log().count("event=change")
+    refused = ask(divided.gateway, divided.gateway.port, "DELETE", "/system/functions", Authorization=CREDENTIALS)
+    assert refused.status == 404
+    assert divided.gateway.log().count("event=change") == changes
+
+
 def test_the_management_port_serves_everything(divided: InvocationStage) -> None:
     gateway = divided.gateway
     assert gateway.get("/system/info").status_code == 200
