@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,12 +19,26 @@ CLIENTS = 10
 HELD = 2 * MIB  # of one body
 
 
-@pytest.fixture(params=DATA_PLANES)
-def gateway(request: pytest.FixtureRequest, tmp_path: Path, own_redis: RedisServer) -> Iterator[GatewayProcess]:
-    settings = {"read_timeout": "9s", "write_timeout": "9s", "upstream_timeout": "8s", "upload_budget": "2Gi"}
-    with GatewayProcess(tmp_path, own_redis.address, own_redis.password, request.param, **settings) as gateway:
-        gateway.deploy("cat")
-        yield gateway
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    (tmp_path / "redis").mkdir()
+    with RedisServer(tmp_path / "redis") as server:
+        yield server
+
+
+@pytest.fixture
+def start(tmp_path: Path, redis: RedisServer) -> Iterator[Callable[..., GatewayProcess]]:
+    """Starts a gateway with the function `cat`."""
+    with contextlib.ExitStack() as undo:
+
+        def start(data_plane: str = "fastlane", **settings: str) -> GatewayProcess:
+            gateway = GatewayProcess(
+                tmp_path, redis.address, redis.password, data_plane, upload_budget="2Gi", **settings
+            )
+            undo.enter_context(gateway).deploy("cat")
+            return gateway
+
+        yield start
 
 
 def begin(gateway: GatewayProcess, sent: int) -> RawClient:
@@ -53,44 +67,50 @@ def send_whole(gateway: GatewayProcess, size: int, statuses: list[int]) -> None:
         statuses.append(client.answer("POST").status)
 
 
-def test_many_large_bodies_at_once_are_in_memory_by_pieces(gateway: GatewayProcess, own_redis: RedisServer) -> None:
+@pytest.mark.parametrize("data_plane", DATA_PLANES)
+def test_many_large_bodies_at_once_are_in_memory_by_pieces(
+    start: Callable[..., GatewayProcess], redis: RedisServer, data_plane: str
+) -> None:
+    gateway = start(data_plane)
     statuses: list[int] = []
-    send_whole(gateway, 20 * MIB, statuses)
+    send_whole(gateway, 10 * MIB, statuses)
     before = memory(gateway, "VmRSS")
     Path(f"/proc/{gateway.process.pid}/clear_refs").write_text("5")  # the highest mark so far is forgotten
-    threads = [threading.Thread(target=send_whole, args=(gateway, 20 * MIB, statuses)) for _ in range(CLIENTS)]
+    threads = [threading.Thread(target=send_whole, args=(gateway, 10 * MIB, statuses)) for _ in range(CLIENTS)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert statuses == [202] * (CLIENTS + 1)
     most = memory(gateway, "VmHWM") - before
-    print(f"\n{most / MIB:.1f} MiB more for {CLIENTS} bodies of 20 MiB at once")
+    print(f"\n{most / MIB:.1f} MiB more for {CLIENTS} bodies of 10 MiB at once")
     assert most < CLIENTS * HELD + 8 * MIB
-    with own_redis.client() as client:
+    with redis.client() as client:
         sizes = [client.strlen(key) for key in client.scan_iter("swarmfn:body:*")]
-    assert sizes == [20 * MIB] * (CLIENTS + 1)
+    assert sizes == [10 * MIB] * (CLIENTS + 1)
 
 
-@pytest.mark.parametrize("gateway", ["fastlane"], indirect=True)
 def test_unfinished_bodies_lie_in_redis_until_their_clients_are_too_slow(
-    gateway: GatewayProcess, own_redis: RedisServer
+    start: Callable[..., GatewayProcess], redis: RedisServer
 ) -> None:
+    gateway = start(upstream_timeout="8s", read_timeout="9s")
     before = memory(gateway, "VmRSS")
     with contextlib.ExitStack() as attack:
-        clients = [attack.enter_context(begin(gateway, 12 * MIB)) for _ in range(CLIENTS)]
-        wait_until(lambda: half_way(own_redis) >= CLIENTS * 11 * MIB, message="all but the last pieces are in Redis")
+        clients = [attack.enter_context(begin(gateway, 8 * MIB)) for _ in range(CLIENTS)]
+        wait_until(lambda: half_way(redis) >= CLIENTS * 7 * MIB, message="all but the last pieces are in Redis")
         grown = memory(gateway, "VmRSS") - before
         print(f"\n{grown / MIB:.1f} MiB more for {CLIENTS} unfinished bodies")
         assert grown < CLIENTS * HELD + 8 * MIB
         assert {client.answer("POST").status for client in clients} == {408}
-        wait_until(lambda: half_way(own_redis) == 0, message="nothing of them is left")
+        wait_until(lambda: half_way(redis) == 0, message="nothing of them is left")
 
 
-@pytest.mark.parametrize("gateway", ["fastlane"], indirect=True)
-def test_what_a_killed_gateway_leaves_half_way_expires(gateway: GatewayProcess, own_redis: RedisServer) -> None:
-    with begin(gateway, 12 * MIB), own_redis.client() as client:
-        wait_until(lambda: half_way(own_redis) > 0, message="pieces are in Redis")
+def test_what_a_killed_gateway_leaves_half_way_expires(
+    start: Callable[..., GatewayProcess], redis: RedisServer
+) -> None:
+    gateway = start(upstream_timeout="8s", read_timeout="9s")
+    with begin(gateway, 8 * MIB), redis.client() as client:
+        wait_until(lambda: half_way(redis) > 0, message="pieces are in Redis")
         gateway.process.kill()
         (upload,) = client.scan_iter("swarmfn:upload:*")
         # read_timeout, and a minute.
