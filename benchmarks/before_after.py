@@ -19,6 +19,8 @@ from rig import REPOSITORY, cpu_seconds, free_port, program, redis, rounds, tabl
 
 from swarmfn.wire.replicas import REPLICAS_KEY, Route, encode_table
 
+KINDS = ("synchronous", "accept", "drain")
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
@@ -27,6 +29,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=3, help="of load for each contestant in each round")
     parser.add_argument("--jobs", type=int, default=5000, help="to drain by the worker")
     parser.add_argument("--body", type=int, default=1024, help="bytes of each call's body")
+    parser.add_argument("--only", choices=KINDS, nargs="+", default=KINDS, help="what to measure (default: all)")
     options = parser.parse_args()
     checkouts = {"before": options.other.resolve(), "after": REPOSITORY}
     with contextlib.ExitStack() as stack:
@@ -36,8 +39,11 @@ def main() -> None:
         server = REPOSITORY / "benchmarks/noop_server.py"
         stack.enter_context(program([sys.executable, server, "--port", upstream], upstream))
         redis_port = stack.enter_context(redis("bench", appendonly="yes"))
-        for title, kind in (("Synchronous", synchronous), ("Accept", accept), ("Drain", drain)):
-            contestants = {name: kind(options, folder, upstream, redis_port, path) for name, path in checkouts.items()}
+        kinds = dict(zip(KINDS, (synchronous, accept, drain), strict=True))
+        for title in options.only:
+            contestants = {
+                name: kinds[title](options, folder, upstream, redis_port, path) for name, path in checkouts.items()
+            }
             print(f"\n## {title}\n")
             table(rounds(options.rounds, contestants), "before", "CPU µs", smaller_is_better=False)
 
@@ -97,7 +103,7 @@ def drain(options: argparse.Namespace, folder: Path, upstream: int, redis_port: 
             client.set(REPLICAS_KEY, encode_table({"noop": Route("noop", (f"127.0.0.1:{upstream}",), 1, 60.0, "noop")}))
             client.set("rq:suspended", 1)
             asyncio.run(submit(options, redis_port))
-            with program([sys.executable, "-m", "worker"], env=env) as process:
+            with program([sys.executable, "-P", "-m", "worker"], env=env) as process:
                 until(lambda: client.scard("rq:workers") == 1)
                 commands = commands_of(client)
                 figures = timed(client, process, options.jobs, lambda: client.delete("rq:suspended"))
