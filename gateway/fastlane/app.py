@@ -7,7 +7,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from gateway.fastlane.exchange import App, Message, Receive, Scope, Send
-from gateway.invoke.asynchronous import Asynchronous, Wanted
+from gateway.invoke.asynchronous import Asynchronous
 from gateway.invoke.bodies import BodyBudget, Held
 from gateway.invoke.forwarding import call_headers, duration
 from gateway.invoke.incoming import CLIENT_GONE, METHODS, Body, Incoming, RawHeaders, split_route
@@ -130,15 +130,12 @@ class FastLane:
         if incoming.is_small:
             first, is_whole = await _first_piece(receive)
             if is_whole:
-                await self._store(incoming, wanted, call_id, first, send)
+                accepted = await self._asynchronous.accept(incoming, wanted, call_id, first)
+                await send_whole(send, 202, accepted.headers(incoming), b"")
                 return
         accepted = await self._asynchronous.accept_as_it_comes(
             incoming, wanted, call_id, first, _chunks(receive), self._bodies
         )
-        await send_whole(send, 202, accepted.headers(incoming), b"")
-
-    async def _store(self, incoming: Incoming, wanted: Wanted, call_id: str, body: bytes, send: Send) -> None:
-        accepted = await self._asynchronous.accept(incoming, wanted, call_id, body)
         await send_whole(send, 202, accepted.headers(incoming), b"")
 
     async def _hold(self, scope: Scope, path: str) -> Scope:

@@ -139,7 +139,7 @@ class ClientConnection(asyncio.Protocol):
         self._receiving = None
         if self._answering is not None and self._task is not None:
             # Caller gone → this task is cancelled → the connection to the replica closes → the watchdog stops the run.
-            self._task.cancel()
+            self._cancel(self._task)
         self.resume_writing()
 
     def data_received(self, data: bytes) -> None:
@@ -350,6 +350,10 @@ class ClientConnection(asyncio.Protocol):
             if not self._has_begun:
                 self._timer.set(self._loop.time() + self.limits.idle_timeout)
 
+    def on_ended(self, exchange: Exchange) -> None:
+        if exchange.task is not None:
+            self._server.tasks.discard(exchange.task)
+
     def cut_off(self, exchange: Exchange) -> None:
         if exchange.is_http_1_0:
             # Its answer ends with the connection, so a clean end would look like a whole answer.
@@ -385,9 +389,14 @@ class ClientConnection(asyncio.Protocol):
         if not exchange.is_received:
             self._timer.set(self._loop.time() + self.limits.read_timeout)
         self._answering = exchange
-        task = self._task = self._loop.create_task(exchange.run(self._app))
+        task = self._task = exchange.task = self._loop.create_task(exchange.run(self._app))
         self._server.tasks.add(task)
+
+    def _cancel(self, task: asyncio.Task[None]) -> None:
+        # One that is cancelled before its first step never comes to `on_ended`. No other needs this callback, which
+        # takes a turn of the loop of its own.
         task.add_done_callback(self._server.tasks.discard)
+        task.cancel()
 
     def _on_deadline(self) -> None:
         if self._parser is None or not self._has_begun:
@@ -412,7 +421,7 @@ class ClientConnection(asyncio.Protocol):
                 return
             broken.leave()
             if answering is not None and self._task is not None:
-                self._task.cancel()
+                self._cancel(self._task)
         status, text = refusal
         self.write(
             b"HTTP/1.1 %b\r\nContent-Type: text/plain; charset=utf-8\r\nX-OpenFaaS-Internal: gateway\r\n"

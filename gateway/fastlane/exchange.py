@@ -40,6 +40,9 @@ class Connection(Protocol):
     def on_answered(self, exchange: Exchange) -> None:
         """The answer is complete."""
 
+    def on_ended(self, exchange: Exchange) -> None:
+        """The app is done with it."""
+
     def cut_off(self, exchange: Exchange) -> None:
         """Ends the connection so that the client sees that the answer is not whole."""
 
@@ -69,6 +72,7 @@ class Exchange:
         "is_started",
         "keep_alive",
         "scope",
+        "task",
         "wants_continue",
     )
 
@@ -86,6 +90,8 @@ class Exchange:
         """The answer has begun; its head may wait for the first piece of the body."""
         self.is_gone = False
         """Nothing can be sent any more: the client has left, or has been answered."""
+        self.task: asyncio.Task[None] | None = None
+        """In which the app runs."""
         self._pieces: list[bytes] = []
         self._size = 0
         self._waiter: asyncio.Future[None] | None = None
@@ -105,6 +111,7 @@ class Exchange:
         finally:
             if not self.is_gone:
                 self._connection.cut_off(self)
+            self._connection.on_ended(self)
 
     # The connection's side.
 

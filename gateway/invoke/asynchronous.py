@@ -13,7 +13,7 @@ from gateway.invoke.asked import NOTHING, Asked, asked_by
 from gateway.invoke.bodies import BodyBudget
 from gateway.invoke.callbacks import Callbacks
 from gateway.invoke.credentials import Credentials
-from gateway.invoke.incoming import Incoming, RawHeaders
+from gateway.invoke.incoming import SMALL_BODY, Incoming, RawHeaders
 from gateway.invoke.problems import problem
 from gateway.invoke.room import Room
 from gateway.invoke.uploads import WHOLE, Beginning, Unfinished, Uploads, held_of
@@ -175,7 +175,8 @@ class Asynchronous:
             raise FunctionNotFound(name)
         if incoming.length is not None and incoming.length > self._max_body:
             raise self._too_large()
-        self._room.require(incoming.length or 0)
+        if incoming.length is None or incoming.length > SMALL_BODY:
+            self._room.require(incoming.length or 0)
         return Wanted(route, asked_by(incoming, self._rules.max_delay, self._callbacks))
 
     async def accept(self, incoming: Incoming, wanted: Wanted, call_id: str, body: bytes) -> Accepted:
@@ -192,12 +193,11 @@ class Asynchronous:
         else:
             terms = self._terms(incoming, wanted, body, depth)
         # Many bodies may have come in since the first look, this one without a word of its length.
-        self._room.require(len(body))
-        self._room.begin(len(body))
+        self._room.take(len(body))
         try:
             return await self._stored(incoming, wanted, call_id, body, terms)
         finally:
-            self._room.end(len(body))
+            self._room.settle(len(body))
 
     async def accept_as_it_comes(
         self,

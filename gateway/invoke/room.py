@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,31 +55,27 @@ class Room:
         self._max_memory = max_memory
         self._max_depth = max_depth
         self._max_put_off = max_put_off
-        self._storing = 0
-        self._stored = 0
         self.view: View | None = None
+        self._left = math.inf  # bytes, at the last look
+        self._taken = 0  # of them
+        self._settled = 0  # of what is taken
 
     def require(self, size: int) -> None:
         """Raises QueueUnavailable when a call with a body of `size` bytes is too much."""
-        view = self.view
-        most = self.max_memory
-        if view is None or not most or view.used + self._storing + self._stored + size + _RECORD <= most:
-            return
-        raise QueueUnavailable(
-            f"no asynchronous calls are taken just now: what is kept in Redis takes {view.used // _MIB} MiB, and there "
-            f"is room for calls up to {most // _MIB} MiB (queue_max_memory).",
-            "Send it again after the time in Retry-After.",
-            retry_after=_RETRY_AFTER,
-        )
+        if self._taken + size + _RECORD > self._left:
+            raise self._full()
 
-    def begin(self, size: int) -> None:
-        """A call with a body of `size` bytes is about to be stored. `end` must follow."""
-        self._storing += size + _RECORD
+    def take(self, size: int) -> None:
+        """For a call with a body of `size` bytes that is about to be stored; `settle` must follow. Raises
+        QueueUnavailable."""
+        taken = self._taken + size + _RECORD
+        if taken > self._left:
+            raise self._full()
+        self._taken = taken
 
-    def end(self, size: int) -> None:
+    def settle(self, size: int) -> None:
         """It is stored, or not: the next look tells."""
-        self._storing -= size + _RECORD
-        self._stored += size + _RECORD
+        self._settled += size + _RECORD
 
     def depth_limit(self, queue: str) -> int:
         """The limit that this queue's depth has to be compared with now; 0 while it is far from it."""
@@ -114,19 +111,34 @@ class Room:
         """Takes a new view. Without Redis there is none: depths are compared exactly then."""
         if self._client is None:
             return
-        stored = self._stored
+        settled = self._settled
         try:
             memory = await command(self._client, "INFO", "memory")
             put_off, longest, depth, long = await call(self._client, ROOM, max(1, self._max_depth // 2))
         except Unreachable as exc:
             logger.debug("cannot see how much room there is: %s", exc)
-            self.view = None
+            self.see(None)
             return
         queues = frozenset(name.decode("utf-8", "replace") for name in long)
         used, limit = int(memory["used_memory"]), int(memory["maxmemory"])
-        self.view = View(used, limit, int(put_off), (longest.decode("utf-8", "replace"), int(depth)), queues)
+        self.see(View(used, limit, int(put_off), (longest.decode("utf-8", "replace"), int(depth)), queues))
         # What was stored while Redis was asked may be in its answer already; it is counted twice for one second.
-        self._stored -= stored
+        self._taken -= settled
+        self._settled -= settled
+
+    def see(self, view: View | None) -> None:
+        """What counts from now on."""
+        self.view = view
+        self._left = (self.max_memory or math.inf) - view.used if view is not None else math.inf
+
+    def _full(self) -> QueueUnavailable:
+        used = self.view.used if self.view is not None else 0
+        return QueueUnavailable(
+            f"no asynchronous calls are taken just now: what is kept in Redis takes {used // _MIB} MiB, and there is "
+            f"room for calls up to {self.max_memory // _MIB} MiB (queue_max_memory).",
+            "Send it again after the time in Retry-After.",
+            retry_after=_RETRY_AFTER,
+        )
 
 
 def _row(setting: str, unit: str, limit: int | None, now: int | None, queue: str = "") -> dict[str, Any]:

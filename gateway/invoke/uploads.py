@@ -97,9 +97,8 @@ class Unfinished:
         """Raises Unavailable or QueueUnavailable."""
         async for piece in pieces:
             self._reserved.grow_to(len(self.body) + len(piece))
-            self._room.require(len(piece))
-            self._room.begin(len(piece))
+            self._room.take(len(piece))
             try:
                 await self.body.append(piece)
             finally:
-                self._room.end(len(piece))
+                self._room.settle(len(piece))

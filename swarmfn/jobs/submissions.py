@@ -35,24 +35,18 @@ class AnswerPiece(NamedTuple):
 
 
 class _Submission(NamedTuple):
+    """inline: the body, unless it is so large that it lies under `upload_key`; size: the body's, in bytes."""
+
     invocation: Invocation
     call: bytes
-    body: bytes | Upload
+    inline: bytes
+    size: int
+    upload_key: str
     terms: Terms
 
-    @property
-    def is_large(self) -> bool:
-        return len(self.body) > layout.INLINE_LIMIT
 
-    @property
-    def inline_size(self) -> int:
-        return len(self.call) + (0 if self.is_large else len(self.body))
-
-    @property
-    def upload_key(self) -> str:
-        if isinstance(self.body, Upload):
-            return self.body.key
-        return layout.upload_key(self.invocation.call_id, self.invocation.start_time)
+def _bytes_of(item: _Submission) -> int:
+    return len(item.call) + len(item.inline)
 
 
 class Submissions:
@@ -63,7 +57,7 @@ class Submissions:
         self._client = connections.commands
         self._transfers = connections.transfers
         self._upload_ttl = upload_ttl
-        self._batches: Batcher[_Submission, _Reply] = Batcher(self._store, lambda item: item.inline_size)
+        self._batches: Batcher[_Submission, _Reply] = Batcher(self._store, _bytes_of)
 
     def begin_upload(self, call_id: str) -> Upload:
         """For the body of a call that will be submitted, under this id or another."""
@@ -71,7 +65,7 @@ class Submissions:
 
     async def probe(self, invocation: Invocation, terms: Terms) -> bool | Replay | Full:
         """What `submit` would say, as far as that does not depend on the body. Raises as that does."""
-        item = _Submission(invocation, invocation.to_json(), b"", replace(terms, is_probe=True))
+        item = _Submission(invocation, invocation.to_json(), b"", 0, "", replace(terms, is_probe=True))
         try:
             return _outcome(await self._batches.add(item))
         except Unreachable as exc:
@@ -86,22 +80,34 @@ class Submissions:
         nevertheless be stored, if only the reply was lost, and then submitting the very same call again says True.
         Raises KeyReused when the call's key is another one's.
         """
-        item = _Submission(invocation, invocation.to_json(), body, terms)
+        call = invocation.to_json()
+        if isinstance(body, Upload):
+            item = _Submission(invocation, call, b"", len(body), body.key, terms)
+        elif len(body) <= layout.INLINE_LIMIT:
+            item = _Submission(invocation, call, body, len(body), "", terms)
+        else:
+            return await self._submit_large(invocation, body, terms)
         try:
-            if item.is_large and not isinstance(body, Upload):
-                if terms is not PLAIN:
-                    # A Redis that has too much already is not sent a large body only to refuse it.
-                    would = await self._batches.add(item._replace(body=b"", terms=replace(terms, is_probe=True)))
-                    if would is not True:
-                        return _outcome(would)
-                # Over other connections, so that a large body does not hold up everyone's batch, and under a name
-                # of its own until the id is known to be free.
-                await self._transfers.set(item.upload_key, body, ex=layout.UPLOAD_TTL)
             reply = await self._batches.add(item)
-            if reply is True:
-                return True
-            if reply is False and item.is_large and not isinstance(body, Upload):
-                await self._transfers.delete(item.upload_key)
+        except Unreachable as exc:
+            raise unavailable(exc) from exc
+        return True if reply is True else _outcome(reply)
+
+    async def _submit_large(self, invocation: Invocation, body: bytes, terms: Terms) -> bool | Replay | Full:
+        if terms is not PLAIN:
+            # A Redis that has too much already is not sent a large body only to refuse it.
+            would = await self.probe(invocation, terms)
+            if would is not True:
+                return would
+        key = layout.upload_key(invocation.call_id, invocation.start_time)
+        item = _Submission(invocation, invocation.to_json(), b"", len(body), key, terms)
+        try:
+            # Over other connections, so that a large body does not hold up everyone's batch, and under a name of its
+            # own until the id is known to be free.
+            await self._transfers.set(key, body, ex=layout.UPLOAD_TTL)
+            reply = await self._batches.add(item)
+            if reply is False:
+                await self._transfers.delete(key)
         except Unreachable as exc:
             raise unavailable(exc) from exc
         return _outcome(reply)
@@ -194,9 +200,9 @@ class Submissions:
                 invocation.queue,
                 invocation.function,
                 item.call,
-                b"" if item.is_large else item.body,
-                len(item.body),
-                item.upload_key if item.is_large else b"",
+                item.inline,
+                item.size,
+                item.upload_key,
                 math.ceil(invocation.exec_timeout) + layout.STOCK_MARGIN,
                 b"" if item.terms is PLAIN else item.terms.to_json(),
             )

@@ -12,7 +12,7 @@ MIB = 2**20
 
 def room(max_memory: int | None = None, max_depth: int = 100_000, used: int = 0, limit: int = 0) -> Room:
     made = Room(None, max_memory, max_depth)
-    made.view = View(used, limit, 0, ("deep", 60_000), frozenset({"deep"}))
+    made.see(View(used, limit, 0, ("deep", 60_000), frozenset({"deep"})))
     return made
 
 
@@ -37,10 +37,12 @@ def test_a_quarter_of_redis_is_kept_for_results() -> None:
 def test_what_was_accepted_since_the_last_look_counts() -> None:
     here = room(limit=400 * MIB, used=200 * MIB)
     here.require(90 * MIB)
-    here.begin(90 * MIB)
-    here.end(90 * MIB)
-    here.begin(1 * MIB)
+    here.take(90 * MIB)
+    here.settle(90 * MIB)
+    here.take(1 * MIB)
     with pytest.raises(QueueUnavailable, match=r"200 MiB.* up to 300 MiB \(queue_max_memory") as refusal:
         here.require(20 * MIB)
     assert refusal.value.retry_after == 5.0
-    here.require(5 * MIB)
+    with pytest.raises(QueueUnavailable):
+        here.take(20 * MIB)
+    here.take(5 * MIB)
