@@ -155,7 +155,10 @@ class Gateway:
         self._most_connections = most_connections(allow_many_descriptors(), memory)
         self._crowds = [self._crowd() for _ in range(2 if settings.data_plane == "flask" else 1)]
         self._unfinished = BodyBudget(self._bodies.size, settings.trusted_proxies)
-        self._metrics.add(LoadMetrics(self._bodies, self._unfinished, self._crowds))
+        # waitress keeps a whole request, on disk where it is large, before anybody reads it.
+        self._spool = BodyBudget(self._bodies.size, settings.trusted_proxies)
+        coming_in = self._spool if settings.data_plane == "flask" else self._bodies
+        self._metrics.add(LoadMetrics(coming_in, self._unfinished, self._crowds))
         self._stop = asyncio.Event()
         self._peer_secret = secrets.token_hex(16)
 
@@ -295,16 +298,14 @@ class Gateway:
         self, parts: Parts, listener: socket.socket, managing: socket.socket | None, limits: Limits
     ) -> None:
         app = create_app(parts)
-        # waitress keeps a whole request, on disk where it is large, before anybody reads it.
-        spool = BodyBudget(self._bodies.size, self._settings.trusted_proxies)
         judge = JudgeByHead(app, serves_calls=True)
         public, own = self._crowds  # each belongs to a server, which runs on a thread of its own
         if managing is None:
-            servers = [FlaskServer(app, listener, limits, judge, spool, public)]
+            servers = [FlaskServer(app, listener, limits, judge, self._spool, public)]
         else:
             servers = [
-                FlaskServer(app, listener, limits, judge, spool, public, is_public=True),
-                FlaskServer(app, managing, limits, judge, spool, own),
+                FlaskServer(app, listener, limits, judge, self._spool, public, is_public=True),
+                FlaskServer(app, managing, limits, judge, self._spool, own),
             ]
         for server in servers:
             server.start()

@@ -26,7 +26,8 @@ def unfinished(stage: InvocationStage, size: int, sent: int = 0) -> RawClient:
 
 def in_use(stage: InvocationStage) -> int:
     lines = stage.gateway.get("/metrics").text.splitlines()
-    return int(float(next(line for line in lines if line.startswith("gateway_upload_bytes ")).split()[1]))
+    names = ("gateway_upload_bytes ", "gateway_unfinished_bytes ")
+    return sum(int(float(line.split()[1])) for line in lines if line.startswith(names))
 
 
 def resident(stage: InvocationStage) -> int:
@@ -65,6 +66,7 @@ def test_uploads_over_the_budget_are_refused_by_their_head_and_others_go_on(stag
 
 def test_a_body_in_chunks_is_refused_when_it_has_no_room_left(stage: InvocationStage) -> None:
     with unfinished(stage, 15 * MIB, 64), stage.client() as client:
+        wait_until(lambda: in_use(stage) >= 15 * MIB, message="the first one has its room")
         client.send(b"POST /async-function/cat HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
         piece = b"100000\r\n" + bytes(MIB) + b"\r\n"
         with contextlib.suppress(ConnectionError):
