@@ -19,17 +19,26 @@ def main() -> int:
         print(f"swarmfn needs Python 3.11 or newer; {sys.executable} is {found}.", file=sys.stderr)
         print("Run it with a newer one, such as: python3.11 deploy_extended.py", file=sys.stderr)
         return 1
+    try:
+        return _run()
+    except KeyboardInterrupt:
+        print("\ninterrupted; the next run goes on from here", file=sys.stderr)
+        return 130
+
+
+def _run() -> int:
     sys.path.insert(0, ROOT)
+    from pathlib import Path
+
+    from stack.arguments import parse
     from stack.venv import VenvError, python_for
 
+    parse(sys.argv[1:], Path(ROOT))  # help, and what is wrong with the arguments, needs no environment
     try:
         python = python_for(ROOT)
     except VenvError as exc:
         print(f"cannot prepare the Python environment: {exc}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("\ninterrupted; the next run starts the installation again", file=sys.stderr)
-        return 130
     if python != sys.executable:
         os.execv(python, [python, os.path.abspath(__file__), *sys.argv[1:]])  # noqa: S606, no shell is the point
     from stack.cli import main as run

@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -163,7 +163,8 @@ class Venv:
         if process.returncode != 0:
             said = "".join(f"  | {line}" for line in lines[-12:])
             raise VenvError(
-                f"`{' '.join(command)}` ended with {process.returncode}:\n{said}Run it again when this helps."
+                f"{_reason(lines)}`{' '.join(command)}` ended with {process.returncode}:\n{said}"
+                "Run it again when this helps."
             )
 
     @contextmanager
@@ -188,6 +189,17 @@ class Venv:
         for file in requirement_files(requirements):
             digest.update(file.read_bytes())
         return digest.hexdigest()
+
+
+def _reason(lines: Sequence[str]) -> str:
+    """What is behind pip's words, for those who did not set up this machine's network. pip ends with "No matching
+    distribution" when it has reached nobody."""
+    if not any("Retrying (Retry(" in line for line in lines):
+        return ""
+    return (
+        "the Python package index cannot be reached. Behind a mirror, name it: PIP_INDEX_URL=URL python3 "
+        "deploy_extended.py. Without any network, give a folder of wheels: PIP_NO_INDEX=1 PIP_FIND_LINKS=FOLDER.\n"
+    )
 
 
 def _check_venv_module() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from stack.venv import Venv, VenvError, has_pins, python_for
-from tests.support.processes import REPOSITORY, ChildProcess
+from tests.support.processes import REPOSITORY, ChildProcess, free_port
 from tests.support.waiting import wait_until
 
 
@@ -143,6 +143,47 @@ def test_a_failed_installation_shows_what_pip_said(ready: Path) -> None:
     with pytest.raises(VenvError, match="no-such-folder"):
         venv_in(ready).ensure()
     assert not venv_in(ready).is_current()
+
+
+def test_an_index_that_cannot_be_reached_is_called_that(ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{free_port()}/simple")
+    monkeypatch.setenv("PIP_RETRIES", "1")
+    (ready / "requirements.txt").write_text("tiny-thing==2.0\n")
+    with pytest.raises(VenvError, match=r"^the Python package index cannot be reached\. .*PIP_INDEX_URL=URL"):
+        venv_in(ready).ensure()
+
+
+def checkout(folder: Path) -> Path:
+    """What a fresh clone has that is needed to come as far as the environment."""
+    for package in ("stack", "swarmfn"):
+        shutil.copytree(REPOSITORY / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("deploy_extended.py", "requirements.txt"):
+        shutil.copy(REPOSITORY / file, folder)
+    return folder / "deploy_extended.py"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--help"], 0, "commands:"),
+        (["up", "--help"], 0, "--management-port"),
+        (["--version"], 0, "swarmfn 0."),
+        (["up", "--prot", "9000"], 2, "unrecognized arguments: --prot 9000"),
+    ],
+)
+def test_help_and_wrong_usage_need_no_environment(tmp_path: Path, arguments: list[str], code: int, said: str) -> None:
+    # Isolated, and without the packages of whoever runs the tests.
+    command = [sys.executable, "-I", "-S", checkout(tmp_path), *arguments]
+    result = subprocess.run(command, capture_output=True, text=True)
+    assert (result.returncode, said in result.stdout + result.stderr) == (code, True), result
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_an_interruption_at_any_moment_is_no_traceback(tmp_path: Path) -> None:
+    program = checkout(tmp_path)
+    (tmp_path / "stack" / "venv.py").write_text("raise KeyboardInterrupt\n")
+    result = subprocess.run([sys.executable, "-I", "-S", program], capture_output=True, text=True)
+    assert (result.returncode, result.stderr) == (130, "\ninterrupted; the next run goes on from here\n")
 
 
 def test_a_folder_that_is_no_environment_is_not_touched(tmp_path: Path, requirements: Path) -> None:
