@@ -109,7 +109,7 @@ def docker_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerEn
 
     Tests that stop it, or want another swarm, make a DockerEngine of their own.
     """
-    with DockerEngine("engine", tmp_path_factory.mktemp("engine"), fill=images.with_base) as engine:
+    with DockerEngine("engine", tmp_path_factory.mktemp("engine"), fill=images.with_ours) as engine:
         engine.init_swarm()
         images.base_image(engine)
         yield engine
@@ -122,7 +122,7 @@ def swarm_platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SwarmPl
     On a swarm of its own: functions of all stacks on a swarm share one space of names.
     """
     folder = tmp_path_factory.mktemp("platform")
-    with DockerEngine("platform", folder / "engine", fill=images.with_base) as engine:
+    with DockerEngine("platform", folder / "engine", fill=images.with_ours) as engine:
         engine.init_swarm()
         images.base_image(engine)
         platform = SwarmPlatform(engine, folder / "state", redis_appendfsync="always")

@@ -23,18 +23,26 @@ class DockerNodes:
     """Nodes `node1`, `node2`, … of one swarm, the first of them managers. Use it as a context manager.
 
     What happens to a node is done to its engine: `lose()`, `kill()`, `cut_off()`, … `heartbeat` is in seconds: after
-    about three of them without a sign of life the swarm takes a node for down. `pulls` as with DockerEngine.
+    about three of them without a sign of life the swarm takes a node for down. `pulls` as with DockerEngine; `first` is
+    the `fill` of the first node, the others have the base image.
     """
 
-    def __init__(self, root: Path, count: int = 3, managers: int = 1, heartbeat: int = 5, pulls: bool = False) -> None:
+    def __init__(
+        self,
+        root: Path,
+        count: int = 3,
+        managers: int = 1,
+        heartbeat: int = 5,
+        pulls: bool = False,
+        first: Callable[[Path], None] = images.with_base,
+    ) -> None:
         need_engine()
         self.network = EngineNetwork()
         self.engines: list[DockerEngine] = []
         try:
             for number in range(1, count + 1):
-                self.engines.append(
-                    DockerEngine(f"node{number}", root / f"node{number}", self.network, pulls, images.with_base)
-                )
+                fill = images.with_base if self.engines else first
+                self.engines.append(DockerEngine(f"node{number}", root / f"node{number}", self.network, pulls, fill))
             self._form(managers, heartbeat)
             self.on_each(images.base_image)
         except BaseException:

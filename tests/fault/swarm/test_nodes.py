@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import images
 from tests.support.docker_engine import DockerEngine
 from tests.support.docker_nodes import DockerNodes
 from tests.support.registry import Registry
@@ -21,7 +22,7 @@ NAME = "spread"
 
 @pytest.fixture
 def nodes(tmp_path: Path) -> Iterator[DockerNodes]:
-    with DockerNodes(tmp_path / "nodes", heartbeat=2, pulls=True) as nodes:
+    with DockerNodes(tmp_path / "nodes", heartbeat=2, pulls=True, first=images.with_ours) as nodes:
         yield nodes
 
 

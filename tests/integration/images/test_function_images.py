@@ -30,13 +30,13 @@ EXAMPLES = REPOSITORY / "examples"
 def examples(docker_engine: DockerEngine, start: Start) -> dict[str, Running]:
     """All of them, started at once."""
     described: dict[str, Any] = yaml.safe_load((EXAMPLES / "stack.yml").read_text())["functions"]
+    built = images.example_images(docker_engine)
     running = {}
     for name, function in described.items():
-        image = images.function_image(docker_engine, EXAMPLES / name, function["lang"])
         environment = {"healthcheck_interval": "0"}
         if "fprocess" in function:
             environment["fprocess"] = function["fprocess"]
-        running[name] = start(image, environment=environment)
+        running[name] = start(built[name], environment=environment)
     return running
 
 
@@ -107,7 +107,7 @@ def test_it_ends_with_0_when_told_to_stop(examples: dict[str, Running]) -> None:
 def test_the_programs_of_a_function_see_nothing_of_the_watchdog(docker_engine: DockerEngine, start: Start) -> None:
     # fprocess is split at spaces.
     command = "python3 -c import\tfwatchdog"
-    image = images.function_image(docker_engine, EXAMPLES / "echo", "dockerfile")
+    image = images.example_images(docker_engine)["echo"]
     answer = call(start(image, environment={"fprocess": command}))
     assert answer.status_code == 500
     assert "No module named 'fwatchdog'" in answer.text
@@ -119,7 +119,7 @@ def test_a_template_works_as_it_is(docker_engine: DockerEngine, start: Start, la
     recipe = build_recipe(
         REPOSITORY / "template" / lang / "function", lang, REPOSITORY, images.watchdog_image(docker_engine)
     )
-    image = images.build(docker_engine, f"tests/{lang}", recipe, images.watchdog_image(docker_engine))
+    image = images.build(docker_engine, f"tests/{lang}", recipe)
     function = start(image, environment={"healthcheck_interval": "0"})
     assert call(function, b"you").text == "hello you"
     assert "Uid:\t1000" in function.run("cat", "/proc/1/status")
@@ -172,7 +172,7 @@ def test_additional_packages_are_installed(docker_engine: DockerEngine, start: S
     folder = REPOSITORY / "template" / "python3-http" / "function"
     watchdog = images.watchdog_image(docker_engine)
     recipe = build_recipe(folder, "python3-http", REPOSITORY, watchdog, {"ADDITIONAL_PACKAGE": "tree"})
-    image = images.build(docker_engine, "tests/additional-package", recipe, watchdog)
+    image = images.build(docker_engine, "tests/additional-package", recipe)
     assert start(image).run("tree", "--version").startswith("tree ")
 
 

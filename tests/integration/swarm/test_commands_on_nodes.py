@@ -26,9 +26,10 @@ def services(nodes: DockerNodes) -> list[dict[str, Any]]:
         return [dict(service.attrs["Spec"]["TaskTemplate"]) for service in client.services.list()]
 
 
-@pytest.fixture
-def stack(nodes: DockerNodes, tmp_path: Path) -> Iterator[SwarmPlatform]:
-    stack = SwarmPlatform(nodes.manager, tmp_path / "state")
+@pytest.fixture(scope="module")
+def stack(nodes: DockerNodes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SwarmPlatform]:
+    """Not started yet for the first test; on an engine where none of its images was built yet."""
+    stack = SwarmPlatform(nodes.manager, tmp_path_factory.mktemp("stack") / "state")
     yield stack
     stack.purge()
 
@@ -41,9 +42,18 @@ def test_images_of_one_node_are_refused_with_both_ways_out(stack: SwarmPlatform,
     assert services(nodes) == []
 
 
+def test_a_pinned_stack_stays_on_the_node_with_the_images(stack: SwarmPlatform, nodes: DockerNodes) -> None:
+    done = stack.command("up", "--pin", "--registry", "")
+    assert done.returncode == 0, done.stderr
+    placements = [template["Placement"]["Constraints"] for template in services(nodes)]
+    assert len(placements) == 9
+    assert all(any(constraint.startswith("node.id == ") for constraint in found) for found in placements)
+    assert stack.call("echo", b"here").text == "here"
+
+
 def test_a_registry_serves_every_node(stack: SwarmPlatform, nodes: DockerNodes, tmp_path: Path) -> None:
     with Registry(tmp_path / "registry", nodes.network) as registry:
-        done = stack.command("up", "--registry", registry.address)
+        done = stack.command("up", "--no-pin", "--registry", registry.address)
         assert done.returncode == 0, done.stderr
         images = {str(template["ContainerSpec"]["Image"]) for template in services(nodes)}
         assert all(image.startswith(registry.address) and "@sha256:" in image for image in images)
@@ -54,12 +64,3 @@ def test_a_registry_serves_every_node(stack: SwarmPlatform, nodes: DockerNodes, 
         again = stack.command("up")
         assert again.returncode == 0, again.stderr
         assert again.stdout.startswith("nothing to do")
-
-
-def test_a_pinned_stack_stays_on_the_node_with_the_images(stack: SwarmPlatform, nodes: DockerNodes) -> None:
-    done = stack.command("up", "--pin")
-    assert done.returncode == 0, done.stderr
-    placements = [template["Placement"]["Constraints"] for template in services(nodes)]
-    assert len(placements) == 9
-    assert all(any(constraint.startswith("node.id == ") for constraint in found) for found in placements)
-    assert stack.call("echo", b"here").text == "here"
