@@ -127,19 +127,52 @@ class Small:
         objects.remove_configs()
 
 
-@pytest.fixture
-def small(docker_engine: DockerEngine, tmp_path: Path) -> Iterator[Small]:
+@pytest.fixture(scope="module")
+def own_client(docker_engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[docker.DockerClient]:
+    """At the end the stack is removed: one test finds it as the one before has left it."""
     with contextlib.closing(docker_engine.client()) as client:
-        made = Small(docker_engine, client, tmp_path)
-        yield made
-        made.remove()
+        yield client
+        Small(docker_engine, client, tmp_path_factory.mktemp("last")).remove()
 
 
 @pytest.fixture
-def running(small: Small) -> Small:
-    """The stack, deployed."""
-    small.up()
+def small(docker_engine: DockerEngine, own_client: docker.DockerClient, tmp_path: Path) -> Small:
+    """The stack, not deployed."""
+    small = Small(docker_engine, own_client, tmp_path)
+    if small.leftovers():
+        small.remove()
     return small
+
+
+@pytest.fixture
+def running(docker_engine: DockerEngine, own_client: docker.DockerClient, tmp_path: Path) -> Small:
+    """The stack, deployed as it is described."""
+    running = Small(docker_engine, own_client, tmp_path)
+    running.up()
+    running.said.clear()
+    return running
+
+
+FAILURES = [
+    pytest.param({"code": "exit(1)"}, "non-zero exit (1)", "| word one", id="ends"),
+    pytest.param({"code": "exit(2)"}, "It refuses its settings", "| word one", id="refuses its settings"),
+    pytest.param({"check": "echo all wrong; exit 1"}, "unhealthy", "Its health check said: all wrong", id="unhealthy"),
+    pytest.param({"IMAGE": "nowhere/nothing:1"}, "No such image", "The node has no image", id="no image"),
+    pytest.param(
+        {"constraint": "node.labels.disk == ssd"}, "scheduling constraints", "No node fulfils", id="no suitable node"
+    ),
+]
+
+
+@pytest.mark.parametrize(("variables", "reason", "more"), FAILURES)
+def test_a_first_deployment_that_fails_leaves_nothing_and_says_why(
+    small: Small, variables: dict[str, str], reason: str, more: str
+) -> None:
+    with pytest.raises(DeployFailed) as caught:
+        small.up(**variables)
+    assert reason in str(caught.value)
+    assert more in str(caught.value)
+    assert small.leftovers() == []
 
 
 def test_what_is_missing_is_created_in_stages_and_then_there_is_nothing_to_do(small: Small) -> None:
@@ -184,28 +217,6 @@ def test_what_someone_changed_by_hand_is_put_right(running: Small) -> None:
     service.scale(2)
     assert running.up().update == ("small_base",)
     assert running.services.present()["small_base"].spec["Mode"]["Replicated"]["Replicas"] == 1
-
-
-FAILURES = [
-    pytest.param({"code": "exit(1)"}, "non-zero exit (1)", "| word one", id="ends"),
-    pytest.param({"code": "exit(2)"}, "It refuses its settings", "| word one", id="refuses its settings"),
-    pytest.param({"check": "echo all wrong; exit 1"}, "unhealthy", "Its health check said: all wrong", id="unhealthy"),
-    pytest.param({"IMAGE": "nowhere/nothing:1"}, "No such image", "The node has no image", id="no image"),
-    pytest.param(
-        {"constraint": "node.labels.disk == ssd"}, "scheduling constraints", "No node fulfils", id="no suitable node"
-    ),
-]
-
-
-@pytest.mark.parametrize(("variables", "reason", "more"), FAILURES)
-def test_a_first_deployment_that_fails_leaves_nothing_and_says_why(
-    small: Small, variables: dict[str, str], reason: str, more: str
-) -> None:
-    with pytest.raises(DeployFailed) as caught:
-        small.up(**variables)
-    assert reason in str(caught.value)
-    assert more in str(caught.value)
-    assert small.leftovers() == []
 
 
 @pytest.mark.parametrize(("variables", "reason", "more"), FAILURES)
