@@ -1,16 +1,22 @@
-"""Which engine to use: what was asked for, else whichever there is; and a line that says it."""
+"""Which engine to use: what was asked for, else whichever there is; and a line that says it.
+
+What belongs to one engine is imported when that one is looked at: all of it takes longer to load than most commands
+take.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from stack.embedded.stack import LocalStack
 from stack.engine import Stack
 from stack.errors import NoEngine, StackError
 from stack.state import StateDirectory
-from stack.swarm import engine_client
-from stack.swarm.stack import SwarmStack
+
+if TYPE_CHECKING:
+    from stack.embedded.stack import LocalStack
+    from stack.swarm.stack import SwarmStack
 
 _LOCAL = "local processes, supervised on this machine"
 
@@ -50,6 +56,8 @@ class Engines:
                     "python3 deploy_extended.py down --engine local"
                 )
             return self._local(f"{_LOCAL}, where this stack runs already", is_read_only)
+        from stack.swarm import engine_client
+
         try:
             return self._swarm(stack, must_init, is_read_only)
         except engine_client.NotInSwarm:
@@ -64,11 +72,16 @@ class Engines:
             return self._local(f"{_LOCAL} ({exc})", is_read_only)
 
     def _local(self, words: str, is_quiet: bool) -> LocalStack:
+        from stack.embedded.stack import LocalStack
+
         if not is_quiet:
             self._say(f"engine: {words}")
         return LocalStack(self._state, self._root, self._say)
 
     def _swarm(self, stack: str | None, must_init: bool, is_quiet: bool) -> SwarmStack:
+        from stack.swarm import engine_client
+        from stack.swarm.stack import SwarmStack
+
         client = engine_client.connect(self._environ)
         try:
             swarm = engine_client.init_swarm(client) if must_init else engine_client.require_manager(client)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
@@ -88,3 +90,21 @@ def test_a_stack_that_runs_locally_stays_so_until_it_is_down(tmp_path: Path) -> 
         for options in ({"asked": "swarm"}, {"asked": "auto", "must_init": True}):
             with pytest.raises(StackError, match="down --engine local"):
                 chooser.choose(**options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("asked", "unneeded"), [("local", ["docker"]), ("swarm", ["redis", "stack.embedded.stack"])])
+def test_only_what_the_engine_needs_is_loaded(tmp_path: Path, asked: str, unneeded: list[str]) -> None:
+    """A command would take twice as long."""
+    program = (
+        "import sys, pathlib\n"
+        "import stack.cli\n"
+        "from stack.engines import Engines\n"
+        "from stack.state import StateDirectory\n"
+        f"state, host = StateDirectory(pathlib.Path({str(tmp_path)!r})), sys.argv[1]\n"
+        "engines = Engines(state, pathlib.Path(), {'DOCKER_HOST': host}, lambda: False, lambda line: None)\n"
+        f"engines.choose({asked!r}).close()\n"
+        f"print([name for name in {unneeded!r} if name in sys.modules])\n"
+    )
+    with stub_engine(tmp_path / "engine.sock", MANAGER) as host:
+        done = subprocess.run([sys.executable, "-c", program, host], capture_output=True, text=True, cwd=REPOSITORY)
+    assert done.stdout == "[]\n", done.stderr
