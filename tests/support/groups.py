@@ -1,8 +1,9 @@
 """Which tests run in one process, one after the other, when several processes run tests: those of a file, and those
 that share something dear.
 
-A Docker engine with a swarm and the base image takes most of a minute to start, a platform on it another: each is
-started in as few processes as keeps all of them busy, and what takes longest begins first.
+A Docker engine with a swarm takes some seconds to start, a platform on it most of a minute: each is started in as few
+processes as keeps all of them busy, and what takes longest begins first. Most of that time is waiting: no group should
+take much longer than the others, or the end of a run is one process that waits.
 """
 
 from __future__ import annotations
@@ -14,15 +15,18 @@ ON_DOCKER_ENGINE = {
         "tests/integration/swarm/test_log_view.py",
         "tests/integration/swarm/test_stored_functions.py",
     ),
+    "the stack, down and up": ("tests/integration/swarm/test_down_and_up.py",),
     "deployments": (
         "tests/integration/swarm/test_deployment.py",
         "tests/integration/swarm/test_images.py",
         "tests/integration/swarm/test_observe.py",
         "tests/integration/support/test_docker_engine.py",
     ),
-    "functions and their images": (
+    "images of functions": (
         "tests/integration/images/",
         "tests/contract/provider/swarm/test_images.py",
+    ),
+    "functions": (
         "tests/contract/provider/swarm/test_services.py",
         "tests/contract/provider/swarm/test_socket_proxy.py",
         "tests/contract/provider/swarm/test_trouble.py",
@@ -54,12 +58,15 @@ _SHARED = {
 }
 
 _LONGEST_FIRST = (
-    "the stack's commands",
-    "deployments",
-    "functions and their images",
     "a platform on Swarm",
+    "functions",
+    "the stack's commands",
+    "the stack, down and up",
     "a swarm of several nodes",
     "nodes that are lost",
+    "deployments",
+    "images of functions",
+    "tests/integration/stack/test_starts_and_ends.py",
     "tests/integration/stack/test_commands.py",
     "tests/contract/provider/swarm/test_outages.py",
     "a platform of processes",

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Any
 
 import requests
 
@@ -37,7 +38,7 @@ class SteadyLoad:
     careful client sends it again, and it is no promise of the platform's.
     """
 
-    def __init__(self, platform: Platform, name: str, callers: int = 3, rate: float = 15, pause: float = 0.01) -> None:
+    def __init__(self, platform: Platform, name: str, callers: int = 3, rate: float = 10, pause: float = 0.04) -> None:
         self.outcomes: list[Outcome] = []
         self.accepted: list[str] = []
         self.refused: list[str] = []
@@ -80,9 +81,12 @@ class SteadyLoad:
         waiting = list(self.accepted)
         states: Counter[str] = Counter()
 
+        def status_of(call_id: str) -> dict[str, Any]:
+            return dict(session.get(f"{self._platform.url}/async-function/{call_id}", timeout=30).json())
+
         def none_left() -> bool:
             while waiting:
-                status = self._platform.status(waiting[-1])
+                status = status_of(waiting[-1])
                 if status["state"] not in FINAL:
                     return False
                 states[status["state"]] += 1
@@ -91,7 +95,8 @@ class SteadyLoad:
                 waiting.pop()
             return True
 
-        wait_until(none_left, timeout, f"all {len(self.accepted)} accepted calls are final", every=0.3)
+        with requests.Session() as session:
+            wait_until(none_left, timeout, f"all {len(self.accepted)} accepted calls are final", every=0.3)
         assert states == {"succeeded": len(self.accepted)}
 
     def __enter__(self) -> SteadyLoad:

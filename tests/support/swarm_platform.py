@@ -75,7 +75,7 @@ class SwarmPlatform(Platform):
             found = self.system("GET", f"/system/function/{name}").json()["availableReplicas"]
             return bool(found > 0 if count is None else found == count)
 
-        wait_until(enough, timeout, f"{count or 'some'} replicas of {name}", every=0.1)
+        wait_until(enough, timeout, f"{count or 'some'} replicas of {name}", every=0.25)
 
     def remove(self, name: str) -> None:
         answer = self.system("DELETE", "/system/functions", json={"functionName": name})

@@ -8,14 +8,21 @@ from typing import TypeVar
 
 Value = TypeVar("Value")
 
+_OFTEN = 0.02
+_SELDOM = 0.25
 
-def wait_until(condition: Callable[[], Value], timeout: float = 20.0, message: str = "", every: float = 0.02) -> Value:
+
+def wait_until(
+    condition: Callable[[], Value], timeout: float = 20.0, message: str = "", every: float | None = None
+) -> Value:
     """The first true value of `condition()`.
 
     An AssertionError or OSError raised by the condition counts as "not yet" and is shown when the time is up.
     Fails the test after `timeout` seconds, which says how long the test may hang, not how fast the code must be.
+    Asked `every` so many seconds; by default the rarer the longer it takes, since a look may be dear.
     """
-    deadline = time.monotonic() + timeout
+    began = time.monotonic()
+    deadline = began + timeout
     while True:
         last: object
         try:
@@ -24,7 +31,8 @@ def wait_until(condition: Callable[[], Value], timeout: float = 20.0, message: s
                 return value
         except (AssertionError, OSError) as exc:
             last = exc
-        if time.monotonic() >= deadline:
+        now = time.monotonic()
+        if now >= deadline:
             what = message or getattr(condition, "__name__", "the condition")
             raise AssertionError(f"waited {timeout:g} s in vain: {what} (last: {last!r})")
-        time.sleep(every)
+        time.sleep(min(max(_OFTEN, (now - began) / 10), _SELDOM) if every is None else every)
