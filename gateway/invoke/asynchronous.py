@@ -234,7 +234,7 @@ class Asynchronous:
     ) -> Accepted:
         with self._uploads.reserve(incoming) as reserved:
             terms = await self._terms_before_the_body(incoming, wanted, call_id)
-            async with self._uploads.begin(call_id, reserved) as upload:
+            with self._uploads.begin(call_id, reserved) as upload:
                 key = await self._fill(upload, incoming, wanted, pieces)
                 return await self._stored(incoming, wanted, call_id, upload.body, replace(terms, idempotency=key))
 

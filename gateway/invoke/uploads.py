@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from io import BytesIO
 
 from gateway.invoke.bodies import BodyBudget, Held
@@ -74,15 +74,11 @@ class Uploads:
         self._budget.resize(size, "half of queue_max_memory" if most else "upload_budget")
         return self._budget.hold_for(incoming, incoming.length or 0)
 
-    @asynccontextmanager
-    async def begin(self, call_id: str, reserved: Held) -> AsyncIterator[Unfinished]:
+    @contextmanager
+    def begin(self, call_id: str, reserved: Held) -> Iterator[Unfinished]:
         """An upload that is dropped when the block fails."""
-        upload = self._submissions.begin_upload(call_id)
-        try:
+        with self._submissions.begin_upload(call_id) as upload:
             yield Unfinished(upload, self._room, reserved)
-        except BaseException:
-            upload.drop()
-            raise
 
 
 class Unfinished:

@@ -80,11 +80,10 @@ class Submissions:
         nevertheless be stored, if only the reply was lost, and then submitting the very same call again says True.
         Raises KeyReused when the call's key is another one's.
         """
-        call = invocation.to_json()
         if isinstance(body, Upload):
-            item = _Submission(invocation, call, b"", len(body), body.key, terms)
+            item = _Submission(invocation, invocation.to_json(), b"", len(body), body.key, terms)
         elif len(body) <= layout.INLINE_LIMIT:
-            item = _Submission(invocation, call, body, len(body), "", terms)
+            item = _Submission(invocation, invocation.to_json(), body, len(body), "", terms)
         else:
             return await self._submit_large(invocation, body, terms)
         try:
@@ -99,18 +98,14 @@ class Submissions:
             would = await self.probe(invocation, terms)
             if would is not True:
                 return would
-        key = layout.upload_key(invocation.call_id, invocation.start_time)
-        item = _Submission(invocation, invocation.to_json(), b"", len(body), key, terms)
-        try:
-            # Over other connections, so that a large body does not hold up everyone's batch, and under a name of its
-            # own until the id is known to be free.
-            await self._transfers.set(key, body, ex=layout.UPLOAD_TTL)
-            reply = await self._batches.add(item)
-            if reply is False:
-                await self._transfers.delete(key)
-        except Unreachable as exc:
-            raise unavailable(exc) from exc
-        return _outcome(reply)
+        # Over other connections, so that a large body does not hold up everyone's batch, and under a name of its own
+        # until the id is known to be free.
+        with self.begin_upload(invocation.call_id) as upload:
+            await upload.append(body)
+            stored = await self.submit(invocation, upload, terms)
+            if stored is False:
+                await upload.remove()
+            return stored
 
     async def record(self, call_id: str) -> records.Record | None:
         """What is known of a call, or None. Raises QueueUnavailable."""

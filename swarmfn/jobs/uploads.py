@@ -1,4 +1,4 @@
-"""A large request body on its way to Redis, in pieces, so that nobody has to hold it whole."""
+"""A large request body on its way to Redis, mostly in pieces, so that nobody has to hold it whole."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ _dropping: set[asyncio.Task[None]] = set()
 class Upload:
     """A body under a key of its own, until `Submissions.submit` gives it to a call; its len() is what is there of it.
 
-    Whoever gives up drops it. One whose sender has died expires `ttl` seconds after its last piece.
+    As a context manager it is dropped when the block fails. One whose sender has died expires `ttl` seconds after its
+    last piece.
     """
 
     def __init__(self, client: redis.asyncio.Redis, call_id: str, ttl: int) -> None:
@@ -36,17 +37,25 @@ class Upload:
 
     async def append(self, piece: bytes) -> None:
         """Returns once Redis has it. Raises QueueUnavailable; then the body is of no use any more."""
-        # A transaction: no instant at which the key is there without an end.
-        pipeline: Any = self._client.pipeline(transaction=True)
-        pipeline.append(self.key, piece)
-        pipeline.expire(self.key, self._ttl)
         try:
-            size, _ = await pipeline.execute()
+            size = await (self._add(piece) if self._size else self._begin(piece))
         except Unreachable as exc:
             raise unavailable(exc) from exc
         self._size += len(piece)
         if size != self._size:
             raise _gone()
+
+    async def _begin(self, piece: bytes) -> int:
+        await self._client.set(self.key, piece, ex=self._ttl)
+        return len(piece)
+
+    async def _add(self, piece: bytes) -> int:
+        # A transaction: no instant at which the key is there without an end.
+        pipeline: Any = self._client.pipeline(transaction=True)
+        pipeline.append(self.key, piece)
+        pipeline.expire(self.key, self._ttl)
+        size, _ = await pipeline.execute()
+        return int(size)
 
     async def pieces(self) -> AsyncIterator[bytes]:
         """What is there, read again. Raises QueueUnavailable."""
@@ -67,9 +76,23 @@ class Upload:
         _dropping.add(task)
         task.add_done_callback(_dropping.discard)
 
-    async def _drop(self) -> None:
-        with contextlib.suppress(*Unreachable):
+    async def remove(self) -> None:
+        """The same, at once. Raises QueueUnavailable."""
+        try:
             await command(self._client, "UNLINK", self.key)
+        except Unreachable as exc:
+            raise unavailable(exc) from exc
+
+    async def _drop(self) -> None:
+        with contextlib.suppress(QueueUnavailable):
+            await self.remove()
+
+    def __enter__(self) -> Upload:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self.drop()
 
 
 def _gone() -> QueueUnavailable:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from pathlib import Path
 
 import pytest
 
@@ -26,7 +27,17 @@ async def upload(submissions: Submissions, pieces: list[bytes] = PIECES) -> Uplo
 
 async def drop(upload: Upload) -> None:
     upload.drop()
-    await asyncio.wait(asyncio.all_tasks() - {asyncio.current_task()})
+    await everything_else()
+
+
+async def everything_else() -> None:
+    await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}))
+
+
+def unread(port: int) -> int:
+    """Bytes that lie before whoever listens on `port` of this machine."""
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(int(line[4].partition(":")[2], 16) for line in lines if line[1].endswith(f":{port:04X}"))
 
 
 def test_pieces_make_the_body_that_a_worker_gets(stage: QueueStage) -> None:
@@ -96,3 +107,31 @@ def test_a_full_redis_takes_no_further_piece(stage: QueueStage) -> None:
     stage.run(drop(begun))
     stage.redis.config_set("maxmemory", "0")
     assert stage.keys("swarmfn:upload:*") == set()
+
+
+def test_a_large_body_whose_call_is_refused_leaves_nothing(stage: QueueStage) -> None:
+    stage.redis.set("rq:queue:broken", "not a list")
+    with pytest.raises(QueueUnavailable, match="refused"):
+        stage.submit(invocation("a", queue="broken"), BODY)
+    stage.run(everything_else())
+    assert stage.keys("swarmfn:upload:*") == set()
+
+
+def test_a_large_body_whose_client_leaves_leaves_nothing(stage: QueueStage) -> None:
+    async def leave() -> None:
+        await stage.submissions.submit(invocation("a"), BODY)  # opens a connection
+        stage.server.suspend()
+        try:
+            leaving = asyncio.create_task(stage.submissions.submit(invocation("b"), BODY))
+            async with asyncio.timeout(30):
+                while unread(stage.server.port) < len(BODY):  # noqa: ASYNC110, the kernel does not tell
+                    await asyncio.sleep(0.01)
+            leaving.cancel()
+            await asyncio.wait([leaving])
+        finally:
+            stage.server.resume()
+        await everything_else()
+
+    stage.run(leave())
+    assert stage.keys("swarmfn:upload:*") == set()
+    assert stage.keys("rq:job:*") == {"rq:job:a"}
