@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 from collections.abc import AsyncGenerator, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any
@@ -37,7 +38,8 @@ class Coroutines:
                 self._thread.start()
         if self._has_threads:
             return asyncio.run_coroutine_threadsafe(coroutine, loop).result()
-        return self._runner.run(coroutine)
+        # In the caller's context, not the one in which the loop began.
+        return self._runner.run(coroutine, context=contextvars.copy_context())
 
     def iterate(self, generator: AsyncGenerator[Any, Any]) -> Iterator[Any]:
         """The pieces of an async generator, each awaited when it is asked for."""

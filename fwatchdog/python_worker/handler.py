@@ -4,92 +4,148 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
-from urllib.parse import parse_qsl
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
 
 from fwatchdog.python_worker.coroutines import Coroutines
 from fwatchdog.python_worker.lane import Call
 from fwatchdog.python_worker.loading import HandlerError
+from fwatchdog.python_worker.multidict import BadRequestKeyError, ImmutableMultiDict, parse_query
 from fwatchdog.python_worker.paths import unescaped
-from fwatchdog.python_worker.results import encode_piece, is_stream, to_result
+from fwatchdog.python_worker.request_headers import RequestHeaders
+from fwatchdog.python_worker.results import (
+    HTML,
+    encode_piece,
+    is_application,
+    is_stream,
+    parts_of,
+    to_result,
+    with_media_type,
+)
+
+if TYPE_CHECKING:
+    from fwatchdog.python_worker.responses import FlaskContexts
+
+# As Flask has it: handlers written for it let the caller know in this way.
+_BAD_REQUEST = """<!doctype html>
+<html lang=en>
+<title>400 Bad Request</title>
+<h1>Bad Request</h1>
+<p>The browser (or proxy) sent a request that this server could not understand.</p>
+"""
 
 
-class FirstValues(Mapping[str, str]):
-    """Pairs as a mapping to each name's first value; `getlist(name)` has them all. Names are kept as they came."""
+class _Once:
+    """An attribute that is made when it is first asked for, and may be set like any other."""
 
-    def __init__(self, pairs: list[tuple[str, str]], ignore_case: bool = False) -> None:
-        self._fold: Callable[[str], str] = str.lower if ignore_case else str
-        self._names: dict[str, str] = {}
-        self._values: dict[str, list[str]] = {}
-        for name, value in pairs:
-            self._names.setdefault(self._fold(name), name)
-            self._values.setdefault(self._fold(name), []).append(value)
+    def __init__(self, make: Callable[[Any], Any]) -> None:
+        self._make = make
+        self.__doc__ = make.__doc__
 
-    def __getitem__(self, name: str) -> str:
-        return self._values[self._fold(name)][0]
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names.values())
+    def __get__(self, instance: Any, owner: type) -> Any:
+        if instance is None:
+            return self
+        value = instance.__dict__[self._name] = self._make(instance)
+        return value
 
-    def __len__(self) -> int:
-        return len(self._names)
+
+class Event:
+    """The request, for `handle(event, context)`."""
+
+    def __init__(self, head: Mapping[str, Any], body: bytes) -> None:
+        self.body = body
+        self.method: str = head["method"]
+        self._head = head
+
+    @_Once
+    def headers(self) -> RequestHeaders:
+        return RequestHeaders(self._head["headers"])
+
+    @_Once
+    def query(self) -> ImmutableMultiDict:
+        return parse_query(self._head["target"].partition("?")[2])
+
+    @_Once
+    def path(self) -> str:
+        return unescaped(self._head["target"].partition("?")[0]).decode("utf-8", "replace")
 
     def __repr__(self) -> str:
-        return repr(dict(self))
-
-    def getlist(self, name: str) -> list[str]:
-        return list(self._values.get(self._fold(name), ()))
+        return f"Event({self.method} {self.path!r}, {len(self.body)} bytes)"
 
 
-@dataclass
-class Event:
-    """The request, for `handle(event, context)`. Header names match without regard to case."""
-
-    body: bytes
-    headers: FirstValues
-    method: str
-    query: FirstValues
-    path: str
-
-
-@dataclass
 class Context:
-    hostname: str
+    def __init__(self, hostname: str) -> None:
+        self.hostname = hostname
 
 
 class Handler:
     """A loaded handler. `coroutines` is where those run that it returns."""
 
-    def __init__(self, handle: Callable[..., Any], coroutines: Coroutines) -> None:
+    def __init__(self, handle: Callable[..., Any], coroutines: Coroutines, has_threads: bool) -> None:
         self._handle = handle
         self._takes_event = _takes_event(handle)
+        self._media_type = HTML if self._takes_event else None
         self._coroutines = coroutines
-        self._context = Context(os.environ.get("HOSTNAME") or os.uname().nodename)
+        self._has_threads = has_threads
+        self._hostname = os.environ.get("HOSTNAME") or os.uname().nodename
+        self._flask: FlaskContexts | None = None
 
     def serve(self, call: Call) -> None:
         """Answers one call. Raises BadResult, LaneClosed, and whatever the user's code raises."""
-        result = to_result(self._result(call.head, call.read()), self._takes_event)
-        if is_stream(result.body):
-            self._stream(call, result.status, result.headers, result.body)
+        if self._takes_event and "flask" in sys.modules:
+            body = call.read()
+            with self._flask_context(call.head, body):
+                self._answer(call, self._result(call.head, body))
         else:
-            call.answer(result.status, result.headers, result.body)
+            self._answer(call, self._result(call.head, call.read()))
 
     def close(self) -> None:
         self._coroutines.close()
 
+    def _flask_context(self, head: Mapping[str, Any], body: bytes) -> AbstractContextManager[Any]:
+        """A handler may have imported Flask in the middle of an earlier call."""
+        if self._flask is None:
+            from fwatchdog.python_worker.responses import FlaskContexts
+
+            self._flask = FlaskContexts(self._has_threads)
+        return self._flask.of(head, body)
+
     def _result(self, head: Mapping[str, Any], body: bytes) -> Any:
-        if self._takes_event:
-            event = _event(head, body)
-            # Held by the event alone from here: a handler that drops its body frees the memory.
-            del body
-            result = self._handle(event, self._context)
+        try:
+            if self._takes_event:
+                event = Event(head, body)
+                # Held by the event alone from here: a handler that drops its body frees the memory.
+                del body
+                result = self._handle(event, Context(self._hostname))
+            else:
+                argument = _text_or_bytes(body)
+                del body
+                result = self._handle(argument)
+            return self._coroutines.run(result) if inspect.iscoroutine(result) else result
+        except Exception as exc:
+            answer = _answer_in(exc)
+            if answer is None:
+                raise
+            return answer
+
+    def _answer(self, call: Call, value: Any) -> None:
+        parts = parts_of(value, self._takes_event)
+        del value
+        if is_application(parts.body):
+            from fwatchdog.python_worker.responses import serve_application
+
+            serve_application(parts, call, self._has_threads)
+            return
+        result = to_result(parts, self._media_type)
+        if is_stream(result.body):
+            self._stream(call, result.status, result.headers, result.body)
         else:
-            argument = _text_or_bytes(body)
-            del body
-            result = self._handle(argument)
-        return self._coroutines.run(result) if inspect.iscoroutine(result) else result
+            call.answer(result.status, result.headers, result.body)
 
     def _stream(self, call: Call, status: int, headers: list[tuple[str, str]], stream: Any) -> None:
         """Nothing is sent before there is a first piece: until then an exception can still become a 500."""
@@ -100,20 +156,22 @@ class Handler:
                 if call.has_begun:
                     call.piece(data)
                 elif data:
-                    call.begin(status, _with_media_type(headers, media_type), data)
+                    call.begin(status, with_media_type(headers, media_type), data)
         finally:
             if (close := getattr(pieces, "close", None)) is not None:
                 close()
         if call.has_begun:
             call.end()
         else:
-            call.answer(status, _with_media_type(headers, encode_piece("")[1]), b"")
+            call.answer(status, with_media_type(headers, encode_piece("")[1]), b"")
 
 
-def _with_media_type(headers: list[tuple[str, str]], media_type: str) -> list[tuple[str, str]]:
-    if any(name.lower() == "content-type" for name, _ in headers):
-        return headers
-    return [("Content-Type", media_type), *headers]
+def _answer_in(exc: Exception) -> Any:
+    """The answer that an exception means by itself; None for one that is a failure."""
+    if isinstance(exc, BadRequestKeyError):
+        return _BAD_REQUEST, 400
+    # Werkzeug's, such as those of abort(404): they are applications that answer.
+    return exc if callable(exc) and callable(getattr(exc, "get_response", None)) else None
 
 
 def _takes_event(handle: Callable[..., Any]) -> bool:
@@ -126,17 +184,6 @@ def _takes_event(handle: Callable[..., Any]) -> bool:
     if not positional or len(needed) > 2 or any(p.kind is p.KEYWORD_ONLY for p in needed):
         raise HandlerError(f"handle{inspect.signature(handle)} is neither handle(event, context) nor handle(req)")
     return len(positional) >= 2
-
-
-def _event(head: Mapping[str, Any], body: bytes) -> Event:
-    path, _, query = head["target"].partition("?")
-    return Event(
-        body=body,
-        headers=FirstValues(head["headers"], ignore_case=True),
-        method=head["method"],
-        query=FirstValues(parse_qsl(query, keep_blank_values=True) if query else []),
-        path=unescaped(path).decode("utf-8", "replace"),
-    )
 
 
 def _text_or_bytes(body: bytes) -> str | bytes:

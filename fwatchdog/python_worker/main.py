@@ -56,7 +56,7 @@ def _load(kind: str, folder: str, name: str, has_threads: bool) -> Application:
     from fwatchdog.python_worker.coroutines import Coroutines
     from fwatchdog.python_worker.handler import Handler
 
-    return Handler(load_handler(folder, name), Coroutines(has_threads))
+    return Handler(load_handler(folder, name), Coroutines(has_threads), has_threads)
 
 
 def _serve_all(application: Application, lanes: list[Lane]) -> None:

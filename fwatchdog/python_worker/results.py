@@ -3,52 +3,81 @@
 from __future__ import annotations
 
 import inspect
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
+from fwatchdog.python_worker.json_text import to_json
 from swarmfn.wire.headers import Headers
 
-_TEXT = "text/plain; charset=utf-8"
-_JSON = "application/json"
-_BINARY = "application/octet-stream"
+HTML = "text/html; charset=utf-8"
+"""What Flask sends text and bytes as when nothing else is said."""
+TEXT = "text/plain; charset=utf-8"
+JSON = "application/json"
+BINARY = "application/octet-stream"
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _RESPONSE_KEYS = frozenset({"statusCode", "headers", "body"})
+_NOT_MODIFIED = 304
+_URLS = frozenset({"location", "content-location"})
+_KEPT_IN_URLS = "%!#$&'()*+,/:;=?@[]~"
 
 
 class BadResult(Exception):
     """The handler returned something that is no response; the message says what."""
 
 
+class Parts(NamedTuple):
+    """What a handler returned, taken apart but not looked at. `status` and `headers` are None where it has none."""
+
+    body: Any
+    status: Any
+    headers: Any
+
+
 class Result(NamedTuple):
-    """`body` is bytes, or an iterator or async generator of pieces that `encode_piece` takes; then the media type is
-    missing from the headers until the first piece says which it is."""
+    """`body` is bytes, or an iterator or async generator of pieces that `encode_piece` takes; then the media type may
+    be missing from the headers until the first piece says which it is."""
 
     status: int
     headers: Headers
     body: Any
 
 
-def to_result(value: Any, takes_event: bool) -> Result:
-    """The response in `value`: text, bytes, a dict with statusCode, a tuple (body, status, headers), a generator of
-    pieces, or JSON data.
+def parts_of(value: Any, takes_event: bool) -> Parts:
+    """A dict with statusCode and a tuple (body, status, headers) have parts; everything else is a body alone.
 
-    In `handle(event, context)` a dict of nothing but `body` and `headers` is a response too. Raises BadResult.
+    In `handle(event, context)` a dict of nothing but `body` and `headers` has them too. Raises BadResult.
     """
     if isinstance(value, tuple):
-        if not 1 <= len(value) <= 3:
-            raise BadResult("a tuple must be (body, status) or (body, status, headers)")
-        body, status, headers = (*value, 200, None)[:3] if len(value) == 1 else (*value, None)[:3]
-        return _result(body, status, headers)
+        return _parts_of_tuple(value)
     if isinstance(value, Mapping) and _is_response(value, takes_event):
-        return _result(value.get("body"), value.get("statusCode", 200), value.get("headers"))
-    return _result(value, 200, None)
+        return Parts(_body_of_dict(value.get("body")), value.get("statusCode"), value.get("headers"))
+    return Parts(value, None, None)
+
+
+def _parts_of_tuple(value: tuple[Any, ...]) -> Parts:
+    if len(value) == 1:
+        return Parts(value[0], None, None)
+    if len(value) == 2:
+        body, second = value
+        has_headers = isinstance(second, Mapping | list | tuple) or hasattr(second, "to_wsgi_list")
+        return Parts(body, None, second) if has_headers else Parts(body, second, None)
+    if len(value) == 3:
+        return Parts(*value)
+    raise BadResult("a tuple must be (body, status), (body, headers) or (body, status, headers)")
 
 
 def _is_response(value: Mapping[Any, Any], takes_event: bool) -> bool:
     return "statusCode" in value or (takes_event and bool(value) and _RESPONSE_KEYS.issuperset(value))
+
+
+def _body_of_dict(body: Any) -> Any:
+    """What has no form of its own is sent as str() has it: an exception, a number, a date."""
+    if body is None or isinstance(body, str | bytes | bytearray | memoryview | Mapping | list) or is_stream(body):
+        return body
+    return body if is_application(body) and not isinstance(body, BaseException) else str(body)
 
 
 def is_stream(body: Any) -> bool:
@@ -56,53 +85,74 @@ def is_stream(body: Any) -> bool:
     return isinstance(body, Iterator) or inspect.isasyncgen(body)
 
 
+def is_application(body: Any) -> bool:
+    """Whether it is a response object (Flask's, Werkzeug's, WebOb's) or some other WSGI application. Werkzeug's
+    exceptions are, too."""
+    return callable(body) and not isinstance(body, type) and not is_stream(body)
+
+
+def to_result(parts: Parts, media_type: str | None) -> Result:
+    """The response: text, bytes or a stream, of type `media_type`, or JSON data. Without a `media_type` that is plain
+    text, or binary. Raises BadResult."""
+    pairs = checked_headers(parts.headers)
+    status = checked_status(parts.status)
+    if is_stream(parts.body):
+        return Result(status, with_media_type(pairs, media_type), parts.body)
+    encoded, own = _encode(parts.body, media_type)
+    return Result(status, pairs if status == _NOT_MODIFIED else with_media_type(pairs, own), encoded)
+
+
+def with_media_type(headers: Headers, media_type: str | None) -> Headers:
+    """`headers`, with this Content-Type unless they say another."""
+    if media_type is None or any(name.lower() == "content-type" for name, _ in headers):
+        return headers
+    return [("Content-Type", media_type), *headers]
+
+
 def encode_piece(piece: Any) -> tuple[bytes, str]:
     """The bytes of one piece of a stream, and the media type they suggest. Raises BadResult."""
     if isinstance(piece, str | bytes | bytearray | memoryview):
-        return _encode(piece)
+        return _encode(piece, None)
     raise BadResult(f"a generator must yield str or bytes, not {type(piece).__name__}")
 
 
-def _result(body: Any, status: Any, headers: Any) -> Result:
-    pairs = [checked_header(name, value) for name, value in _pairs(headers)] if headers else []
-    if is_stream(body):
-        return Result(checked_status(status), pairs, body)
-    encoded, media_type = _encode(body)
-    if not any(name.lower() == "content-type" for name, _ in pairs):
-        pairs.insert(0, ("Content-Type", media_type))
-    return Result(checked_status(status), pairs, encoded)
-
-
-def _encode(body: Any) -> tuple[bytes, str]:
+def _encode(body: Any, media_type: str | None) -> tuple[bytes, str]:
     """The body's bytes and the media type that goes with its Python type."""
     if body is None:
-        return b"", _TEXT
+        return b"", media_type or TEXT
     if isinstance(body, str):
         # Lone surrogates have no UTF-8 form; a function that echoes odd file names must not fail for them.
-        return body.encode("utf-8", "surrogateescape"), _TEXT
-    if isinstance(body, bytes | bytearray | memoryview):
-        return bytes(body), _BINARY
+        return body.encode("utf-8", "surrogateescape"), media_type or TEXT
+    if isinstance(body, bytes):
+        return body, media_type or BINARY
+    if isinstance(body, bytearray | memoryview):
+        return bytes(body), media_type or BINARY
     try:
-        return json.dumps(body).encode(), _JSON
+        return to_json(body), JSON
     except (TypeError, ValueError) as exc:
         raise BadResult(f"a body of type {type(body).__name__} cannot be sent: {exc}") from exc
 
 
 def checked_status(status: Any) -> int:
-    """A final status of HTTP. Raises BadResult."""
+    """A final status of HTTP, which may have its words behind it; None is 200. Raises BadResult."""
+    if status is None:
+        return 200
     try:
-        number = int(status)
-    except (TypeError, ValueError):
+        number = int(status.split(None, 1)[0] if isinstance(status, str) else status)
+    except (TypeError, ValueError, IndexError):
         number = 0
     if not 200 <= number <= 599:
         raise BadResult(f"{status!r} is no status code")
     return number
 
 
+def checked_headers(headers: Any) -> Headers:
+    """Pairs of what a handler gave as headers. Raises BadResult."""
+    return [checked_header(name, value) for name, value in _pairs(headers)] if headers else []
+
+
 def _pairs(headers: Any) -> Iterable[tuple[Any, Any]]:
     """Headers from a mapping (a list as value repeats the header) or from pairs."""
-    if not headers:
-        return
     pairs = headers.items() if isinstance(headers, Mapping) else headers
     try:
         for name, value in pairs:
@@ -119,6 +169,8 @@ def checked_header(name: Any, value: Any) -> tuple[str, str]:
     text = str(value)
     if not isinstance(name, str) or _NAME.fullmatch(name) is None:
         raise BadResult(f"{name!r} is no name of a header")
+    if not text.isascii() and name.lower() in _URLS:
+        text = quote(text, safe=_KEPT_IN_URLS)
     if _VALUE.fullmatch(text) is None:
         raise BadResult(f"the value of header {name} has characters that no header can have")
     return name, text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, BinaryIO
 
 from fwatchdog.python_worker.lane import Call
 from fwatchdog.python_worker.paths import unescaped
@@ -52,7 +52,8 @@ class WsgiApplication:
     def serve(self, call: Call) -> None:
         """Answers one call. Raises BadResult, LaneClosed, and whatever the user's code raises."""
         response = WsgiResponse(call)
-        body = self._app(self._environ(call), response.start)
+        environ = wsgi_environ(call.head, io.BufferedReader(RequestBody(call)), self._has_threads)
+        body = self._app(environ, response.start)
         try:
             # As PEP 3333 suggests, what is known to be all gets a Content-Length.
             response.is_single = isinstance(body, list | tuple) and len(body) == 1
@@ -65,25 +66,26 @@ class WsgiApplication:
 
     def close(self) -> None: ...
 
-    def _environ(self, call: Call) -> dict[str, Any]:
-        head = call.head
-        path, _, query = head["target"].partition("?")
-        return {
-            **_header_variables(head),
-            "REQUEST_METHOD": head["method"],
-            "SCRIPT_NAME": "",
-            "PATH_INFO": unescaped(path).decode("latin-1"),
-            "QUERY_STRING": query,
-            "SERVER_PROTOCOL": "HTTP/1.1",
-            "wsgi.version": (1, 0),
-            "wsgi.url_scheme": "http",
-            "wsgi.input": io.BufferedReader(RequestBody(call)),
-            "wsgi.input_terminated": True,
-            "wsgi.errors": sys.stderr,
-            "wsgi.multithread": self._has_threads,
-            "wsgi.multiprocess": True,
-            "wsgi.run_once": False,
-        }
+
+def wsgi_environ(head: Mapping[str, Any], body: BinaryIO, has_threads: bool) -> dict[str, Any]:
+    """A request as PEP 3333 has it. `body` ends where the request's does."""
+    path, _, query = head["target"].partition("?")
+    return {
+        **_header_variables(head),
+        "REQUEST_METHOD": head["method"],
+        "SCRIPT_NAME": "",
+        "PATH_INFO": unescaped(path).decode("latin-1"),
+        "QUERY_STRING": query,
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.input": body,
+        "wsgi.input_terminated": True,
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": has_threads,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+    }
 
 
 def _header_variables(head: Mapping[str, Any]) -> dict[str, str]:

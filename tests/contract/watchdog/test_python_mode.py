@@ -59,24 +59,24 @@ def shapes(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped
         yield watchdog
 
 
-TEXT = "text/plain; charset=utf-8"
+HTML = "text/html; charset=utf-8"
 
 
 @pytest.mark.parametrize(
     ("name", "status", "media_type", "body"),
     [
-        ("text", 200, TEXT, "grüße".encode()),
-        ("bytes", 200, "application/octet-stream", b"\x00\xff"),
-        ("none", 200, TEXT, b""),
-        ("data", 200, "application/json", b'{"a": [1, 2]}'),
-        ("list", 200, "application/json", b"[1, 2]"),
-        ("status", 201, TEXT, b"made"),
-        ("status with data", 404, "application/json", b'{"missing": true}'),
-        ("only body", 200, TEXT, b"just this"),
-        ("no content", 204, TEXT, b""),
-        ("pair", 410, TEXT, b"gone"),
+        ("text", 200, HTML, "grüße".encode()),
+        ("bytes", 200, HTML, b"\x00\xff"),
+        ("none", 200, HTML, b""),
+        ("data", 200, "application/json", b'{"a":[1,2]}\n'),
+        ("list", 200, "application/json", b"[1,2]\n"),
+        ("status", 201, HTML, b"made"),
+        ("status with data", 404, "application/json", b'{"missing":true}\n'),
+        ("only body", 200, HTML, b"just this"),
+        ("no content", 204, HTML, b""),
+        ("pair", 410, HTML, b"gone"),
         ("triple", 200, "application/pdf", b"pdf"),
-        ("own length", 200, TEXT, b"12345"),
+        ("own length", 200, HTML, b"12345"),
     ],
 )
 def test_result_becomes_a_response(shapes: Watchdog, name: str, status: int, media_type: str, body: bytes) -> None:

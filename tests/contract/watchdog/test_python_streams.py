@@ -13,7 +13,7 @@ from tests.support.watchdog import FUNCTIONS, Watchdog, receive_all, receive_unt
 
 Start = Callable[..., Watchdog]
 
-TEXT = "text/plain; charset=utf-8"
+HTML = "text/html; charset=utf-8"
 MIB = 1 << 20
 
 
@@ -38,11 +38,11 @@ def test_pieces_are_sent_as_they_are_produced(streaming: Start, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("path", "status", "media_type", "body"),
     [
-        ("/async_pieces", 200, TEXT, b"0 1 2 "),
+        ("/async_pieces", 200, HTML, b"0 1 2 "),
         ("/dict", 202, "text/csv", b"a,b"),
-        ("/tuple", 203, "application/octet-stream", b"xy"),
-        ("/nothing", 200, TEXT, b""),
-        ("/large", 200, "application/octet-stream", bytes(3_000_000)),
+        ("/tuple", 203, HTML, b"xy"),
+        ("/nothing", 200, HTML, b""),
+        ("/large", 200, HTML, bytes(3_000_000)),
     ],
 )
 def test_every_way_to_stream(streaming: Start, path: str, status: int, media_type: str, body: bytes) -> None:
