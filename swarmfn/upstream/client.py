@@ -88,8 +88,8 @@ class Upstream:
         except asyncio.CancelledError:
             response.abort()
             raise
-        if not response.status and response.failure is not None:
-            raise response.failure
+        if not response.status:
+            response.raise_failure()
         return response
 
     def give_up(self, addresses: Collection[str]) -> None:

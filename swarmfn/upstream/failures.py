@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 
 class UpstreamFailure(Exception):
     """No whole answer came from `address`; the message is a sentence that names it."""
@@ -9,6 +11,16 @@ class UpstreamFailure(Exception):
     def __init__(self, address: str, problem: str) -> None:
         super().__init__(f"{address} {problem}")
         self.address = address
+
+    def again(self) -> Self:
+        """The same, to be raised by who keeps this one.
+
+        What was raised holds the frames that it went through, with the bodies in them. Kept by something that these
+        frames hold, it would keep all of that in memory until Python next looks for garbage in cycles.
+        """
+        copied = type(self).__new__(type(self), *self.args)
+        copied.__dict__.update(self.__dict__)
+        return copied
 
 
 class NotSent(UpstreamFailure):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import ipaddress
 import socket
 import threading
@@ -56,6 +57,11 @@ class Names:
             task.add_done_callback(lambda ended: self._keep_for_a_while(host, ended))
         # Whoever gives up waiting leaves the lookup to the others.
         await asyncio.wait([task])
+        failure = task.exception()
+        if failure is not None:
+            raise copy.copy(
+                failure
+            )  # the task keeps its own, and would keep what is in the frames that it goes through
         return task.result()
 
     def _keep_for_a_while(self, host: str, ended: asyncio.Task[Sequence[str]]) -> None:

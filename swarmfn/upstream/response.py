@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
-from swarmfn.upstream.failures import BodyTooLarge
+from swarmfn.upstream.failures import BodyTooLarge, UpstreamFailure
 
 if TYPE_CHECKING:
     from swarmfn.upstream.connection import Connection
@@ -90,6 +90,13 @@ class Response:
                 raise BodyTooLarge(self.address, limit, b"".join(parts))
         return b"".join(parts)
 
+    def raise_failure(self) -> None:
+        """Raises what ended the exchange, if something did."""
+        if isinstance(self.failure, UpstreamFailure):
+            raise self.failure.again()
+        if self.failure is not None:
+            raise self.failure
+
     def abort(self) -> None:
         """Closes the connection at once, unless the exchange is over. A reader that waits gets Broken."""
         if self._connection is not None:
@@ -97,8 +104,7 @@ class Response:
 
     async def _arrival(self) -> None:
         """Returns when there is something new; raises what ended the exchange."""
-        if self.failure is not None:
-            raise self.failure
+        self.raise_failure()
         if self._connection is None:
             raise AssertionError("an exchange that is over is complete or has failed")
         if self._waiter is not None:

@@ -12,14 +12,16 @@ ADDRESS = "127.0.0.2"
 
 
 class Bystander:
-    """Calls `name` synchronously and asynchronously and asks for /healthz, one after the other on a connection each,
-    from the start of the `with` block to its end."""
+    """Calls `name` synchronously and asynchronously (with a callback, if there is a URL for it) and asks for /healthz,
+    one after the other on a connection each, from the start of the `with` block to its end."""
 
-    def __init__(self, address: str, name: str) -> None:
+    def __init__(self, address: str, name: str, callback_url: str = "") -> None:
         self.problems: list[str] = []
         self.seconds: list[float] = []
-        self.accepted = 0
+        self.accepted: list[str] = []
+        """The ids of asynchronous calls."""
         self._gateway = address
+        self._headers = [("X-Callback-Url", callback_url)] if callback_url else []
         self._requests = (
             ("POST", f"/function/{name}", b"body", 200),
             ("POST", f"/async-function/{name}", b"body", 202),
@@ -43,15 +45,16 @@ class Bystander:
         began = time.monotonic()
         try:
             with RawClient(self._gateway, ADDRESS) as client:
-                client.request(method, target, body=body)
-                status = client.answer(method).status
+                client.request(method, target, self._headers if expected == 202 else None, body)
+                answer = client.answer(method)
         except (OSError, Truncated) as exc:
             self.problems.append(f"{target}: {exc!r}")
             return
         self.seconds.append(time.monotonic() - began)
-        self.accepted += status == 202
-        if status != expected:
-            self.problems.append(f"{target}: {status}")
+        if answer.status != expected:
+            self.problems.append(f"{target}: {answer.status} {answer.text}")
+        elif expected == 202:
+            self.accepted.append(str(answer.header("X-Call-Id")))
 
     def __enter__(self) -> Bystander:
         self._thread.start()
