@@ -59,7 +59,7 @@ class Pool:
 
     def _free_lane(self) -> Lane | None:
         """One in the process with the fewest calls."""
-        least = min(self._processes, key=_load, default=None)
+        least = min(filter(_is_open, self._processes), key=_load, default=None)
         return least.take() if least is not None else None
 
     def release(self, lane: Lane) -> None:
@@ -78,19 +78,20 @@ class Pool:
         When it need not be `at_once`, other calls in the process may end first; it gets no new ones.
         """
         if self._settings.mode == ASGI and lane.process.is_alive:
+            # A call that got a place there now would end with the process of one that does not let itself be stopped.
+            lane.process.being_stopped += 1
             self._start_task(self._stop(lane, ending, at_once))
         else:
             self._end_process(lane, ending, at_once)
 
     async def _stop(self, lane: Lane, ending: str, at_once: bool) -> None:
         """A task on an event loop can be cancelled, at the cost of nobody else, unless it does not let itself."""
-        try:
-            async with asyncio.timeout(_STOP_GRACE):
-                await lane.connection.stop()
-        except (TimeoutError, WorkerDied):
-            self._end_process(lane, ending, at_once)
-        else:
+        is_stopped = await _is_stopped(lane)
+        lane.process.being_stopped -= 1
+        if is_stopped:
             self.release(lane)
+        else:
+            self._end_process(lane, ending, at_once)
 
     def _end_process(self, lane: Lane, ending: str, at_once: bool) -> None:
         process = lane.process
@@ -175,6 +176,19 @@ class Pool:
             turn = self._waiting.popleft()
             if not turn.done():
                 turn.set_exception(NoWorkers(str(exc)))
+
+
+async def _is_stopped(lane: Lane) -> bool:
+    try:
+        async with asyncio.timeout(_STOP_GRACE):
+            await lane.connection.stop()
+    except (TimeoutError, WorkerDied):
+        return False
+    return True
+
+
+def _is_open(process: WorkerProcess) -> bool:
+    return not process.being_stopped
 
 
 def _load(process: WorkerProcess) -> int:

@@ -40,7 +40,8 @@ class Lane:
 class WorkerProcess:
     """One process with the function in it. `kill()` must be called in every case.
 
-    `in_flight` counts the lanes that are taken. A process that `is_retiring` gets no further calls.
+    `in_flight` counts the lanes that are taken. A process that `is_retiring` gets no further calls; one where calls are
+    `being_stopped` gets none until they have stopped.
     """
 
     def __init__(self, settings: Settings, on_lost: Callable[[WorkerProcess], None]) -> None:
@@ -56,6 +57,7 @@ class WorkerProcess:
         self.in_flight = 0
         self.is_alive = True
         self.is_retiring = False
+        self.being_stopped = 0
 
     async def start(self, nursery: Nursery) -> None:
         """Returns once the function is imported. Raises OSError, WorkerDied with the reason in one line."""

@@ -128,6 +128,14 @@ def test_exec_timeout_cancels_the_call_and_costs_nobody_else(start_app: Start, t
 
 
 @pytest.mark.parametrize("path", ["/stubborn", "/hang"])
+def test_the_next_call_does_not_end_with_a_call_that_does_not_let_go(start_app: Start, path: str) -> None:
+    watchdog = start_app(exec_timeout="1m")
+    for _ in range(3):
+        assert watchdog.request(b"", path, headers={"X-Timeout": "300ms"}).status == 408
+        assert watchdog.request(b"", "/").status == 200
+
+
+@pytest.mark.parametrize("path", ["/stubborn", "/hang"])
 def test_exec_timeout_holds_when_the_application_does_not_let_go(start_app: Start, path: str) -> None:
     watchdog = start_app(exec_timeout="500ms")
     pid = int(watchdog.request(b"", "/process").body)
