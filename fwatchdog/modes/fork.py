@@ -6,16 +6,13 @@ import time
 
 from fwatchdog.children import Nursery
 from fwatchdog.http.messages import Request, Response
-from fwatchdog.modes.command import TEXT, Command, NotStarted, failed, log_success
+from fwatchdog.modes.command import Command, NotStarted, failed, log_success
 from fwatchdog.modes.outcomes import call_id_of, duration_header, killed_for_time
 from fwatchdog.settings import Settings
-
-BINARY = "application/octet-stream"
+from fwatchdog.sniffing import BINARY, SAMPLE, detected_type
 
 _CLASSIC_TIMEOUT = 408
 _SERIALIZING_TIMEOUT = 500
-_SNIFFED = 512
-_NOT_IN_TEXT = bytes(byte for byte in range(32) if byte not in b"\t\n\r\f\x1b")
 
 
 class ForkMode:
@@ -59,8 +56,14 @@ class ForkMode:
     def _usual_type(self, request: Request, output: list[bytes]) -> str:
         if not self._is_classic:
             return BINARY
-        mirrored = request.header("content-type")
-        if mirrored:
-            return mirrored
-        sample = output[0][:_SNIFFED] if output else b""
-        return TEXT if sample == sample.translate(None, _NOT_IN_TEXT) else BINARY
+        return request.header("content-type") or detected_type(_beginning(output))
+
+
+def _beginning(output: list[bytes]) -> bytes:
+    """As much of the output as its type depends on; a slow command's comes in small pieces."""
+    beginning = b""
+    for piece in output:
+        beginning += piece[:SAMPLE]
+        if len(beginning) >= SAMPLE:
+            break
+    return beginning

@@ -120,10 +120,23 @@ def test_write_debug_logs_each_run(start: Start) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "expected"), [(b"plain", "text/plain; charset=utf-8"), (b"\x00\x01", "application/octet-stream")]
+    ("body", "expected"),
+    [
+        (b"plain", "text/plain; charset=utf-8"),
+        (b"\x00\x01", "application/octet-stream"),
+        (b"<html><h1>hi</h1></html>", "text/html; charset=utf-8"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00", "image/png"),
+        (b"%PDF-1.4", "application/pdf"),
+    ],
 )
-def test_media_type_is_guessed_where_there_is_none_to_mirror(start: Start, body: bytes, expected: str) -> None:
+def test_media_type_is_detected_where_there_is_none_to_mirror(start: Start, body: bytes, expected: str) -> None:
     assert start(fprocess="cat").request(body).header("Content-Type") == expected
+
+
+def test_media_type_is_detected_in_output_that_comes_in_pieces(start: Start, tmp_path: Path) -> None:
+    script = tmp_path / "run.sh"
+    script.write_text("printf '<ht'; sleep 0.2; printf 'ml>'\n")
+    assert start(fprocess=f"sh {script}").request(b"").header("Content-Type") == "text/html; charset=utf-8"
 
 
 def test_process_that_does_not_read_its_input_is_fine(start: Start) -> None:
