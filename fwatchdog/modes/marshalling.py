@@ -5,9 +5,9 @@ from __future__ import annotations
 import binascii
 import json
 
+from fwatchdog.cgi import NOT_HEADERS, canonical
 from fwatchdog.http.bodies import RequestBody
 from fwatchdog.http.messages import Request
-from fwatchdog.modes.cgi import NOT_HEADERS, canonical
 
 
 async def marshalled(request: Request) -> RequestBody:

@@ -18,16 +18,22 @@ from fwatchdog.python_worker.request_headers import RequestHeaders
 from fwatchdog.python_worker.results import (
     HTML,
     encode_piece,
+    has_media_type,
     is_application,
     is_stream,
     parts_of,
     to_result,
-    with_media_type,
 )
+from swarmfn.wire.headers import Headers, first
 
 if TYPE_CHECKING:
+    from fwatchdog.python_worker.classic import Surroundings
     from fwatchdog.python_worker.responses import FlaskContexts
 
+_THREADS = (
+    "handle(req) shares its process with other calls (threads): it finds no Http_ variables in its environment, and "
+    "what it prints goes to the log instead of into the answer; threads=1 gives it both"
+)
 # As Flask has it: handlers written for it let the caller know in this way.
 _BAD_REQUEST = """<!doctype html>
 <html lang=en>
@@ -84,20 +90,39 @@ class Context:
 
 
 class Handler:
-    """A loaded handler. `coroutines` is where those run that it returns."""
+    """A loaded handler. `coroutines` is where those run that it returns.
 
-    def __init__(self, handle: Callable[..., Any], coroutines: Coroutines, has_threads: bool) -> None:
+    `surroundings` makes those of a `handle(req)`, where a process has one call at a time.
+    """
+
+    def __init__(
+        self,
+        handle: Callable[..., Any],
+        coroutines: Coroutines,
+        has_threads: bool,
+        surroundings: Callable[[], Surroundings] | None = None,
+    ) -> None:
         self._handle = handle
         self._takes_event = _takes_event(handle)
-        self._media_type = HTML if self._takes_event else None
+        self._media_type = HTML if self._takes_event else ""
+        self._surroundings = surroundings() if surroundings is not None and not self._takes_event else None
         self._coroutines = coroutines
         self._has_threads = has_threads
         self._hostname = os.environ.get("HOSTNAME") or os.uname().nodename
         self._flask: FlaskContexts | None = None
 
+    @property
+    def warning(self) -> str:
+        return _THREADS if self._has_threads and not self._takes_event else ""
+
     def serve(self, call: Call) -> None:
         """Answers one call. Raises BadResult, LaneClosed, and whatever the user's code raises."""
-        if self._takes_event and "flask" in sys.modules:
+        if self._surroundings is not None:
+            try:
+                self._answer(call, self._result(call.head, call.read()))
+            finally:
+                self._surroundings.end()
+        elif self._takes_event and "flask" in sys.modules:
             body = call.read()
             with self._flask_context(call.head, body):
                 self._answer(call, self._result(call.head, body))
@@ -123,10 +148,17 @@ class Handler:
                 del body
                 result = self._handle(event, Context(self._hostname))
             else:
+                if self._surroundings is not None:
+                    self._surroundings.begin(head, len(body))
                 argument = _text_or_bytes(body)
                 del body
                 result = self._handle(argument)
             return self._coroutines.run(result) if inspect.iscoroutine(result) else result
+        except SystemExit as exc:
+            if self._surroundings is None or exc.code not in (None, 0):
+                raise
+            # A process that ends so has succeeded; what it printed is its answer.
+            return None
         except Exception as exc:
             answer = _answer_in(exc)
             if answer is None:
@@ -139,31 +171,52 @@ class Handler:
         if is_application(parts.body):
             from fwatchdog.python_worker.responses import serve_application
 
+            if self._surroundings is not None:
+                self._surroundings.end()
             serve_application(parts, call, self._has_threads)
             return
         result = to_result(parts, self._media_type)
         if is_stream(result.body):
             self._stream(call, result.status, result.headers, result.body)
         else:
-            call.answer(result.status, result.headers, result.body)
+            body = self._printed(is_last=True) + result.body
+            call.answer(result.status, self._typed(call, result.headers, body), body)
 
-    def _stream(self, call: Call, status: int, headers: list[tuple[str, str]], stream: Any) -> None:
+    def _stream(self, call: Call, status: int, headers: Headers, stream: Any) -> None:
         """Nothing is sent before there is a first piece: until then an exception can still become a 500."""
         pieces = self._coroutines.iterate(stream) if inspect.isasyncgen(stream) else stream
         try:
             for piece in pieces:
-                data, media_type = encode_piece(piece)
-                if call.has_begun:
-                    call.piece(data)
-                elif data:
-                    call.begin(status, with_media_type(headers, media_type), data)
+                self._send_piece(call, status, headers, self._printed() + encode_piece(piece))
         finally:
             if (close := getattr(pieces, "close", None)) is not None:
                 close()
+        self._send_piece(call, status, headers, self._printed(is_last=True))
         if call.has_begun:
             call.end()
         else:
-            call.answer(status, with_media_type(headers, encode_piece("")[1]), b"")
+            call.answer(status, self._typed(call, headers, b""), b"")
+
+    def _send_piece(self, call: Call, status: int, headers: Headers, data: bytes) -> None:
+        if call.has_begun:
+            call.piece(data)
+        elif data:
+            call.begin(status, self._typed(call, headers, data), data)
+
+    def _printed(self, is_last: bool = False) -> bytes:
+        """What the handler printed since the last time, where that is part of its answer."""
+        if self._surroundings is None:
+            return b""
+        return self._surroundings.take_last() if is_last else self._surroundings.take()
+
+    def _typed(self, call: Call, headers: Headers, body: bytes) -> Headers:
+        """`headers` with a type. A `handle(req)` that names none has the request's or else that of the body, as a
+        process has."""
+        if self._takes_event or has_media_type(headers):
+            return headers
+        from fwatchdog.sniffing import detected_type
+
+        return [("Content-Type", first(call.head["headers"], "content-type") or detected_type(body)), *headers]
 
 
 def _answer_in(exc: Exception) -> Any:

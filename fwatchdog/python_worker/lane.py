@@ -22,9 +22,14 @@ class LaneClosed(BaseException):
 _process = os.getpid()
 
 
+def is_forked() -> bool:
+    """Whether this is a copy of the worker process, made by the function."""
+    return os.getpid() != _process
+
+
 def leave_if_forked() -> None:
     """Ends a process that the function forked and that came back from the call: its parent answers, and takes calls."""
-    if os.getpid() != _process:
+    if is_forked():
         flush()
         # Exit handlers are the parent's to run.
         os._exit(0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from fwatchdog.python_worker import frames
 from fwatchdog.python_worker.failures import report_failed_start, traceback_of
@@ -12,11 +12,18 @@ from fwatchdog.python_worker.loading import load_app, load_handler
 from fwatchdog.python_worker.output import flush, output_of, prepare, volunteer_for_the_oom_killer, write_traceback
 from fwatchdog.python_worker.results import BadResult
 
+if TYPE_CHECKING:
+    from fwatchdog.python_worker.classic import Surroundings
+
 PYTHON, WSGI, ASGI = "python", "wsgi", "asgi"
 
 
 class Application(Protocol):
     """What answers calls, one in each thread."""
+
+    @property
+    def warning(self) -> str:
+        """What whoever deployed it should know, in one line."""
 
     def serve(self, call: Call) -> None:
         """Answers one call. Raises BadResult, LaneClosed, and whatever the user's code raises."""
@@ -25,8 +32,12 @@ class Application(Protocol):
         """Ends what outlives single calls."""
 
 
-def main(kind: str, folder: str, name: str, descriptors: list[int]) -> int:
-    """Serves calls on these sockets; the process's exit code."""
+def main(kind: str, folder: str, name: str, descriptors: list[int], output: int, has_variables: bool) -> int:
+    """Serves calls on these sockets; the process's exit code.
+
+    `output` is the file in memory that a `handle(req)` prints into, or -1 when it has none; `has_variables`: it finds
+    the request in its environment.
+    """
     volunteer_for_the_oom_killer()
     prepare(has_several_calls=len(descriptors) > 1)
     if kind == ASGI:
@@ -35,12 +46,12 @@ def main(kind: str, folder: str, name: str, descriptors: list[int]) -> int:
         return serve_asgi(descriptors, lambda: load_app(folder, name))
     lanes = [Lane(descriptor) for descriptor in descriptors]
     try:
-        application = _load(kind, folder, name, len(lanes) > 1)
+        application = _load(kind, folder, name, len(lanes) > 1, output, has_variables)
     except BaseException as exc:
         report_failed_start(lanes[0], exc)
         return 1
     flush()
-    lanes[0].send(frames.READY)
+    lanes[0].send(frames.READY, {"warning": application.warning})
     try:
         _serve_all(application, lanes)
     finally:
@@ -48,7 +59,7 @@ def main(kind: str, folder: str, name: str, descriptors: list[int]) -> int:
     return 0
 
 
-def _load(kind: str, folder: str, name: str, has_threads: bool) -> Application:
+def _load(kind: str, folder: str, name: str, has_threads: bool, output: int, has_variables: bool) -> Application:
     if kind == WSGI:
         from fwatchdog.python_worker.wsgi import WsgiApplication
 
@@ -56,7 +67,13 @@ def _load(kind: str, folder: str, name: str, has_threads: bool) -> Application:
     from fwatchdog.python_worker.coroutines import Coroutines
     from fwatchdog.python_worker.handler import Handler
 
-    return Handler(load_handler(folder, name), Coroutines(has_threads), has_threads)
+    def surroundings() -> Surroundings:
+        from fwatchdog.python_worker.classic import Surroundings
+
+        return Surroundings(output, has_variables)
+
+    handle = load_handler(folder, name)
+    return Handler(handle, Coroutines(has_threads), has_threads, surroundings if output >= 0 else None)
 
 
 def _serve_all(application: Application, lanes: list[Lane]) -> None:

@@ -13,9 +13,7 @@ from swarmfn.wire.headers import Headers
 
 HTML = "text/html; charset=utf-8"
 """What Flask sends text and bytes as when nothing else is said."""
-TEXT = "text/plain; charset=utf-8"
 JSON = "application/json"
-BINARY = "application/octet-stream"
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _RESPONSE_KEYS = frozenset({"statusCode", "headers", "body"})
@@ -37,8 +35,7 @@ class Parts(NamedTuple):
 
 
 class Result(NamedTuple):
-    """`body` is bytes, or an iterator or async generator of pieces that `encode_piece` takes; then the media type may
-    be missing from the headers until the first piece says which it is."""
+    """`body` is bytes, or an iterator or async generator of pieces that `encode_piece` takes."""
 
     status: int
     headers: Headers
@@ -91,44 +88,50 @@ def is_application(body: Any) -> bool:
     return callable(body) and not isinstance(body, type) and not is_stream(body)
 
 
-def to_result(parts: Parts, media_type: str | None) -> Result:
-    """The response: text, bytes or a stream, of type `media_type`, or JSON data. Without a `media_type` that is plain
-    text, or binary. Raises BadResult."""
+def to_result(parts: Parts, media_type: str) -> Result:
+    """The response: text, bytes or a stream, of type `media_type` (empty: none yet), or JSON data. Raises BadResult."""
     pairs = checked_headers(parts.headers)
     status = checked_status(parts.status)
     if is_stream(parts.body):
         return Result(status, with_media_type(pairs, media_type), parts.body)
-    encoded, own = _encode(parts.body, media_type)
-    return Result(status, pairs if status == _NOT_MODIFIED else with_media_type(pairs, own), encoded)
+    encoded = _text(parts.body)
+    if encoded is None:
+        encoded, media_type = _data(parts.body), JSON
+    return Result(status, pairs if status == _NOT_MODIFIED else with_media_type(pairs, media_type), encoded)
 
 
-def with_media_type(headers: Headers, media_type: str | None) -> Headers:
+def with_media_type(headers: Headers, media_type: str) -> Headers:
     """`headers`, with this Content-Type unless they say another."""
-    if media_type is None or any(name.lower() == "content-type" for name, _ in headers):
-        return headers
-    return [("Content-Type", media_type), *headers]
+    return [("Content-Type", media_type), *headers] if media_type and not has_media_type(headers) else headers
 
 
-def encode_piece(piece: Any) -> tuple[bytes, str]:
-    """The bytes of one piece of a stream, and the media type they suggest. Raises BadResult."""
-    if isinstance(piece, str | bytes | bytearray | memoryview):
-        return _encode(piece, None)
-    raise BadResult(f"a generator must yield str or bytes, not {type(piece).__name__}")
+def has_media_type(headers: Headers) -> bool:
+    return any(name.lower() == "content-type" for name, _ in headers)
 
 
-def _encode(body: Any, media_type: str | None) -> tuple[bytes, str]:
-    """The body's bytes and the media type that goes with its Python type."""
-    if body is None:
-        return b"", media_type or TEXT
+def encode_piece(piece: Any) -> bytes:
+    """The bytes of one piece of a stream. Raises BadResult."""
+    encoded = _text(piece) if piece is not None else None
+    if encoded is None:
+        raise BadResult(f"a generator must yield str or bytes, not {type(piece).__name__}")
+    return encoded
+
+
+def _text(body: Any) -> bytes | None:
+    """The bytes of text, bytes or nothing; None for anything else."""
     if isinstance(body, str):
         # Lone surrogates have no UTF-8 form; a function that echoes odd file names must not fail for them.
-        return body.encode("utf-8", "surrogateescape"), media_type or TEXT
+        return body.encode("utf-8", "surrogateescape")
     if isinstance(body, bytes):
-        return body, media_type or BINARY
-    if isinstance(body, bytearray | memoryview):
-        return bytes(body), media_type or BINARY
+        return body
+    if body is None:
+        return b""
+    return bytes(body) if isinstance(body, bytearray | memoryview) else None
+
+
+def _data(body: Any) -> bytes:
     try:
-        return to_json(body), JSON
+        return to_json(body)
     except (TypeError, ValueError) as exc:
         raise BadResult(f"a body of type {type(body).__name__} cannot be sent: {exc}") from exc
 

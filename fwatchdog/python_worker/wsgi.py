@@ -45,6 +45,8 @@ class RequestBody(io.RawIOBase):
 class WsgiApplication:
     """The application; `has_threads` when calls run in several threads at once."""
 
+    warning = ""
+
     def __init__(self, app: Callable[..., Iterable[bytes]], has_threads: bool) -> None:
         self._app = app
         self._has_threads = has_threads

@@ -38,7 +38,10 @@ class Pool:
 
     async def start(self) -> None:
         """Returns once the first is ready; the others follow. Raises WorkerDied, OSError."""
-        self._processes.append(await self._spawn())
+        first = await self._spawn()
+        if first.warning:
+            logger.warning("%s", first.warning, extra={"event": "threads_shared"})
+        self._processes.append(first)
         for _ in range(self._settings.workers - 1):
             self._add()
 

@@ -16,17 +16,18 @@ from fwatchdog.modes.python.lane import LaneConnection, WorkerDied
 from fwatchdog.pipes import PipeReader
 from fwatchdog.python_worker import frames
 from fwatchdog.python_worker.frames import Frame
-from fwatchdog.settings import Settings
+from fwatchdog.settings import PYTHON, Settings
 
 # -P: the working directory, often the handler's own, must not stand in for modules that this program needs.
 _BOOT = (
-    "import sys; root, kind, folder, name, lanes = sys.argv[1:]; sys.path.insert(0, root); "
+    "import sys; root, kind, folder, name, lanes, output, cgi = sys.argv[1:]; sys.path.insert(0, root); "
     "from fwatchdog.python_worker.main import main; sys.path.remove(root); "
-    "sys.exit(main(kind, folder, name, [int(lane) for lane in lanes.split(',')]))"
+    "sys.exit(main(kind, folder, name, [int(lane) for lane in lanes.split(',')], int(output), cgi == 'true'))"
 )
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(fwatchdog.__file__)))
 
 _LAST_WORDS = 0.5
+_MOST_PRINTED = 1024 * 1024
 
 
 @dataclass(eq=False, slots=True)
@@ -53,6 +54,9 @@ class WorkerProcess:
         self._lanes: list[Lane] = []
         self._free: list[Lane] = []
         self._has_single_lane = settings.threads == 1
+        self._printed = -1
+        self._is_in_call = False
+        self.warning = ""
         self._ending = ""
         self.in_flight = 0
         self.is_alive = True
@@ -63,6 +67,8 @@ class WorkerProcess:
         """Returns once the function is imported. Raises OSError, WorkerDied with the reason in one line."""
         pairs = [socket.socketpair() for _ in range(self._settings.threads)]
         output, writes = os.pipe2(os.O_CLOEXEC)
+        if self._settings.mode == PYTHON and self._has_single_lane:
+            self._printed = _file_in_memory()
         try:
             self._child = self._spawn(nursery, [theirs.fileno() for _, theirs in pairs], writes)
         except BaseException:
@@ -83,6 +89,7 @@ class WorkerProcess:
         if frame.kind != frames.READY:
             raise WorkerDied(frame.head.get("reason", "it said something else than that it is ready"))
         self._free = list(self._lanes)
+        self.warning = frame.head.get("warning", "")
 
     async def _first_frame(self) -> Frame:
         try:
@@ -94,15 +101,21 @@ class WorkerProcess:
         folder = os.path.abspath(self._settings.handler_path)
         options = ("-P", "-s") if sys.flags.no_user_site else ("-P",)
         numbers = ",".join(map(str, lanes))
-        arguments = (_ROOT, self._settings.mode, folder, self._settings.handler, numbers)
+        # It has the same file and the same place in it; here it is only read, with a place of its own.
+        printed = os.dup(self._printed) if self._printed >= 0 else -1
+        cgi = "true" if self._settings.cgi_headers else "false"
+        arguments = (_ROOT, self._settings.mode, folder, self._settings.handler, numbers, str(printed), cgi)
         null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-        for descriptor in lanes:
-            os.set_inheritable(descriptor, True)
+        for descriptor in (*lanes, printed):
+            if descriptor >= 0:
+                os.set_inheritable(descriptor, True)
         try:
             command = (sys.executable, *options, "-c", _BOOT, *arguments)
             return nursery.spawn(sys.executable, command, os.environb, null, output, output)
         finally:
             os.close(null)
+            if printed >= 0:
+                os.close(printed)
 
     async def _connect(self, ours: socket.socket) -> None:
         ours.setblocking(False)
@@ -123,13 +136,18 @@ class WorkerProcess:
 
     def begin_output(self, call_id: str) -> None:
         """What comes from now on is this call's. With several lanes the process itself marks the lines."""
+        self._is_in_call = True
         if self._has_single_lane:
             self._log.call_id = call_id
 
-    def end_output(self) -> None:
-        """What was printed before the answer was sent is in the pipe by now and belongs to this call."""
+    def end_output(self, is_answered: bool = True) -> None:
+        """What was printed before the answer was sent is in the pipe by now and belongs to this call. Without an answer
+        that is also what should have become a part of it."""
         if self._output is not None:
             self._output.read()
+        if not is_answered and self._printed >= 0:
+            self._log.feed(os.pread(self._printed, _MOST_PRINTED, 0))
+        self._is_in_call = False
         if self._has_single_lane:
             self._log.end_call()
 
@@ -166,8 +184,11 @@ class WorkerProcess:
             self._child.kill()
         self._close_lanes()
         if self._output is not None:
-            self.end_output()
+            self.end_output(is_answered=not self._is_in_call)
             self._output.close()
+        if self._printed >= 0:
+            os.close(self._printed)
+            self._printed = -1
 
     def _exited(self, exit_code: int) -> None:
         """Children that the function forked hold the lanes open. What they keep alive is cut off once the answers that
@@ -185,3 +206,11 @@ class WorkerProcess:
         if self.is_alive:
             self.is_alive = False
             self._on_lost(self)
+
+
+def _file_in_memory() -> int:
+    """-1 where there is no such thing: what handlers print goes to the log then."""
+    try:
+        return os.memfd_create("stdout")
+    except (AttributeError, OSError):
+        return -1

@@ -43,15 +43,14 @@ class Run:
         """Raises WorkerDied; BrokenResponse for a failure after the response has begun."""
         process = self._lane.process
         process.begin_output(self._call_id)
+        response = None
         try:
             await self._send_request(timeout)
-            while True:
-                frame = await self._lane.connection.next()
-                response = await self._take(frame)
-                if response is not None:
-                    return response
+            while response is None:
+                response = await self._take(await self._lane.connection.next())
+            return response
         finally:
-            process.end_output()
+            process.end_output(is_answered=response is not None)
             if self._fetching is not None:
                 self._fetching.cancel()
 

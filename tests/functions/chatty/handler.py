@@ -4,8 +4,8 @@ import subprocess
 import sys
 
 
-def handle(req):
-    for line in req.splitlines():
+def handle(event, context):
+    for line in event.body.decode().splitlines():
         print(f"out {line}")
         print(f"err {line}", file=sys.stderr)
     subprocess.run(["echo", "from a child"], check=True)

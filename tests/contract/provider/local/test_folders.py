@@ -123,7 +123,9 @@ def test_a_folder_that_disappears_is_the_problem_named(engine: LocalEngine, prov
 
 def test_logs_go_with_the_function(engine: LocalEngine, provider: LocalProvider) -> None:
     provider.deploy(
-        engine.handler("talk", "import sys\ndef handle(req):\n    print('hello log', flush=True)\n    return req\n")
+        engine.handler(
+            "talk", "def handle(event, context):\n    print('hello log', flush=True)\n    return event.body\n"
+        )
     )
     call_function(engine, "talk")
     wait_until(lambda: "hello log" in provider.logs("talk"))
