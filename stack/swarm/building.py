@@ -15,7 +15,7 @@ from docker import errors as docker_errors
 
 from stack.build_recipes import Recipe
 from stack.errors import StackError
-from stack.swarm.engine_client import explanation
+from stack.swarm.engine_client import GONE, explanation
 
 _STEP = re.compile(r"Step (\d+/\d+) : (.*)")
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -58,7 +58,7 @@ def build(
         raise progress.failure(explanation(exc)) from exc
     except requests.Timeout as exc:
         raise progress.failure(f"nothing was heard of it for {_SILENCE} s") from exc
-    except (docker_errors.DockerException, requests.RequestException) as exc:
+    except GONE as exc:
         raise progress.failure(f"the Docker Engine is gone: {exc}") from exc
 
 

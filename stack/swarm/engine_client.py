@@ -10,6 +10,7 @@ from typing import Any
 
 import docker
 import requests
+import urllib3
 from docker import errors as docker_errors
 from docker.constants import DEFAULT_DOCKER_API_VERSION
 
@@ -19,6 +20,9 @@ DEFAULT_SOCKET = "unix:///var/run/docker.sock"
 
 ANSWER_TIMEOUT = 60
 """Seconds for one answer. A busy engine takes its time to start a service; one that hangs is to be noticed."""
+
+GONE = (docker_errors.DockerException, requests.RequestException, urllib3.exceptions.HTTPError)
+"""What docker-py raises when the engine is gone; the last one when it goes in the middle of a stream."""
 
 _FIRST_ANSWER_TIMEOUT = 10
 _READY_STATES = ("active",)
@@ -90,7 +94,7 @@ def engine_errors(what: str) -> Iterator[None]:
         raise StackError(f"cannot {what}: {explanation(exc)}") from exc
     except requests.Timeout as exc:
         raise StackError(f"cannot {what}: the Docker Engine does not answer in time. Does it hang?") from exc
-    except (docker_errors.DockerException, requests.RequestException) as exc:
+    except GONE as exc:
         raise StackError(f"cannot {what}: the Docker Engine is gone: {_innermost(exc)}") from exc
 
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import docker
-import requests
 from docker import errors as docker_errors
 
+from stack.swarm.engine_client import GONE
 from stack.swarm.tasks import Task
 
 _LINES = 15
@@ -39,7 +39,7 @@ class FailureReports:
     def _health_check_output(self, task: Task) -> str:
         try:
             state = self._api.inspect_container(task.container)["State"] if task.container else {}
-        except (docker_errors.DockerException, requests.RequestException):
+        except GONE:
             return ""
         checks = (state.get("Health") or {}).get("Log") or []
         failed = [check for check in checks if check.get("ExitCode") != 0]
@@ -52,14 +52,14 @@ class FailureReports:
             text = self._api.logs(task.container, **options) if task.container else b""
         except docker_errors.NotFound:
             text = self._service_log(task, options)
-        except (docker_errors.DockerException, requests.RequestException):
+        except GONE:
             return []
         return [line[:_LONGEST_LINE] for line in text.decode(errors="replace").splitlines()[-_LINES:]]
 
     def _service_log(self, task: Task, options: Mapping[str, Any]) -> bytes:
         try:
             return b"".join(self._api.service_logs(task.service_id, is_tty=False, **options))
-        except (docker_errors.DockerException, requests.RequestException):
+        except GONE:
             return b""
 
 

@@ -11,11 +11,9 @@ from datetime import datetime
 from typing import Any
 
 import docker
-import requests
-from docker import errors as docker_errors
 
 from stack.errors import StackError
-from stack.swarm.engine_client import engine_errors
+from stack.swarm.engine_client import GONE, engine_errors
 from stack.swarm.function_services import function_name, function_services
 from stack.swarm.log_lines import LineReader, LogLine
 from swarmfn.wire.swarm_labels import STACK_LABEL
@@ -156,7 +154,7 @@ class LogViewer:
         """Whether no service is there any more: an engine does not end their logs then."""
         try:
             present = {service["ID"] for service in self._client.api.services()}
-        except (docker_errors.DockerException, requests.RequestException):
+        except GONE:
             # The streams end too when the engine has.
             return False
         return present.isdisjoint(source.id for source in self._sources)
@@ -179,7 +177,7 @@ class LogViewer:
             for chunk in chunks:
                 for line in reader.feed(chunk):
                     arrived.put((source, line))
-        except (docker_errors.DockerException, requests.RequestException, OSError) as exc:
+        except (*GONE, OSError) as exc:
             arrived.put((source, LogLine("", "", f"the log ends here: {exc}")))
         for line in reader.end():
             arrived.put((source, line))
@@ -194,7 +192,7 @@ class LogViewer:
         if task not in self._slots:
             try:
                 tasks = self._client.api.tasks(filters={"service": source.id})
-            except (docker_errors.DockerException, requests.RequestException):
+            except GONE:
                 tasks = []
             self._slots.update({one["ID"]: str(one.get("Slot") or one["NodeID"][:_SHORT_ID]) for one in tasks})
             # Swarm forgets old tasks before their logs are gone.
