@@ -66,14 +66,14 @@ class ChildProcess:
     def send(self, signal_number: int) -> None:
         self._process.send_signal(signal_number)
 
-    def wait(self, timeout: float = 30.0) -> int:
+    def wait(self, timeout: float = 60.0) -> int:
         """Its exit code; fails the test, showing the log, when it does not end in time."""
         try:
             return self._process.wait(timeout)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"still running after {timeout:g} s; its log:\n{self.log()}") from None
 
-    def wait_for_log(self, text: str, timeout: float = 20.0) -> None:
+    def wait_for_log(self, text: str, timeout: float = 60.0) -> None:
         """Returns once `text` is in the log; fails the test when the process ends first."""
 
         def seen() -> bool:
@@ -86,7 +86,7 @@ class ChildProcess:
 
         wait_until(seen, timeout, f"{text!r} in the log:\n{self.log()}")
 
-    def terminate(self, timeout: float = 30.0) -> int:
+    def terminate(self, timeout: float = 60.0) -> int:
         """SIGTERM, then its exit code."""
         self.send(signal.SIGTERM)
         return self.wait(timeout)

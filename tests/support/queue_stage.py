@@ -125,7 +125,7 @@ class QueueStage:
         for entry in self.redis.zrange("swarmfn:leases", 0, -1):
             self.redis.zadd("swarmfn:leases", {entry: 1})
 
-    def final(self, call_id: str, timeout: float = 30.0) -> Record:
+    def final(self, call_id: str, timeout: float = 60.0) -> Record:
         """The record of a call once it is final."""
 
         def look() -> Record | None:
@@ -136,7 +136,7 @@ class QueueStage:
         assert record is not None
         return record
 
-    def told(self, call_id: str, state: str, timeout: float = 30.0) -> Record:
+    def told(self, call_id: str, state: str, timeout: float = 60.0) -> Record:
         """The record of a call once its callback's state begins with `state`."""
         wait_until(
             lambda: self.record(call_id).callback_state.startswith(state), timeout, f"{call_id}'s callback is {state}"

@@ -133,7 +133,7 @@ class ScriptedServer:
             raise self._failures[0]
 
 
-async def eventually(condition: Callable[[], object], timeout: float = 20.0) -> None:
+async def eventually(condition: Callable[[], object], timeout: float = 60.0) -> None:
     """Returns once `condition()` is true; meanwhile the loop runs."""
     deadline = time.monotonic() + timeout
     while not condition():

@@ -13,7 +13,7 @@ _SELDOM = 0.25
 
 
 def wait_until(
-    condition: Callable[[], Value], timeout: float = 20.0, message: str = "", every: float | None = None
+    condition: Callable[[], Value], timeout: float = 60.0, message: str = "", every: float | None = None
 ) -> Value:
     """The first true value of `condition()`.
 

@@ -141,6 +141,15 @@ def test_all_that_is_due_is_queued_however_much_it_is(stage: QueueStage) -> None
     assert stage.counts() == {"queued": 7}
 
 
+def test_what_is_due_is_queued_in_the_order_in_which_it_was_due(stage: QueueStage) -> None:
+    for number in range(7):
+        stage.submit(f"c{number}")
+    for number, claim in enumerate(stage.claim()):
+        stage.retry_later(claim, postponement(delay=-1 - number))
+    stage.run(stage.worker.promote(limit=3))
+    assert stage.queue().job_ids == [f"c{number}" for number in reversed(range(7))]
+
+
 def test_a_queue_whose_name_holds_a_colon_works_too(stage: QueueStage) -> None:
     stage.submit(invocation("a", queue="team:high"))
     stage.retry_later(stage.claim_one("team:high"), postponement(delay=-1))
