@@ -22,6 +22,8 @@ QUEUE_ANNOTATION = "com.openfaas.queue"
 SITE_ANNOTATION = "com.swarmfn.site"
 EXEC_TIMEOUT = "exec_timeout"
 _TRUSTED = "trusted"
+_LONGEST_VARIABLE = 131_072
+"""Linux's MAX_ARG_STRLEN, with the NUL at the end."""
 _REPLICAS = re.compile(r"[0-9]{1,9}")
 
 
@@ -66,7 +68,7 @@ class FunctionSpec:
             name=check_new_name(_text(document, "service")),
             image=image,
             env_process=_text(document, "envProcess"),
-            env_vars=_texts_by_name(document, "envVars"),
+            env_vars=_variables(document, "envVars"),
             labels=_texts_by_name(document, "labels"),
             annotations=_texts_by_name(document, "annotations"),
             secrets=_texts(document, "secrets"),
@@ -248,6 +250,20 @@ def _texts_by_name(document: Mapping[str, Any], name: str) -> dict[str, str]:
     if not isinstance(value, dict) or not all(isinstance(item, str) for item in value.values()):
         raise InvalidFunction(name, "expected an object whose values are texts.", 'Quote numbers: {"limit": "10"}.')
     return value
+
+
+def _variables(document: Mapping[str, Any], name: str) -> dict[str, str]:
+    variables = _texts_by_name(document, name)
+    for variable, value in variables.items():
+        if not variable or "=" in variable or "\0" in variable:
+            hint = "A name is not empty, and has no = and no NUL in it."
+            raise InvalidFunction(name, f"no variable can be called {variable!r:.100}.", hint)
+        if "\0" in value:
+            raise InvalidFunction(name, f"the value of {variable!r:.100} has a NUL in it, which no variable can have.")
+        if len(f"{variable}={value}".encode(errors="surrogatepass")) >= _LONGEST_VARIABLE:
+            hint = f"With its name it may have {_LONGEST_VARIABLE - 1} bytes."
+            raise InvalidFunction(name, f"the value of {variable!r:.100} is too long to start a program with.", hint)
+    return variables
 
 
 def _resources(document: Mapping[str, Any], name: str) -> Resources:

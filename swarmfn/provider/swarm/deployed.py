@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from swarmfn.provider.swarm.references import without_digest
+from swarmfn.provider.swarm.templates import plain
 from swarmfn.wire.errors import FaasError
 from swarmfn.wire.functions import FunctionSpec, Resources
 from swarmfn.wire.names import function_name
@@ -121,7 +122,8 @@ def _function(name: str, spec: Mapping[str, Any], labels: Mapping[str, str]) -> 
 def _seen(name: str, spec: Mapping[str, Any], labels: Mapping[str, str]) -> FunctionSpec:
     task = spec["TaskTemplate"]
     container = task["ContainerSpec"]
-    environment = dict(entry.partition("=")[::2] for entry in container.get("Env") or [])
+    entries = (entry.partition("=")[::2] for entry in container.get("Env") or [])
+    environment = {variable: plain(value) for variable, value in entries}
     resources = task.get("Resources") or {}
     return FunctionSpec(
         name=name,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from swarmfn.provider.swarm.hardening import DEFAULTS, Hardening, privileges, with_default_limits
+from swarmfn.provider.swarm.templates import literal
 from swarmfn.provider.timeouts import drain_time, timeout_variables
 from swarmfn.wire.errors import InvalidFunction
 from swarmfn.wire.functions import FunctionSpec, Resources
@@ -120,7 +121,7 @@ def _container(function: FunctionSpec, around: Surroundings) -> dict[str, Any]:
         "Image": function.image,
         # Not the function's own labels: a change of those must not replace its replicas.
         "Labels": {FUNCTION_LABEL: function.name},
-        "Env": [f"{name}={value}" for name, value in sorted(environment.items())],
+        "Env": [f"{name}={literal(value)}" for name, value in sorted(environment.items())],
         "StopGracePeriod": int(drain_time({**around.image_env, **environment}) * _SECOND),
         **privileges(around.hardening, function.annotations, around.has_no_new_privileges),
     }

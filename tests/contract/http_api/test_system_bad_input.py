@@ -53,6 +53,8 @@ def test_a_body_that_is_no_object_is_refused_with_the_place(
 @pytest.mark.parametrize(
     ("field", "value"),
     [
+        ("envVars", {"A=B": "x"}),
+        ("envVars", {"": "x"}),
         ("service", None),
         ("service", ""),
         ("service", 7),

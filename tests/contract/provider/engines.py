@@ -8,6 +8,9 @@ from typing import Protocol
 from swarmfn.provider import Provider
 from swarmfn.wire.functions import FunctionSpec
 
+SHOW_VARIABLES = "cat /proc/self/environ"
+"""Not `env`, nor anything by way of a shell: all of them, NUL after each."""
+
 
 class Engine(Protocol):
     """A place where functions run, with a provider for it."""
@@ -34,6 +37,9 @@ class Engine(Protocol):
 
     def identifying(self, name: str) -> FunctionSpec:
         """A function that answers the same for as long as its replica lives, and something else in every other."""
+
+    def showing_variables(self, name: str) -> FunctionSpec:
+        """A function that answers with its environment, each variable with a NUL at its end."""
 
     def crashing(self, name: str) -> FunctionSpec:
         """A function that ends at start, with `crashed on purpose` as its last output."""

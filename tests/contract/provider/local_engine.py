@@ -13,6 +13,7 @@ from swarmfn.provider.local import LocalProvider, ResourceLimits, stop_all
 from swarmfn.provider.local.decisions import Timing
 from swarmfn.wire.functions import FunctionSpec
 from tests.contract.provider.calls import call_function
+from tests.contract.provider.engines import SHOW_VARIABLES
 
 TIMING = Timing(health_interval=0.2, min_backoff=0.05, max_backoff=0.4, retire_pause=0.1)
 
@@ -54,6 +55,9 @@ class LocalEngine:
     def identifying(self, name: str) -> FunctionSpec:
         # The parent of the script is the watchdog.
         return self.script(name, "echo $PPID")
+
+    def showing_variables(self, name: str) -> FunctionSpec:
+        return FunctionSpec(name, "any/image:1", env_process=SHOW_VARIABLES)
 
     def crashing(self, name: str) -> FunctionSpec:
         return self.handler(name, "raise RuntimeError('crashed on purpose')")

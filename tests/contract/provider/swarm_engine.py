@@ -13,6 +13,7 @@ from docker.models.containers import Container
 from swarmfn.provider.swarm import SwarmProvider, Timing
 from swarmfn.wire.functions import FunctionSpec
 from swarmfn.wire.swarm_labels import FUNCTION_LABEL
+from tests.contract.provider.engines import SHOW_VARIABLES
 from tests.support import images
 from tests.support.docker_engine import DockerEngine
 from tests.support.network_namespace import NetworkNamespace
@@ -27,17 +28,24 @@ TIMING = Timing(poll_timeout=3.0, call_timeout=6.0, restart_delay=0.2)
 _DOCKERFILE = """\
 ARG BASE
 FROM $BASE
-COPY . /opt/contract
-ENV PYTHONPATH=/opt/contract PATH=/opt/contract/bin:/usr/local/bin:/usr/bin:/bin healthcheck_interval=500ms
+COPY . /opt/watchdog
+ENV PATH=/opt/watchdog/bin:/usr/local/bin:/usr/bin:/bin healthcheck_interval=500ms
 HEALTHCHECK --interval=400ms --timeout=3s --retries=5 CMD ["test", "-e", "/tmp/.lock"]
 CMD ["start"]
 """
+_START = """\
+#!/usr/bin/python3
+import os, sys
+if os.environ.get("fprocess", "").startswith("crash"):
+    sys.exit("crashed on purpose")
+os.execv("/opt/watchdog/fwatchdog/run.py", ["fwatchdog"])
+"""
 _PROGRAMS = {
-    "start": 'case "$fprocess" in crash*) echo crashed on purpose; exit 1;; esac; exec python3 -m fwatchdog',
-    "answer": 'echo "$1"',
-    "nap": "sleep $(cat); echo awake",
+    "start": _START,
+    "answer": '#!/bin/sh\necho "$1"\n',
+    "nap": "#!/bin/sh\nsleep $(cat); echo awake\n",
     # Docker's host names are containers' ids.
-    "identify": "cat /etc/hostname",
+    "identify": "#!/bin/sh\ncat /etc/hostname\n",
 }
 
 
@@ -109,8 +117,8 @@ class Swarm:
             for folder in ("fwatchdog", "swarmfn/wire"):
                 archive.add(ROOT / folder, folder, filter=_without_caches)
             archive.add(ROOT / "swarmfn/__init__.py", "swarmfn/__init__.py")
-            for name, script in _PROGRAMS.items():
-                add_file(archive, f"bin/{name}", f"#!/bin/sh\n{script}\n")
+            for name, program in _PROGRAMS.items():
+                add_file(archive, f"bin/{name}", program)
             add_file(archive, "Dockerfile", _DOCKERFILE)
         context.seek(0)
         self.client.images.build(
@@ -152,6 +160,9 @@ class SwarmEngine:
 
     def identifying(self, name: str) -> FunctionSpec:
         return FunctionSpec(name, IMAGE, env_process="identify")
+
+    def showing_variables(self, name: str) -> FunctionSpec:
+        return FunctionSpec(name, IMAGE, env_process=SHOW_VARIABLES)
 
     def crashing(self, name: str) -> FunctionSpec:
         return FunctionSpec(name, IMAGE, env_process="crash")

@@ -239,3 +239,22 @@ def test_usage_is_there_only_when_it_was_asked_for() -> None:
 def test_amounts_are_echoed_as_they_were_written() -> None:
     assert Resources("128m", "0.50").to_json() == {"memory": "128m", "cpu": "0.50"}
     assert Resources().to_json() == {}
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"A=B": "x"}, "no variable can be called 'A=B'"),
+        ({"=": "x"}, "no variable can be called '='"),
+        ({"": "x"}, "no variable can be called ''"),
+        ({"A\0B": "x"}, "no variable can be called"),
+        ({"A": "x\0"}, "the value of 'A' has a NUL"),
+        ({"A": "x" * 131_070}, "the value of 'A' is too long"),
+    ],
+)
+def test_variables_that_no_program_can_be_started_with_are_refused(variables: dict[str, str], told: str) -> None:
+    assert told in refused({"service": "echo", "image": "echo:1", "envVars": variables}).message
+
+
+def test_the_longest_variable_that_linux_takes_is_taken() -> None:
+    assert spec(envVars={"A": "x" * 131_069}).env_vars == {"A": "x" * 131_069}

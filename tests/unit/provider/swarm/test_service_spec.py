@@ -71,6 +71,12 @@ def test_env_vars_win_over_the_image_and_the_image_over_the_platform() -> None:
     }
 
 
+def test_braces_in_values_are_text_for_swarms_templates() -> None:
+    found = environment(FunctionSpec("echo", "i", env_process="say {{x}}", env_vars={"A": "{{.Node.ID}}", "B": "}}{"}))
+    assert (found["A"], found["B"]) == ('{{"{{"}}.Node.ID}}', "}}{")
+    assert found["fprocess"] == 'say {{"{{"}}x}}'
+
+
 def test_the_grace_period_covers_the_longest_call_and_what_the_image_says() -> None:
     def grace(function: FunctionSpec, **around: Any) -> float:
         period = spec(function, **around)["TaskTemplate"]["ContainerSpec"]["StopGracePeriod"]
