@@ -11,6 +11,7 @@ from stack.compose.model import ComposeFile, Config, Network, Secret, Service
 from stack.compose.reader import Section, Unusable
 from stack.compose.service_section import read_service
 from stack.compose.substitution import substitute
+from stack.compose.yaml_text import read_yaml
 from stack.errors import ComposeFileError
 
 
@@ -18,7 +19,7 @@ def load_compose(path: Path, variables: Mapping[str, str]) -> ComposeFile:
     """The file with values from `variables` put in. Raises ComposeFileError that names the place, for anything that
     is not understood as well: a key that is passed over in silence would be a setting that does nothing."""
     try:
-        document = yaml.safe_load(path.read_text())
+        document = read_yaml(path.read_text())
         return _file(Section(substitute(document, variables), ""), path.parent)
     except (OSError, yaml.YAMLError) as exc:
         raise ComposeFileError(f"cannot read {path}: {exc}") from exc
@@ -27,7 +28,6 @@ def load_compose(path: Path, variables: Mapping[str, str]) -> ComposeFile:
 
 
 def _file(section: Section, folder: Path) -> ComposeFile:
-    section.ignore_extensions()
     section.take("version")  # docker stack deploy of older Docker clients asks for it
     if not section.has("services"):
         raise Unusable("services: is missing")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from stack.compose.yaml_text import float_text
 from swarmfn.wire.durations import parse_duration
 from swarmfn.wire.quantities import parse_memory
 
@@ -28,9 +30,9 @@ class Section:
         self._left = {str(key) for key in value}
 
     def close(self) -> None:
-        """Raises Unusable that names the keys that nothing here knows."""
-        if self._left:
-            listed = ", ".join(self.at(key) for key in sorted(self._left))
+        """Raises Unusable that names the keys that nothing here knows. `x-…` keys are left to the format's users."""
+        if left := sorted(key for key in self._left if not key.startswith("x-")):
+            listed = ", ".join(self.at(key) for key in left)
             raise Unusable(f"{listed}: not supported here")
 
     def at(self, key: str) -> str:
@@ -50,10 +52,6 @@ class Section:
     def names(self) -> list[str]:
         """Its keys."""
         return [str(key) for key in self._value]
-
-    def ignore_extensions(self) -> None:
-        """Lets `x-…` keys be, which the format leaves to its users."""
-        self._left = {key for key in self._left if not key.startswith("x-")}
 
     def text(self, key: str, default: str = "") -> str:
         return as_text(self.take(key, default), self.at(key))
@@ -137,7 +135,9 @@ def as_text(value: Any, path: str) -> str:
     """A scalar as text, as Docker writes it. Raises Unusable for a list or a mapping."""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, str | int | float):
+    if isinstance(value, float) and math.isfinite(value):
+        return float_text(value)
+    if isinstance(value, str | int):
         return str(value)
     raise Unusable(f"{path}: expected a text, got {_shown(value)}")
 

@@ -155,6 +155,26 @@ def test_a_key_that_nothing_here_knows_is_refused_with_its_path(tmp_path: Path, 
         load_compose(write(tmp_path, text), {})
 
 
+def test_keys_that_the_format_leaves_to_its_users_may_be_anywhere(tmp_path: Path) -> None:
+    text = "services: {a: {image: b, x-a: 1, deploy: {x-b: {c: 1}}, ports: [{target: 1, published: 2, x-c: 1}]}}"
+    compose = load_compose(write(tmp_path, f"{text}\nx-d: [1]\nnetworks: {{c: {{x-e: 1}}}}"), {})
+    assert compose.services["a"].ports == (Port(1, 2),)
+
+
+def test_words_such_as_off_stay_texts(tmp_path: Path) -> None:
+    text = "services: {a: {image: b, environment: {guard: off, y: no, ratio: 1.50}}}"
+    assert load_compose(write(tmp_path, text), {}).services["a"].environment == {
+        "guard": "off",
+        "y": "no",
+        "ratio": "1.5",
+    }
+
+
+def test_a_key_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ComposeFileError, match=r"compose\.yml: line 4: the key 'image' is there already, in line 3"):
+        load_compose(write(tmp_path, "services:\n  a:\n    image: b\n    image: c\n"), {})
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ComposeFileError, match=r"compose\.yml"):
         load_compose(tmp_path / "compose.yml", {})
