@@ -47,7 +47,7 @@ from swarmfn.jobs.stored_layout import require_readable
 from swarmfn.jobs.submissions import Submissions
 from swarmfn.memory import memory_for_us
 from swarmfn.provider import Provider
-from swarmfn.provider.local import LocalProvider, ResourceLimits
+from swarmfn.provider.local import LocalProvider, ResourceLimits, Timing
 from swarmfn.upstream import Upstream
 from swarmfn.wire.descriptors import allow_many_descriptors
 from swarmfn.wire.errors import FaasError, NewerLayout, SettingsError
@@ -95,7 +95,8 @@ def _provider(settings: Settings) -> Provider:
             settings.functions_rlimit_nproc, settings.functions_rlimit_nofile, settings.functions_rlimit_as
         )
         own = f"127.0.0.1:{settings.port}"
-        return LocalProvider(settings.local_state_dir, settings.exec_timeout, own, limits=limits)
+        timing = Timing(start_limit=settings.functions_start_timeout)
+        return LocalProvider(settings.local_state_dir, settings.exec_timeout, own, timing, limits)
     # Imported here: a gateway without Swarm needs no docker package, and starts faster without it.
     from swarmfn.provider.swarm import Hardening, SwarmProvider
 
@@ -111,6 +112,7 @@ def _provider(settings: Settings) -> Provider:
         settings.gateway_address,
         network=settings.functions_network,
         hardening=hardening,
+        start_timeout=settings.functions_start_timeout,
     )
 
 

@@ -49,6 +49,7 @@ class Settings:
     local_state_dir: Path
     docker_host: str
     functions_network: str
+    functions_start_timeout: float
     functions_rlimit_nproc: int
     functions_rlimit_nofile: int
     functions_rlimit_as: int
@@ -97,6 +98,7 @@ class Settings:
             local_state_dir=Path(env.text("local_state_dir", "/var/lib/swarmfn")),
             docker_host=env.text("DOCKER_HOST"),
             functions_network=env.text("functions_network"),
+            functions_start_timeout=env.duration("functions_start_timeout", "5m"),
             functions_rlimit_nproc=env.integer("functions_rlimit_nproc", 0),
             functions_rlimit_nofile=env.integer("functions_rlimit_nofile", 16384),
             functions_rlimit_as=env.size("functions_rlimit_as", "0"),
@@ -133,6 +135,6 @@ class Settings:
             if seconds <= self.upstream_timeout:
                 # Otherwise the client would be cut off before it is told that the function was too slow.
                 env.problem(name, f"must be longer than upstream_timeout ({self.upstream_timeout:g}s)")
-        for name in ("upstream_timeout", "exec_timeout", "idempotency_window"):
+        for name in ("upstream_timeout", "exec_timeout", "idempotency_window", "functions_start_timeout"):
             if getattr(self, name) <= 0:
                 env.problem(name, "must be more than 0")

@@ -21,6 +21,10 @@ SCALE_MIN_LABEL = "com.openfaas.scale.min"
 QUEUE_ANNOTATION = "com.openfaas.queue"
 SITE_ANNOTATION = "com.swarmfn.site"
 EXEC_TIMEOUT = "exec_timeout"
+INITIAL_DELAY = "com.openfaas.health.http.initialDelay"
+"""OpenFaaS's: how long a replica takes before it is worth asking whether it is ready."""
+_AFTER_DELAY = 60.0
+_LONGEST_DELAY = 86400.0
 _TRUSTED = "trusted"
 _LONGEST_VARIABLE = 131_072
 """Linux's MAX_ARG_STRLEN, with the NUL at the end."""
@@ -121,6 +125,15 @@ class FunctionSpec:
         text = self.labels.get(SCALE_MIN_LABEL, "")
         return int(text) if _REPLICAS.fullmatch(text) else 1
 
+    def start_timeout(self, default: float) -> float:
+        """Seconds a replica may take to get ready: `default`, or a minute more than its initialDelay if that is longer.
+        An annotation that is no duration is passed over."""
+        try:
+            delay = parse_duration(self.annotations.get(INITIAL_DELAY, ""))
+        except ValueError:
+            return default
+        return max(default, min(delay, _LONGEST_DELAY) + _AFTER_DELAY)
+
     @property
     def queue(self) -> str:
         """The queue its asynchronous calls wait in: its own, unless an annotation names another that is not kept for
@@ -132,7 +145,12 @@ class FunctionSpec:
     def policy(self) -> Policy:
         """What it asks of its asynchronous calls, with a warning for each value that cannot be used."""
         policy = policy_of(self.annotations)
-        warnings = [*self._queue_warnings(), *self._exec_timeout_warnings(), *self._site_warnings()]
+        warnings = [
+            *self._queue_warnings(),
+            *self._exec_timeout_warnings(),
+            *self._site_warnings(),
+            *self._delay_warnings(),
+        ]
         return replace(policy, warnings=(*policy.warnings, *warnings)) if warnings else policy
 
     @property
@@ -144,6 +162,12 @@ class FunctionSpec:
         text = self.annotations.get(SITE_ANNOTATION, _TRUSTED)
         if text != _TRUSTED:
             yield f"annotation {SITE_ANNOTATION}: expected {_TRUSTED!r}, got {text!r:.50}; its pages stay sandboxed"
+
+    def _delay_warnings(self) -> Iterator[str]:
+        try:
+            parse_duration(self.annotations.get(INITIAL_DELAY, "0"))
+        except ValueError as exc:
+            yield f"annotation {INITIAL_DELAY}: {str(exc)[:200]}; passed over"
 
     def _queue_warnings(self) -> Iterator[str]:
         named = self.annotations.get(QUEUE_ANNOTATION, "")

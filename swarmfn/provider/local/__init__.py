@@ -5,8 +5,9 @@ between the two, and the thread that acts on it. Not inside: proxying calls, the
 platform's own processes.
 """
 
+from swarmfn.provider.local.decisions import Timing
 from swarmfn.provider.local.provider import LocalProvider
 from swarmfn.provider.local.resource_limits import ResourceLimits
 from swarmfn.provider.local.stopping import stop_all
 
-__all__ = ["LocalProvider", "ResourceLimits", "stop_all"]
+__all__ = ["LocalProvider", "ResourceLimits", "Timing", "stop_all"]

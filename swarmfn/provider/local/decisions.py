@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from swarmfn.provider.starting import FIRST_WORD, START_TIMEOUT
+
 
 class Phase(Enum):
     """How far a replica's life has come; it only ever moves down this list."""
@@ -22,10 +24,12 @@ class Phase(Enum):
 
 @dataclass(frozen=True)
 class Timing:
-    """How patient the provider is, in seconds. A replica gets `start_limit` to become healthy."""
+    """How patient the provider is, in seconds. A replica gets `start_limit` to become healthy, and after
+    `first_word` it is said that it is not."""
 
-    start_limit: float = 60.0
+    start_limit: float = START_TIMEOUT
     start_poll: float = 0.03
+    first_word: float = FIRST_WORD
     health_interval: float = 3.0
     probe_timeout: float = 5.0
     probe_failures: int = 3

@@ -28,6 +28,7 @@ from swarmfn.provider.local.programs import Program
 from swarmfn.provider.local.replicas import Replica, Replicas
 from swarmfn.provider.local.troubles import Troubles
 from swarmfn.provider.local.venvs import Venvs
+from swarmfn.provider.starting import getting_ready, next_word
 from swarmfn.wire.errors import FunctionExists, FunctionNotFound
 from swarmfn.wire.functions import FunctionSpec
 from swarmfn.wire.replicas import ReplicaTable, Route
@@ -180,20 +181,35 @@ class Engine:
         self._troubles.settle(name, [replica.since for replica in current])
         trouble = self._troubles.of(name)
         present = [replica.present() for replica in self._replicas.of(name)]
-        for action in decide(wanted, present, trouble, time.monotonic(), self._timing):
+        timing = replace(self._timing, start_limit=self._start_limit(definition))
+        for action in decide(wanted, present, trouble, time.monotonic(), timing):
             self._do(action, name, definition)
         deadlines = [
             next_deadline(
                 [replica.present() for replica in self._replicas.of(name)],
                 self._troubles.of(name),
                 time.monotonic(),
-                self._timing,
+                timing,
             ),
+            self._next_word(name),
             self._venvs.retry_at(definition.program.venv) if definition and not wanted.can_start else None,
         ]
         self._due.pop(name, None)
         if times := [deadline for deadline in deadlines if deadline is not None]:
             self._due[name] = min(times)
+
+    def _start_limit(self, definition: Definition | None) -> float:
+        limit = self._timing.start_limit
+        return definition.function.start_timeout(limit) if definition is not None else limit
+
+    def _next_word(self, name: str) -> float | None:
+        """When there is something new to say of a replica that is getting ready."""
+        now, first = time.monotonic(), self._timing.first_word
+        return min((began + next_word(now - began, first) for began in self._starting(name)), default=None)
+
+    def _starting(self, name: str) -> list[float]:
+        """Since when its replicas have been getting ready."""
+        return [replica.since for replica in self._replicas.of(name) if replica.phase is Phase.STARTING]
 
     def _wanted(self, definition: Definition | None) -> Wanted:
         if definition is None:
@@ -212,7 +228,7 @@ class Engine:
         replica = next(r for r in self._replicas.of(name) if r.record.id == action.id)
         if isinstance(action, Kill):
             if action.is_failure:
-                limit = self._timing.start_limit
+                limit = self._start_limit(definition)
                 self._note_failure(
                     replica, f"was not healthy {limit:g} s after its start: the health check {replica.last_probe}"
                 )
@@ -257,7 +273,7 @@ class Engine:
         problem = ""
         if definition.replicas and not any(r.record.revision == definition.revision for r in ready):
             trouble = self._troubles.of(function.name)
-            problem = self._venvs.problem(definition.program.venv) or trouble.reason
+            problem = self._venvs.problem(definition.program.venv) or trouble.reason or self._progress(definition)
         return Route(
             name=function.name,
             addresses=tuple(replica.record.address for replica in ready),
@@ -268,6 +284,13 @@ class Engine:
             policy=function.policy,
             is_site=function.is_site,
         )
+
+    def _progress(self, definition: Definition) -> str:
+        """What is to be said of replicas that take their time to get ready."""
+        began = min(self._starting(definition.function.name), default=None)
+        if began is None:
+            return ""
+        return getting_ready(time.monotonic() - began, self._start_limit(definition), self._timing.first_word)
 
     def _clean_up(self, now: float) -> None:
         """Deletes what removed functions left, once their last replica is gone, and keeps logs short."""

@@ -14,7 +14,7 @@ from swarmfn.provider.swarm.engine_api import EngineApi, EngineRefused
 from swarmfn.provider.swarm.investigator import Investigator
 from swarmfn.provider.swarm.lost import LostReplicas
 from swarmfn.provider.swarm.problems import is_in_trouble
-from swarmfn.provider.swarm.rows import Cluster, replica_table
+from swarmfn.provider.swarm.rows import Clock, Cluster, replica_table
 from swarmfn.provider.swarm.tasks import read_tasks, unreachable_nodes
 from swarmfn.provider.swarm.timing import Timing
 from swarmfn.wire.errors import EngineUnavailable
@@ -42,6 +42,7 @@ class Observer:
         api: EngineApi,
         timing: Timing,
         default_exec_timeout: float,
+        start_timeout: float,
         admission: Admission,
         investigator: Investigator,
         publish: Callable[[ReplicaTable], None],
@@ -49,6 +50,7 @@ class Observer:
         self._api = api
         self._timing = timing
         self._default_exec_timeout = default_exec_timeout
+        self._start_timeout = start_timeout
         self._admission = admission
         self._investigator = investigator
         self._publish = publish
@@ -131,7 +133,8 @@ class Observer:
         }
         self._investigator.look_into(troubled)
         lost = self._lost.note(cluster, time.monotonic())
-        table = replica_table(cluster, self._admission.is_admitted, self._investigator.failures, lost)
+        clock = Clock(time.time(), self._start_timeout)
+        table = replica_table(cluster, self._admission.is_admitted, self._investigator.failures, lost, clock)
         is_changed = table != self.view.table
         self.view = View(cluster, table if is_changed else self.view.table)
         if is_changed:

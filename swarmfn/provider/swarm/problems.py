@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from swarmfn.provider.starting import getting_ready
 from swarmfn.provider.swarm.deployed import Deployed
 from swarmfn.provider.swarm.tasks import Task
 
@@ -52,6 +53,12 @@ def _why(tasks: Sequence[Task], silent: Sequence[Task], failure: Failure | None)
 
 def _waiting(tasks: Sequence[Task]) -> str:
     return next((f"no node can take it: {task.error}" for task in tasks if task.is_waiting), "")
+
+
+def progress(tasks: Sequence[Task], now: float, limit: float) -> str:
+    """What is to be said of replicas whose health check has not succeeded yet."""
+    since = [began for task in tasks if (began := task.starting_since) is not None]
+    return getting_ready(now - min(since), limit) if since else ""
 
 
 def describe(failure: Failure) -> str:

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 
 from swarmfn.provider.notifications import Notifier
+from swarmfn.provider.starting import START_TIMEOUT
 from swarmfn.provider.swarm.admission import Admission, Connect, connect_directly
 from swarmfn.provider.swarm.deployed import Deployed, deployed_functions
 from swarmfn.provider.swarm.engine_api import Document, EngineApi, EngineRefused
@@ -44,7 +45,7 @@ class SwarmProvider:
     The functions that are there are in the table once this object exists. Raises EngineUnavailable if the engine does
     not answer or manages no swarm. `gateway_address` is where functions reach the gateway, `host:port` or a URL;
     `network` the name of their network, "" for the one labelled so; `connect` how a replica is reached; `hardening`
-    what functions may not do.
+    what functions may not do; `start_timeout` how long a replica may take to get ready, unless it says more itself.
     """
 
     kind = "swarm"
@@ -58,9 +59,11 @@ class SwarmProvider:
         network: str = "",
         connect: Connect = connect_directly,
         hardening: Hardening = DEFAULTS,
+        start_timeout: float = START_TIMEOUT,
     ) -> None:
         timing = timing or Timing()
         self._timing = timing
+        self._start_timeout = start_timeout
         self._default_exec_timeout = default_exec_timeout
         gateway_url = gateway_address if "://" in gateway_address else f"http://{gateway_address}"
         with ExitStack() as undo:
@@ -70,7 +73,7 @@ class SwarmProvider:
             for api in (*apis, self._api):
                 undo.callback(api.close)
             self._finder = Finder(
-                self._api, network, gateway_url, default_exec_timeout, timing.restart_delay, hardening
+                self._api, network, gateway_url, default_exec_timeout, timing.restart_delay, hardening, start_timeout
             )
             self._notifier = Notifier()
             undo.callback(self._notifier.close)
@@ -88,7 +91,13 @@ class SwarmProvider:
         investigator = Investigator(apis[0], timing.poll, timing.log_timeout, poke)
         undo.callback(investigator.close)
         observer = Observer(
-            apis[1], timing, self._default_exec_timeout, admission, investigator, self._notifier.publish
+            apis[1],
+            timing,
+            self._default_exec_timeout,
+            self._start_timeout,
+            admission,
+            investigator,
+            self._notifier.publish,
         )
         undo.callback(observer.close)
         events = Events(apis[2], observer.poke)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from swarmfn.provider.starting import START_TIMEOUT
 from swarmfn.provider.swarm.deployed import Deployed
-from swarmfn.provider.swarm.problems import Failure, problem
+from swarmfn.provider.swarm.problems import Failure, problem, progress
 from swarmfn.provider.swarm.service_spec import FUNCTION_PORT
 from swarmfn.provider.swarm.tasks import Task
 from swarmfn.wire.functions import FunctionStatus
@@ -34,11 +35,20 @@ class Cluster:
         return [task for task in self.tasks if task.service_id == service_id]
 
 
+@dataclass(frozen=True)
+class Clock:
+    """The time of day, and how many seconds a replica may take to get ready unless its function says more."""
+
+    now: float
+    start_timeout: float = START_TIMEOUT
+
+
 def replica_table(
     cluster: Cluster,
     is_admitted: Callable[[Task], bool],
     failures: Mapping[str, Failure],
     lost: Mapping[str, Iterable[str]],
+    clock: Clock,
 ) -> dict[str, Route]:
     """A row for every function. `failures` by function, where one is known; `lost`: by function, the IP addresses of
     replicas whose node is down."""
@@ -48,6 +58,10 @@ def replica_table(
         deployed = cluster.functions[name]
         serving = [task for task in candidates[name] if is_admitted(task)]
         silent = [task for task in candidates[name] if task not in serving]
+        tasks = cluster.tasks_of(deployed.service_id)
+        trouble = problem(deployed, tasks, serving, silent, failures.get(name))
+        if not trouble and not serving:
+            trouble = progress(tasks, clock.now, deployed.function.start_timeout(clock.start_timeout))
         table[name] = Route(
             name=name,
             addresses=_addresses(task.ip for task in serving),
@@ -55,7 +69,7 @@ def replica_table(
             exec_timeout=deployed.exec_timeout,
             queue=deployed.function.queue,
             policy=deployed.function.policy,
-            problem=problem(deployed, cluster.tasks_of(deployed.service_id), serving, silent, failures.get(name)),
+            problem=trouble,
             lost=_addresses(lost.get(name, ())),
             is_site=deployed.function.is_site,
         )

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from swarmfn.provider.starting import START_TIMEOUT
 from swarmfn.provider.swarm.hardening import DEFAULTS, Hardening, privileges, with_default_limits
 from swarmfn.provider.swarm.templates import literal
 from swarmfn.provider.timeouts import drain_time, timeout_variables
@@ -49,6 +50,7 @@ class Surroundings:
     gateway_url: str
     default_exec_timeout: float
     restart_delay: float
+    start_timeout: float = START_TIMEOUT
     image_env: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
     hardening: Hardening = DEFAULTS
@@ -122,6 +124,8 @@ def _container(function: FunctionSpec, around: Surroundings) -> dict[str, Any]:
         # Not the function's own labels: a change of those must not replace its replicas.
         "Labels": {FUNCTION_LABEL: function.name},
         "Env": [f"{name}={literal(value)}" for name, value in sorted(environment.items())],
+        # How the image checks its health stays the image's own.
+        "Healthcheck": {"StartPeriod": int(function.start_timeout(around.start_timeout) * _SECOND)},
         "StopGracePeriod": int(drain_time({**around.image_env, **environment}) * _SECOND),
         **privileges(around.hardening, function.annotations, around.has_no_new_privileges),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from swarmfn.provider.starting import START_TIMEOUT
 from swarmfn.provider.swarm.engine_api import EngineApi, EngineRefused
 from swarmfn.provider.swarm.hardening import DEFAULTS, Hardening, offers_no_new_privileges
 from swarmfn.provider.swarm.service_spec import Surroundings
@@ -21,6 +22,7 @@ class Finder:
         default_exec_timeout: float,
         restart_delay: float,
         hardening: Hardening = DEFAULTS,
+        start_timeout: float = START_TIMEOUT,
     ) -> None:
         self._api = api
         self._network = network
@@ -28,6 +30,7 @@ class Finder:
         self._default_exec_timeout = default_exec_timeout
         self._restart_delay = restart_delay
         self._hardening = hardening
+        self._start_timeout = start_timeout
 
     def surroundings(self, function: FunctionSpec) -> Surroundings:
         """Raises InvalidFunction for what the function names and the swarm does not have."""
@@ -36,6 +39,7 @@ class Finder:
             gateway_url=self._gateway_url,
             default_exec_timeout=self._default_exec_timeout,
             restart_delay=self._restart_delay,
+            start_timeout=self._start_timeout,
             image_env=self._image_env(function.image),
             secrets=self._secret_ids(function),
             hardening=self._hardening,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from swarmfn.wire.swarm_labels import NETWORK_LABEL, NETWORK_VALUE
@@ -35,6 +36,17 @@ class Task:
     def is_waiting(self) -> bool:
         """No node takes it; `error` says why."""
         return self.is_wanted and self.state == "pending" and self.error != ""
+
+    @property
+    def starting_since(self) -> float | None:
+        """Since when it has been running without being healthy, as a time of the clock; None when it is not so."""
+        if self.state != "starting" or not self.is_wanted:
+            return None
+        try:
+            # The engine's nanoseconds are more than Python reads.
+            return datetime.fromisoformat(self.since[:19]).replace(tzinfo=UTC).timestamp()
+        except ValueError:
+            return None
 
     def is_serving(self, unreachable: Collection[str]) -> bool:
         """Healthy, not about to stop, and on none of the `unreachable` nodes."""

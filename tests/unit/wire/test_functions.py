@@ -204,6 +204,17 @@ def test_an_exec_timeout_that_is_no_duration_or_zero_is_passed_over(text: str) -
     assert spec(envVars={"exec_timeout": text}).exec_timeout({"exec_timeout": "3s"}, 4.0) == 3.0
 
 
+def test_start_timeout_is_a_minute_more_than_the_initial_delay_if_that_is_longer() -> None:
+    def limit(delay: str) -> float:
+        return spec(annotations={"com.openfaas.health.http.initialDelay": delay}).start_timeout(300.0)
+
+    assert spec().start_timeout(300.0) == 300.0
+    assert [limit("30s"), limit("10m"), limit("900"), limit("1000h")] == [300.0, 660.0, 960.0, 86460.0]
+    assert limit("soon") == 300.0
+    (warning,) = spec(annotations={"com.openfaas.health.http.initialDelay": "soon"}).policy.warnings
+    assert "initialDelay" in warning
+
+
 def test_a_status_tells_what_was_deployed_and_how_it_is() -> None:
     status = FunctionStatus(FunctionSpec.from_json(FULL), 2, 1, "2026-01-31T12:00:00Z", 7)
     document = status.to_json()

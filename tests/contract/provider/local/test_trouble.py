@@ -21,8 +21,8 @@ from tests.support.waiting import wait_until
 
 @pytest.fixture
 def impatient(tmp_path: Path) -> Iterator[LocalEngine]:
-    """Waits half a second for a start."""
-    yield from _engine(tmp_path, replace(TIMING, start_limit=0.5))
+    """Waits half a second for a start, and soon says so."""
+    yield from _engine(tmp_path, replace(TIMING, start_limit=0.5, first_word=0.1))
 
 
 @pytest.fixture
@@ -60,6 +60,17 @@ def test_a_function_that_never_gets_healthy_is_killed_and_says_so(impatient: Loc
     provider = impatient.provider
     provider.deploy(impatient.handler("slow", "import time\nprint('thinking', flush=True)\ntime.sleep(600)\n"))
     wait_until(lambda: "not healthy 0.5 s after its start" in provider.table()["slow"].problem)
+
+
+def test_a_function_that_says_it_starts_slowly_is_waited_for(impatient: LocalEngine) -> None:
+    provider = impatient.provider
+    source = "import time\ntime.sleep(1.5)\ndef handle(req):\n    return 'up'\n"
+    function = impatient.handler("slow", source)
+    provider.deploy(replace(function, annotations={"com.openfaas.health.http.initialDelay": "1s"}))
+    said = "a replica has been getting ready for 0.4 s, and may take 61 s"
+    wait_until(lambda: provider.table()["slow"].problem == said)
+    assert call_function(impatient, "slow").body == "up"
+    assert provider.table()["slow"].problem == ""
 
 
 def test_a_replica_that_stops_answering_is_replaced(watchful: LocalEngine) -> None:

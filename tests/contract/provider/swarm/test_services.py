@@ -104,6 +104,17 @@ def test_a_replica_has_few_privileges_and_few_processes(engine: SwarmEngine, pro
     assert has_bit == (not provider.shortcomings())
 
 
+def test_the_images_own_health_check_gets_the_time_that_the_function_asks_for(
+    engine: SwarmEngine, provider: SwarmProvider
+) -> None:
+    slow = replace(engine.echo("slow"), annotations={"com.openfaas.health.http.initialDelay": "10m"})
+    provider.deploy(slow)
+    assert call_function(engine, "slow", "up").body == "up"
+    check = engine.container("slow").attrs["Config"]["Healthcheck"]
+    image = engine.swarm.client.images.get(IMAGE).attrs["Config"]["Healthcheck"]
+    assert check == {**image, "StartPeriod": 660 * 10**9}
+
+
 def test_a_network_can_be_named_and_must_be_one_for_functions(engine: SwarmEngine, provider: SwarmProvider) -> None:
     provider.deploy(replace(engine.echo("echo"), network=NETWORK))
     assert call_function(engine, "echo", "there").body == "there"

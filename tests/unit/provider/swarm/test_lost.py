@@ -6,7 +6,7 @@ from typing import Any
 
 from swarmfn.provider.swarm.deployed import Deployed
 from swarmfn.provider.swarm.lost import KEPT, LostReplicas
-from swarmfn.provider.swarm.rows import Cluster, replica_table
+from swarmfn.provider.swarm.rows import Clock, Cluster, replica_table
 from swarmfn.provider.swarm.tasks import Task
 from swarmfn.wire.functions import FunctionSpec
 
@@ -52,6 +52,6 @@ def test_an_address_that_a_new_replica_has_is_not_lost() -> None:
 
 
 def test_the_table_tells_the_lost_addresses() -> None:
-    table = replica_table(cluster(task(1, "a")), lambda _task: True, {}, {"echo": ("10.0.0.9", "10.0.0.2")})
+    table = replica_table(cluster(task(1, "a")), lambda _task: True, {}, {"echo": ("10.0.0.9", "10.0.0.2")}, Clock(0.0))
     assert table["echo"].lost == ("10.0.0.2:8080", "10.0.0.9:8080")
     assert table["other"].lost == ()

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from swarmfn.provider.swarm.deployed import NO_UPDATE, Deployed, Update
 from swarmfn.provider.swarm.problems import Failure, describe
-from swarmfn.provider.swarm.rows import Cluster, replica_table, status
+from swarmfn.provider.swarm.rows import Clock, Cluster, replica_table, status
 from swarmfn.provider.swarm.tasks import Task, latest_failure, read_tasks, unreachable_nodes
 from swarmfn.wire.functions import FunctionSpec
 from swarmfn.wire.replicas import Route
+
+CLOCK = Clock(now=datetime(2026, 1, 31, 12, 1, 30, tzinfo=UTC).timestamp(), start_timeout=300.0)
 
 
 def deployed(replicas: int | None = 2, update: Update = NO_UPDATE) -> Deployed:
@@ -33,7 +36,7 @@ def row(
 ) -> Route:
     cluster = Cluster({"echo": function or deployed()}, tuple(tasks), down)
     failures = {"echo": failure} if failure else {}
-    return replica_table(cluster, lambda _task: admitted, failures, {"echo": lost})["echo"]
+    return replica_table(cluster, lambda _task: admitted, failures, {"echo": lost}, CLOCK)["echo"]
 
 
 def test_healthy_replicas_are_in_the_table_in_a_fixed_order() -> None:
@@ -51,6 +54,18 @@ def test_replicas_on_a_node_that_is_lost_leave_the_table_at_once() -> None:
     assert found.addresses == ("10.0.0.1:8080",)
     nodes = [{"ID": name, "Status": {"State": name}} for name in ("ready", "down", "disconnected", "unknown")]
     assert unreachable_nodes(nodes) == {"down", "disconnected"}
+
+
+def test_a_replica_that_takes_its_time_is_no_failure_but_said() -> None:
+    since = "2026-01-31T12:00:45.123456789Z"
+    found = row([task(1, "starting", since=since)])
+    assert found.problem == "a replica has been getting ready for 40 s, and may take 300 s"
+    # Not of interest while others serve, when it has only begun, or once more is known.
+    assert row([task(1, "starting", since=since), task(2)]).problem == ""
+    assert row([task(1, "starting", since="2026-01-31T12:01:25Z")]).problem == ""
+    assert row([task(1, "starting", since="")]).problem == ""
+    ended = task(3, "failed", error="task: non-zero exit (1)", is_wanted=False)
+    assert row([task(1, "starting", since=since)], failure=Failure(ended)).problem == "exited with status 1"
 
 
 def test_a_replica_that_accepts_no_connection_is_the_problem() -> None:
@@ -115,7 +130,7 @@ def test_the_latest_failure_is_the_one_that_counts() -> None:
 
 def test_a_function_on_every_node_counts_its_tasks() -> None:
     cluster = Cluster({"echo": deployed(None)}, (task(1), task(2, "starting")))
-    table = replica_table(cluster, lambda _task: True, {}, {})
+    table = replica_table(cluster, lambda _task: True, {}, {}, CLOCK)
     found = status(cluster.functions["echo"], cluster, table)
     assert (found.replicas, found.available_replicas, table["echo"].replicas) == (2, 1, 2)
 

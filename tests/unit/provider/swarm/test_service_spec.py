@@ -37,6 +37,16 @@ def test_a_plain_function_follows_the_conventions() -> None:
     assert (update["Order"], update["Parallelism"], update["FailureAction"]) == ("start-first", 1, "rollback")
 
 
+def test_a_replica_may_take_its_time_to_get_healthy() -> None:
+    def start_period(function: FunctionSpec) -> object:
+        return spec(function, start_timeout=120.0)["TaskTemplate"]["ContainerSpec"]["Healthcheck"]
+
+    # How the health is checked stays the image's own.
+    assert start_period(FunctionSpec("echo", "i")) == {"StartPeriod": 120 * SECOND}
+    slow = FunctionSpec("echo", "i", annotations={"com.openfaas.health.http.initialDelay": "10m"})
+    assert start_period(slow) == {"StartPeriod": 660 * SECOND}
+
+
 def test_labels_and_annotations_are_kept_apart_and_cannot_pose_as_the_platforms() -> None:
     function = FunctionSpec(
         "echo",
