@@ -12,6 +12,7 @@ from swarmfn.upstream.balance import InFlight
 from swarmfn.wire.headers import end_to_end
 from swarmfn.wire.invocations import Invocation
 from swarmfn.wire.replicas import ReplicaTable, Route
+from swarmfn.wire.time_limits import is_about_over, says_killed
 from worker.answers import Bytes, read_answer
 from worker.budget import GrowingBudget
 from worker.decisions import Answer, Failure
@@ -43,11 +44,18 @@ class FunctionCaller:
         if route is None:
             return Failure("no such function is deployed", 0.0)
         try:
-            return await self._try_replicas(route, invocation, body, attempt, holder)
+            answer = await self._try_replicas(route, invocation, body, attempt, holder)
         except Broken:
-            return Failure("the connection to the replica was lost", time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            if is_about_over(seconds, invocation.exec_timeout):
+                # The watchdog, which counts the same seconds, has ended the run in the middle of its answer.
+                return _past_exec_timeout(seconds)
+            return Failure("the connection to the replica was lost", seconds)
         except DeadlinePassed:
-            return Answer(504, [], b"", time.perf_counter() - started)
+            return _past_exec_timeout(time.perf_counter() - started)
+        except BodyTooLarge:
+            problem = f"its answer has more than {self._max_response} bytes (max_response)"
+            return Failure(problem, time.perf_counter() - started, is_hopeless=True, is_answered=True)
         except NotSent:
             problem = "its replicas refuse connections" if route.addresses else "it has no healthy replica"
             return Failure(problem, time.perf_counter() - started)
@@ -56,6 +64,9 @@ class FunctionCaller:
         except _NoRoom:
             seconds = time.perf_counter() - started
             return Failure("the worker had no room for its answer before its time was up", seconds)
+        if answer.status < 400 or not says_killed(answer.status, answer.body):
+            return answer
+        return _past_exec_timeout(time.perf_counter() - started)
 
     async def _try_replicas(
         self, route: Route, invocation: Invocation, body: bytes, attempt: int, holder: Hashable
@@ -87,8 +98,6 @@ class FunctionCaller:
                 size = len(content)
             else:
                 content, size = await read_answer(response, self._max_response, kept, grow)
-        except BodyTooLarge:
-            return Answer(502, [], b"", time.perf_counter() - started)
         except DeadlinePassed:
             # It may have been us who kept the function waiting.
             if grow.has_waited:
@@ -98,6 +107,10 @@ class FunctionCaller:
             response.abort()
         headers = end_to_end((name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers)
         return Answer(response.status, headers, content, time.perf_counter() - started, size)
+
+
+def _past_exec_timeout(seconds: float) -> Answer:
+    return Answer(504, [], b"", seconds)
 
 
 class _NoRoom(Exception):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from swarmfn.jobs.claimed import Claim
 from swarmfn.jobs.endings import Ending, Postponement
-from swarmfn.jobs.outgoing import EXPIRED, delivery_headers
+from swarmfn.jobs.outgoing import EXPIRED, UNUSABLE, delivery_headers
 from swarmfn.wire.call_ids import new_delivery_id
 from swarmfn.wire.headers import Headers
 from swarmfn.wire.invocations import Attempt, Delivery, Foreign, Invocation, StoredResponse
@@ -42,11 +42,13 @@ class Answer:
 @dataclass(frozen=True, slots=True)
 class Failure:
     """The platform got no answer: no replica, connection refused or reset. `problem` is our own sentence, without
-    anything a function said; is_hopeless: trying again would end the same way."""
+    anything a function said; is_hopeless: trying again would end the same way; is_answered: the function has run, and
+    its answer cannot be used."""
 
     problem: str
     seconds: float
     is_hopeless: bool = False
+    is_answered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +206,12 @@ def _after_platform_failure(
         response=None,
         answer=b"",
         attempts=attempts,
-        delivery=_delivery(invocation, None, failure.seconds, claim.next_attempt - 1),
+        delivery=_delivery(
+            invocation,
+            StoredResponse(UNUSABLE, [], 0) if failure.is_answered else None,
+            failure.seconds,
+            claim.next_attempt - 1,
+        ),
         delivery_timeout=keeping.callback_timeout,
     )
 
@@ -214,6 +221,8 @@ def _put_off(invocation: Invocation) -> str:
 
 
 def _reason(invocation: Invocation, failure: Failure, tries: int) -> str:
+    if failure.is_answered:
+        return f"{invocation.function} was called, and {failure.problem}"
     if failure.is_hopeless:
         return f"{invocation.function} was not called: {failure.problem}"
     return f"{invocation.function} could not be reached in {tries} tries; the last time, {failure.problem}"

@@ -6,11 +6,9 @@ import logging
 
 from fwatchdog.http.messages import Request, Response, text_response
 from swarmfn.wire.headers import CALL_ID, DURATION
+from swarmfn.wire.time_limits import KILLED
 
 logger = logging.getLogger(__name__)
-
-KILLED = "Killed process.\n"
-"""The contract's text for a run that took longer than exec_timeout; clients and tests look for it."""
 
 
 def call_id_of(request: Request) -> str:

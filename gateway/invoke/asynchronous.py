@@ -352,7 +352,9 @@ class Asynchronous:
         if not record.is_final:
             return Result(202, [("Retry-After", "1"), ("Content-Type", "text/plain")], _NOT_ENDED, len(_NOT_ENDED))
         if record.response is None:
-            raise problem(503, f"the call ended as {record.state}, and no function has answered it.", "See its status.")
+            raise problem(
+                503, f"the call ended as {record.state}, and there is no function's answer to show.", "See its status."
+            )
         piece = await _read(self._submissions.answer_piece(record, 0))
         if piece is None:
             raise _not_found(call_id)

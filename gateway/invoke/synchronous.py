@@ -16,6 +16,7 @@ from swarmfn.wire.errors import FunctionNotFound, InvalidRequest, NoReplicas, Up
 from swarmfn.wire.headers import MAX_HOPS
 from swarmfn.wire.names import function_name
 from swarmfn.wire.replicas import ReplicaTable, Route
+from swarmfn.wire.time_limits import is_about_over, says_killed
 
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 
@@ -101,6 +102,8 @@ class Synchronous:
             except DeadlinePassed as exc:
                 raise self._too_slow(route.name) from exc
             except Broken as exc:
+                if self._is_over(deadline):
+                    raise self._too_slow(route.name) from exc
                 raise _lost(route.name, exc) from exc
         raise _nobody(route)
 
@@ -118,6 +121,8 @@ class Synchronous:
         self._in_flight.enter(address)
         try:
             response = await self._send(address, head, incoming, body, deadline)
+            if response.status >= 400:
+                self._check_time(address, response, deadline)
         except BaseException:
             self._in_flight.leave(address)
             raise
@@ -139,6 +144,16 @@ class Synchronous:
                 raise
         # The replica closed an idle connection just as it was used (RFC 9110 section 9.2.2 allows the repetition).
         return await self._upstream.exchange(address, head, body, method_is_head=is_head, deadline=deadline)
+
+    def _check_time(self, address: str, response: Response, deadline: float) -> None:
+        """Raises DeadlinePassed where the watchdog has stopped the run at our own deadline: function and gateway often
+        have the same limit, and the caller is told the same whoever was first."""
+        if self._is_over(deadline) and says_killed(response.status, response.peek()):
+            response.abort()
+            raise DeadlinePassed(address, "has stopped the run when its time was up.")
+
+    def _is_over(self, deadline: float) -> bool:
+        return is_about_over(self._timeout - (deadline - asyncio.get_running_loop().time()), self._timeout)
 
     def _finisher(self, name: str, address: str, status: int, started: float) -> Callable[[], None]:
         def finish() -> None:

@@ -19,6 +19,9 @@ UNREACHABLE = 503
 EXPIRED = 408
 """X-Function-Status of a call that waited too long: unlike 503 it says that nobody tried."""
 
+UNUSABLE = 502
+"""X-Function-Status of a call whose answer could not be read to its end: unlike 503 it says that the function ran."""
+
 _SET_BY_CLIENT = frozenset({"host", "content-length", "expect"})
 _OURS_TO_FUNCTION = frozenset(name.lower() for name in (names.CALL_ID, names.START_TIME, names.ATTEMPT, names.DEADLINE))
 _OURS_TO_CALLBACK = frozenset(

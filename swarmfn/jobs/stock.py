@@ -21,6 +21,7 @@ from swarmfn.jobs.outgoing import function_headers, offer_headers, request_targe
 from swarmfn.wire.headers import Headers
 from swarmfn.wire.invocations import Delivery, Foreign, Invocation, Newer, StoredResponse
 from swarmfn.wire.replicas import REPLICAS_KEY, decode_table
+from swarmfn.wire.time_limits import says_killed
 
 DELIVERY_TIMEOUT = 30.0
 """Seconds a callback's receiver has to answer."""
@@ -90,6 +91,8 @@ def _call(client: redis.Redis, invocation: Invocation, body: bytes, started: flo
         return StoredResponse(504, [], 0), b""
     except requests.RequestException as exc:
         raise InvocationFailed(f"{invocation.function} could not be reached ({type(exc).__name__})") from None
+    if says_killed(response.status_code, response.content):
+        return StoredResponse(504, [], 0), b""
     return StoredResponse(response.status_code, _pairs(response), len(response.content)), response.content
 
 

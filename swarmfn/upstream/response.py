@@ -62,6 +62,10 @@ class Response:
             return None
         return self._take()
 
+    def peek(self) -> bytes:
+        """What has been received and not read. It stays to be read."""
+        return b"".join(self._chunks)
+
     async def next_chunk(self) -> bytes:
         """What has been received and not read, as soon as there is something; b"" after the end."""
         while not self._chunks:

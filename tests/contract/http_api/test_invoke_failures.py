@@ -184,6 +184,25 @@ def test_a_function_that_is_too_slow_is_a_504_and_its_run_ends(hasty: Invocation
     wait_until(lambda: in_flight(hasty, "stage") == 0)
 
 
+@pytest.mark.parametrize("status", [408, 500])
+def test_a_watchdog_that_ends_the_run_at_our_own_deadline_is_a_504_too(hasty: InvocationStage, status: int) -> None:
+    def play(exchange: Exchange) -> None:
+        # Before the gateway's timer, which is a second: whichever is first must not matter.
+        time.sleep(0.93)
+        exchange.answer(status, body=b"Killed process.\n")
+
+    hasty.replica.play = play
+    answer = hasty.call("POST", "/function/stage", body=b"x")
+    assert answer.status == 504
+    assert "upstream_timeout" in answer.text
+
+
+def test_a_run_that_the_watchdog_ends_before_our_deadline_is_as_it_says(hasty: InvocationStage) -> None:
+    hasty.replica.play = lambda exchange: exchange.answer(408, body=b"Killed process.\n")
+    answer = hasty.call("POST", "/function/stage", body=b"x")
+    assert (answer.status, answer.body) == (408, b"Killed process.\n")
+
+
 def test_the_process_group_of_a_real_function_that_is_too_slow_is_gone(hasty: InvocationStage, tmp_path: Path) -> None:
     noted = tmp_path / "pids"
     assert hasty.call("POST", "/function/family", body=f"{noted}\n".encode()).status == 504

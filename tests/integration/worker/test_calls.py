@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from swarmfn.wire.policies import RetryPolicy
 from tests.support.http import Answer, Received, RecordingServer
 from tests.support.processes import REPOSITORY, ChildProcess, is_running, listening_socket
 from tests.support.queue_stage import QueueStage, invocation
@@ -105,6 +106,42 @@ def test_past_exec_timeout_the_answer_is_504_and_the_run_is_stopped(stage: Queue
         # To the millisecond, which is as fine as the loop counts.
         assert round(record.attempts[0]["seconds"], 3) >= 2.5
         wait_until(lambda: not is_running(pid), message="the function's process is gone")
+
+
+@pytest.mark.parametrize("status", [408, 500])
+def test_a_run_that_the_watchdog_has_killed_for_time_is_a_504_too(stage: QueueStage, status: int) -> None:
+    with RecordingServer(lambda request: (status, [], b"Killed process.\n")) as function:
+        publish(stage.redis, {"echo": function.address})
+        stage.submit("a")
+        record = stage.final("a")
+    assert record.response is not None
+    assert (record.state, record.response.status, stage.answer("a")) == ("failed", 504, b"")
+
+
+def test_a_408_of_the_functions_own_stays_one(stage: QueueStage) -> None:
+    with RecordingServer(lambda request: (408, [], b"too slow for me")) as function:
+        publish(stage.redis, {"echo": function.address})
+        stage.submit("a")
+        record = stage.final("a")
+    assert record.response is not None
+    assert (record.response.status, stage.answer("a")) == (408, b"too slow for me")
+
+
+def test_an_answer_above_max_response_ends_the_call_and_the_function_runs_once(
+    bare_stage: QueueStage, tmp_path: Path
+) -> None:
+    stage = bare_stage
+    with (
+        RecordingServer(lambda request: (200, [], bytes(300_000))) as function,
+        WorkerProcess(stage.server, tmp_path, max_response="200Ki", max_result="100Ki", answer_budget="1Mi"),
+    ):
+        publish(stage.redis, {"echo": function.address})
+        call = invocation("a", retry=RetryPolicy(attempts=3, min_wait=0.1), callback_url="http://127.0.0.1:1/")
+        stage.submit(call)
+        record = stage.final("a", 60)
+    assert len(function.received) == 1
+    assert (record.state, record.response) == ("failed", None)
+    assert record.attempts[0]["problem"] == "its answer has more than 204800 bytes (max_response)"
 
 
 class Gate:

@@ -104,6 +104,19 @@ def test_a_function_that_is_never_reached_fails_with_a_callback_without_a_body()
     assert ending.note == "echo could not be reached in 10 tries; the last time, it has no healthy replica"
 
 
+def test_an_answer_that_is_too_large_is_final_and_not_the_functions_502() -> None:
+    policy = RetryPolicy(attempts=5)
+    call = dataclasses.replace(CALL, retry=policy)
+    too_large = Failure("its answer has more than 10 bytes (max_response)", 2.0, is_hopeless=True, is_answered=True)
+    ending = after_invocation(claim(call), call, too_large, MOMENT, KEEPING)
+    assert isinstance(ending, Ending)
+    assert (ending.state, ending.response) == ("failed", None)
+    assert ending.note == "echo was called, and its answer has more than 10 bytes (max_response)"
+    assert ending.attempts == (Attempt(1000.0, 2.0, 0, "w1", "its answer has more than 10 bytes (max_response)"),)
+    assert ending.delivery is not None
+    assert ("X-Function-Status", "502") in ending.delivery.headers
+
+
 def test_what_is_hopeless_is_not_tried_again() -> None:
     ending = called(Failure("its body is no longer stored", 0.0, is_hopeless=True))
     assert isinstance(ending, Ending)
