@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from stack.compose.model import Deploy, Resources, RestartPolicy, Rollout
-from stack.compose.reader import Section
+from stack.compose.reader import Section, Unusable
 
 
 def read_deploy(section: Section) -> Deploy:
     """Raises Unusable that names the place."""
     placement = section.section("placement")
     resources = section.section("resources")
+    mode = section.choice("mode", "replicated", ("replicated", "global"))
+    if mode == "global" and section.has("replicas"):
+        raise Unusable(f"{section.at('replicas')}: is for mode replicated; global is one on each node")
     deploy = Deploy(
         replicas=section.integer("replicas", 1),
         endpoint_mode=section.choice("endpoint_mode", "vip", ("vip", "dnsrr")),
@@ -19,10 +22,23 @@ def read_deploy(section: Section) -> Deploy:
         restart=_restart(section.section("restart_policy")),
         limits=_amounts(resources.section("limits")),
         reservations=_amounts(resources.section("reservations")),
+        mode=mode,
+        labels=section.text_map("labels"),
+        spread=_spread(placement),
+        max_replicas_per_node=placement.integer("max_replicas_per_node", 0),
     )
     for one in (placement, resources, section):
         one.close()
     return deploy
+
+
+def _spread(placement: Section) -> tuple[str, ...]:
+    path = placement.at("preferences")
+    entries = [Section(item, f"{path}[{number}]") for number, item in enumerate(placement.items("preferences"))]
+    found = tuple(entry.required_text("spread") for entry in entries)
+    for entry in entries:
+        entry.close()
+    return found
 
 
 def _rollout(section: Section, actions: tuple[str, ...]) -> Rollout:
@@ -32,6 +48,7 @@ def _rollout(section: Section, actions: tuple[str, ...]) -> Rollout:
         failure_action=section.choice("failure_action", "pause", actions),
         monitor=section.duration("monitor", 5.0),
         order=section.choice("order", "stop-first", ("stop-first", "start-first")),
+        max_failure_ratio=section.number("max_failure_ratio"),
     )
     section.close()
     return rollout

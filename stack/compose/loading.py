@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
 
-from stack.compose.model import ComposeFile, Config, Network, Secret, Service
+from stack.compose.model import ComposeFile, Config, Network, Secret, Service, Volume
 from stack.compose.reader import Section, Unusable
 from stack.compose.service_section import read_service
 from stack.compose.substitution import substitute
 from stack.compose.yaml_text import read_yaml
 from stack.errors import ComposeFileError
+
+_DEFAULT = "default"
 
 
 def load_compose(path: Path, variables: Mapping[str, str]) -> ComposeFile:
@@ -34,31 +37,68 @@ def _file(section: Section, folder: Path) -> ComposeFile:
     compose = ComposeFile(
         services={name: read_service(name, entry) for name, entry in section.sections("services").items()},
         networks={name: _network(name, entry) for name, entry in section.sections("networks").items()},
-        volumes=tuple(_volume(name, entry) for name, entry in section.sections("volumes").items()),
+        volumes={name: _volume(name, entry) for name, entry in section.sections("volumes").items()},
         configs={name: _config(name, entry, folder) for name, entry in section.sections("configs").items()},
         secrets={name: _secret(name, entry) for name, entry in section.sections("secrets").items()},
     )
     section.close()
+    compose = _with_default_network(compose)
     for service in compose.services.values():
         _check_references(service, compose)
     return compose
 
 
+def _with_default_network(compose: ComposeFile) -> ComposeFile:
+    """A service that names no network is in one called default, which the file need not describe."""
+    services = {
+        name: service if service.networks else replace(service, networks=(_DEFAULT,))
+        for name, service in compose.services.items()
+    }
+    is_used = any(_DEFAULT in service.networks for service in services.values())
+    described = compose.networks if _DEFAULT in compose.networks or not is_used else {
+        **compose.networks, _DEFAULT: Network(_DEFAULT)
+    }  # fmt: skip
+    return replace(compose, services=services, networks=described)
+
+
 def _network(name: str, section: Section) -> Network:
+    engine_name, is_external = _name_on_engine(name, section)
     network = Network(
         name=name,
         driver=section.text("driver", "overlay"),
         is_attachable=section.flag("attachable"),
         is_internal=section.flag("internal"),
         labels=section.text_map("labels"),
+        options=section.text_map("driver_opts"),
+        engine_name=engine_name,
+        is_external=is_external,
     )
     section.close()
     return network
 
 
-def _volume(name: str, section: Section) -> str:
+def _volume(name: str, section: Section) -> Volume:
+    engine_name, is_external = _name_on_engine(name, section)
+    volume = Volume(
+        name=name,
+        driver=section.text("driver"),
+        options=section.text_map("driver_opts"),
+        labels=section.text_map("labels"),
+        engine_name=engine_name,
+        is_external=is_external,
+    )
     section.close()
-    return name
+    return volume
+
+
+def _name_on_engine(name: str, section: Section) -> tuple[str, bool]:
+    """The name that the file gives it, and whether it is there already: then nothing else can be said of it."""
+    is_external = section.flag("external")
+    engine_name = section.text("name", name if is_external else "")
+    others = [key for key in section.names() if key not in ("external", "name") and not key.startswith("x-")]
+    if is_external and others:
+        raise Unusable(f"{section.at(others[0])}: what is external cannot be described here")
+    return engine_name, is_external
 
 
 def _config(name: str, section: Section, folder: Path) -> Config:
@@ -76,7 +116,7 @@ def _secret(name: str, section: Section) -> Secret:
 
 
 def _check_references(service: Service, compose: ComposeFile) -> None:
-    volumes = [mount.source for mount in service.mounts if mount.kind == "volume"]
+    volumes = [mount.source for mount in service.mounts if mount.kind == "volume" and mount.source]
     uses: list[tuple[str, Iterable[str], Iterable[str]]] = [
         ("networks", service.networks, compose.networks),
         ("volumes", volumes, compose.volumes),

@@ -23,21 +23,53 @@ class Grant:
     source: str
     target: str
     mode: int = 0o444
+    uid: str = "0"
+    gid: str = "0"
 
 
 @dataclass(frozen=True)
 class Mount:
-    """A named volume (`kind` volume) or a path of the node (bind) in the container."""
+    """A named volume (`kind` volume; without a `source` one of the container's own) or a path of the node (bind) in
+    the container. `has_no_copy`: what the image has there is not copied into a new volume."""
 
     kind: str
     source: str
     target: str
     is_read_only: bool = False
+    has_no_copy: bool = False
+    propagation: str = ""
+
+
+@dataclass(frozen=True)
+class Tmpfs:
+    """A folder in memory. 0: Docker's own default."""
+
+    target: str
+    size: int = 0
+    mode: int = 0
+
+
+@dataclass(frozen=True)
+class Ulimit:
+    """A limit of what a container's processes may use; -1: none."""
+
+    name: str
+    soft: int
+    hard: int
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """What a service is in one of its networks besides its name."""
+
+    aliases: tuple[str, ...] = ()
+    options: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Healthcheck:
-    """`test` as Docker takes it: (CMD, …), (CMD-SHELL, …) or (NONE,). 0: Docker's own default."""
+    """`test` as Docker takes it: (CMD, …), (CMD-SHELL, …), (NONE,), or () for the image's own. 0: Docker's own
+    default."""
 
     test: tuple[str, ...]
     interval: float = 0.0
@@ -63,6 +95,7 @@ class Rollout:
     failure_action: str = "pause"
     monitor: float = 5.0
     order: str = "stop-first"
+    max_failure_ratio: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -86,7 +119,8 @@ class Resources:
 
 @dataclass(frozen=True)
 class Deploy:
-    """How a service is spread over the nodes."""
+    """How a service is spread over the nodes. `mode`: replicated, or global (one replica a node); `labels` are the
+    service's own; `spread` are node labels; `max_replicas_per_node` 0: no limit."""
 
     replicas: int = 1
     endpoint_mode: str = "vip"
@@ -96,12 +130,18 @@ class Deploy:
     restart: RestartPolicy = RestartPolicy()
     limits: Resources = Resources()
     reservations: Resources = Resources()
+    mode: str = "replicated"
+    labels: Mapping[str, str] = field(default_factory=dict)
+    spread: tuple[str, ...] = ()
+    max_replicas_per_node: int = 0
 
 
 @dataclass(frozen=True)
 class Service:
-    """One service. `command` is empty where the image's own is used; `has_init`: an init process takes care of
-    orphans; `cap_add` and `cap_drop`: Linux capabilities, without CAP_ before them."""
+    """One service. `entrypoint` and `command` are empty where the image's own are used; `has_init`: an init process
+    takes care of orphans, None: as the engine is set; `cap_add` and `cap_drop`: Linux capabilities, as the file has
+    them; `labels`: of its containers; `extra_hosts`: address by name; `attachments`: by network, where there is more
+    to say than its name."""
 
     name: str
     image: str
@@ -113,16 +153,27 @@ class Service:
     secrets: tuple[Grant, ...] = ()
     configs: tuple[Grant, ...] = ()
     mounts: tuple[Mount, ...] = ()
-    tmpfs: tuple[str, ...] = ()
+    tmpfs: tuple[Tmpfs, ...] = ()
     healthcheck: Healthcheck | None = None
     logging: Logging | None = None
     stop_grace_period: float = 10.0
     depends_on: tuple[str, ...] = ()
-    has_init: bool = False
+    has_init: bool | None = None
     is_read_only: bool = False
     cap_add: tuple[str, ...] = ()
     cap_drop: tuple[str, ...] = ()
     deploy: Deploy = Deploy()
+    entrypoint: tuple[str, ...] = ()
+    working_dir: str = ""
+    hostname: str = ""
+    stop_signal: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    dns: tuple[str, ...] = ()
+    dns_search: tuple[str, ...] = ()
+    sysctls: Mapping[str, str] = field(default_factory=dict)
+    ulimits: tuple[Ulimit, ...] = ()
+    extra_hosts: tuple[tuple[str, str], ...] = ()
+    attachments: Mapping[str, Attachment] = field(default_factory=dict)
 
     @property
     def replicas(self) -> int:
@@ -131,13 +182,42 @@ class Service:
 
 @dataclass(frozen=True)
 class Network:
-    """A network between containers, also across nodes."""
+    """A network between containers, also across nodes. `engine_name`: where the file gives it a name of its own;
+    one that is external is there already."""
 
     name: str
     driver: str = "overlay"
     is_attachable: bool = False
     is_internal: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = field(default_factory=dict)
+    engine_name: str = ""
+    is_external: bool = False
+
+    def name_in(self, stack: str) -> str:
+        """Its name on the engine."""
+        return self.engine_name or f"{stack}_{self.name}"
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A named volume; the engine makes it when a container needs it. One that is external is there already."""
+
+    name: str
+    driver: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    engine_name: str = ""
+    is_external: bool = False
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether it is the same data on every node, so that its service may run on any."""
+        return self.driver not in ("", "local") or self.options.get("type", "") in ("nfs", "nfs4", "cifs")
+
+    def name_in(self, stack: str) -> str:
+        """Its name on the engine."""
+        return self.engine_name or f"{stack}_{self.name}"
 
 
 @dataclass(frozen=True)
@@ -162,6 +242,6 @@ class ComposeFile:
 
     services: Mapping[str, Service]
     networks: Mapping[str, Network]
-    volumes: tuple[str, ...]
+    volumes: Mapping[str, Volume]
     configs: Mapping[str, Config]
     secrets: Mapping[str, Secret]

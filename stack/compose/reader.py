@@ -79,6 +79,13 @@ class Section:
             raise Unusable(f"{self.at(key)}: expected a whole number, got {_shown(value)}")
         return int(value)
 
+    def signed(self, key: str) -> int:
+        """A whole number that must be there; it may be -1, for no limit."""
+        value = self.take(key)
+        if isinstance(value, bool) or not re.fullmatch(r"-?\d+", str(value)):
+            raise Unusable(f"{self.at(key)}: expected a whole number, got {_shown(value)}")
+        return int(value)
+
     def number(self, key: str) -> float:
         value = self.take(key, 0)
         if not _NUMBER.fullmatch(str(value)):
@@ -96,6 +103,10 @@ class Section:
         """A list of texts."""
         return tuple(as_text(item, f"{self.at(key)}[{number}]") for number, item in enumerate(self.items(key)))
 
+    def text_or_texts(self, key: str) -> tuple[str, ...]:
+        """A list of texts; one text is a list of one."""
+        return (self.text(key),) if isinstance(self.take(key), str) else self.texts(key)
+
     def items(self, key: str) -> Sequence[Any]:
         """A list of anything."""
         value = self.take(key, [])
@@ -110,7 +121,10 @@ class Section:
             value = dict(_pair(item, f"{self.at(key)}[{number}]") for number, item in enumerate(value))
         if not isinstance(value, Mapping):
             raise Unusable(f"{self.at(key)}: expected a mapping, got {_shown(value)}")
-        return {str(name): as_text(item, f"{self.at(key)}.{name}") for name, item in value.items()}
+        # `name:` with nothing behind it is an empty text.
+        return {
+            str(name): "" if item is None else as_text(item, f"{self.at(key)}.{name}") for name, item in value.items()
+        }
 
     def section(self, key: str) -> Section:
         """The mapping at the key; an empty one where there is none."""

@@ -2,40 +2,91 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from typing import Any
 
 from stack.compose.deploy_section import read_deploy
-from stack.compose.model import Grant, Healthcheck, Logging, Mount, Port, Service
+from stack.compose.model import Attachment, Grant, Healthcheck, Logging, Mount, Port, Service, Tmpfs, Ulimit
+from stack.compose.mount_section import read_mounts, tmpfs_of
 from stack.compose.reader import Section, Unusable, as_text
 
 
 def read_service(name: str, section: Section) -> Service:
     """Raises Unusable that names the place."""
+    attachments = _attachments(section)
+    mounts = read_mounts(section)
     service = Service(
         name=name,
         image=section.required_text("image"),
+        entrypoint=_words(section, "entrypoint"),
         command=_words(section, "command"),
+        working_dir=section.text("working_dir"),
+        hostname=section.text("hostname"),
+        stop_signal=section.text("stop_signal"),
+        labels=section.text_map("labels"),
+        dns=section.text_or_texts("dns"),
+        dns_search=section.text_or_texts("dns_search"),
+        sysctls=section.text_map("sysctls"),
+        ulimits=_ulimits(section.section("ulimits")),
+        extra_hosts=_extra_hosts(section),
         user=section.text("user"),
         environment=section.text_map("environment"),
         ports=_ports(section),
-        networks=section.texts("networks"),
+        networks=tuple(attachments),
+        attachments={network: found for network, found in attachments.items() if found != Attachment()},
         secrets=_grants(section, "secrets", "/run/secrets/"),
         configs=_grants(section, "configs", "/"),
-        mounts=_mounts(section),
-        tmpfs=section.texts("tmpfs"),
+        mounts=tuple(mount for mount in mounts if isinstance(mount, Mount)),
+        tmpfs=(*tmpfs_of(section), *(mount for mount in mounts if isinstance(mount, Tmpfs))),
         healthcheck=_healthcheck(section),
         logging=_logging(section),
         stop_grace_period=section.duration("stop_grace_period", 10.0),
         depends_on=section.texts("depends_on"),
-        has_init=section.flag("init"),
+        has_init=section.flag("init") if section.has("init") else None,
         is_read_only=section.flag("read_only"),
         cap_add=section.texts("cap_add"),
         cap_drop=section.texts("cap_drop"),
         deploy=read_deploy(section.section("deploy")),
     )
+    # Documentation only: containers of one network reach every port of each other.
+    section.take("expose")
     section.close()
     return service
+
+
+def _attachments(section: Section) -> dict[str, Attachment]:
+    if isinstance(section.take("networks"), list):
+        return {name: Attachment() for name in section.texts("networks")}
+    found = {}
+    for name, entry in sorted(section.sections("networks").items()):
+        found[name] = Attachment(entry.texts("aliases"), entry.text_map("driver_opts"))
+        entry.close()
+    return found
+
+
+def _ulimits(section: Section) -> tuple[Ulimit, ...]:
+    found = []
+    for name in sorted(section.names()):
+        if isinstance(section.take(name), dict):
+            entry = section.section(name)
+            found.append(Ulimit(name, entry.signed("soft"), entry.signed("hard")))
+            entry.close()
+        else:
+            found.append(Ulimit(name, section.signed(name), section.signed(name)))
+    return tuple(found)
+
+
+def _extra_hosts(section: Section) -> tuple[tuple[str, str], ...]:
+    if not isinstance(section.take("extra_hosts", []), list):
+        return tuple(sorted(section.text_map("extra_hosts").items()))
+    found = []
+    for number, text in enumerate(section.texts("extra_hosts")):
+        name, sign, address = text.partition("=" if "=" in text else ":")
+        if not (name and sign and address):
+            raise Unusable(f"{section.at('extra_hosts')}[{number}]: expected NAME:ADDRESS, got {text!r}")
+        found.append((name, address))
+    return tuple(found)
 
 
 def _words(section: Section, key: str) -> tuple[str, ...]:
@@ -45,16 +96,25 @@ def _words(section: Section, key: str) -> tuple[str, ...]:
 
 
 def _ports(section: Section) -> tuple[Port, ...]:
-    ports = [_port(item, f"{section.at('ports')}[{number}]") for number, item in enumerate(section.items("ports"))]
+    ports: list[Port] = []
+    for number, item in enumerate(section.items("ports")):
+        path = f"{section.at('ports')}[{number}]"
+        ports += [_port(item, path)] if isinstance(item, dict) else _short_ports(as_text(item, path), path)
     return tuple(port for port in ports if port.published)
 
 
+def _short_ports(text: str, path: str) -> list[Port]:
+    """PUBLISHED:TARGET, also of ranges, with /udp behind it or not."""
+    found = re.fullmatch(r"(\d+)(?:-(\d+))?:(\d+)(?:-(\d+))?(?:/(tcp|udp))?", text)
+    if found is None:
+        raise Unusable(f"{path}: expected PUBLISHED:TARGET or a mapping, got {text!r}")
+    published, target = (range(int(found[n]), int(found[n + 1] or found[n]) + 1) for n in (1, 3))
+    if len(published) != len(target) or not target or max(*published, *target) > 65535:
+        raise Unusable(f"{path}: expected two ranges of equal length, of ports up to 65535, got {text!r}")
+    return [Port(inner, outer, found[5] or "tcp") for outer, inner in zip(published, target, strict=True)]
+
+
 def _port(item: Any, path: str) -> Port:
-    if not isinstance(item, dict):
-        published, sign, target = as_text(item, path).partition(":")
-        if not sign or not published.isdigit() or not target.isdigit():
-            raise Unusable(f"{path}: expected PUBLISHED:TARGET or a mapping, got {item!r}")
-        return Port(int(target), int(published))
     if "published" not in item:
         raise Unusable(f"{path}.published: is missing: the port of the node")
     entry = Section(item, path)
@@ -83,24 +143,15 @@ def _grant(item: Any, path: str, folder: str) -> Grant:
     entry = Section(item, path)
     source = entry.required_text("source")
     target = entry.text("target", source)
-    grant = Grant(source, target if target.startswith("/") else folder + target, entry.integer("mode", 0o444))
+    grant = Grant(
+        source,
+        target if target.startswith("/") else folder + target,
+        entry.integer("mode", 0o444),
+        entry.text("uid", "0"),
+        entry.text("gid", "0"),
+    )
     entry.close()
     return grant
-
-
-def _mounts(section: Section) -> tuple[Mount, ...]:
-    return tuple(
-        _mount(as_text(item, f"{section.at('volumes')}[{number}]"), f"{section.at('volumes')}[{number}]")
-        for number, item in enumerate(section.items("volumes"))
-    )
-
-
-def _mount(text: str, path: str) -> Mount:
-    source, *rest = text.split(":")
-    if not rest or not source or len(rest) > 2 or rest[1:] not in ([], ["ro"], ["rw"]):
-        raise Unusable(f"{path}: expected SOURCE:TARGET or SOURCE:TARGET:ro, got {text!r}")
-    kind = "bind" if source.startswith("/") else "volume"
-    return Mount(kind, source, rest[0], is_read_only=rest[1:] == ["ro"])
 
 
 def _healthcheck(section: Section) -> Healthcheck | None:
@@ -108,7 +159,11 @@ def _healthcheck(section: Section) -> Healthcheck | None:
         return None
     entry = section.section("healthcheck")
     test = ("CMD-SHELL", entry.text("test")) if isinstance(entry.take("test"), str) else entry.texts("test")
-    if not test or test[0] not in ("CMD", "CMD-SHELL", "NONE"):
+    if entry.flag("disable"):
+        if test:
+            raise Unusable(f"{entry.at('disable')}: not together with test")
+        test = ("NONE",)
+    if test and test[0] not in ("CMD", "CMD-SHELL", "NONE"):
         raise Unusable(f"{entry.at('test')}: expected a text or a list that begins with CMD, CMD-SHELL or NONE")
     check = Healthcheck(
         test=test,

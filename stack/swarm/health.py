@@ -81,7 +81,9 @@ class HealthWait:
             return Waiting("the service is gone")
         tasks = self._services.tasks(found.id)
         mark = spec["TaskTemplate"]["ContainerSpec"].get("Labels", {}).get(TASK_MARK, "")
-        replicas = spec["Mode"]["Replicated"]["Replicas"]
+        replicated = spec["Mode"].get("Replicated")
+        # Of a global service there are as many as Swarm has made.
+        replicas = replicated["Replicas"] if replicated else max(1, sum(task.is_wanted for task in tasks))
         return judge(tasks, mark, replicas, found.update_state if is_changed else "", known)
 
     def _tasks(self, name: str) -> list[Task]:

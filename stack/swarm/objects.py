@@ -69,7 +69,13 @@ class StackObjects:
             return list(self._api.networks(filters={**filters, "scope": ["swarm"]}))
 
     def _ensure_network(self, network: Network, present: Mapping[str, Mapping[str, Any]]) -> str:
-        name = f"{self._stack}_{network.name}"
+        name = network.name_in(self._stack)
+        if network.is_external:
+            if name not in present:
+                raise StackError(
+                    f"there is no network {name} on this swarm; the compose file says that it is external."
+                )
+            return str(present[name]["Id"])
         labels = {STACK_LABEL: self._stack, **network.labels}
         if name in present:
             _check_network(name, present[name], network, labels)
@@ -78,6 +84,7 @@ class StackObjects:
             created = self._api.create_network(
                 name,
                 driver=network.driver,
+                options=dict(network.options) or None,
                 check_duplicate=True,
                 internal=network.is_internal,
                 attachable=network.is_attachable,
@@ -135,6 +142,8 @@ def _check_network(name: str, found: Mapping[str, Any], network: Network, labels
         raise StackError(f"the network {name} exists and is not of this stack. Choose another name with --stack.")
     wanted = (network.driver, network.is_internal, network.is_attachable)
     is_same = wanted == (found.get("Driver"), found.get("Internal"), found.get("Attachable"))
+    options = found.get("Options") or {}
+    is_same = is_same and all(options.get(key) == value for key, value in network.options.items())
     if not is_same or any(present.get(key) != value for key, value in labels.items()):
         raise StackError(
             f"the network {name} is not as the compose file describes it, and a network in use cannot be changed. "

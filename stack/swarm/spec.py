@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from stack.compose.model import Grant, Healthcheck, Mount, Port, Resources, Rollout, Service
+from stack.compose.model import Attachment, Grant, Healthcheck, Mount, Port, Resources, Rollout, Service, Tmpfs, Volume
 from swarmfn.wire.swarm_labels import STACK_LABEL
 
 SPEC_MARK = "com.swarmfn.spec"
@@ -34,8 +34,8 @@ class Surroundings:
     """What a specification needs to know besides the compose file.
 
     images: the image to run for a service's name; networks, configs, secrets: the engine's objects by their key in the
-    compose file; data_node: the id of the node that named volumes lie on; constraints: added to those of every service;
-    has_no_new_privileges: the engine offers that for services.
+    compose file; volumes: how that describes them; data_node: the id of the node that named volumes lie on;
+    constraints: added to those of every service; has_no_new_privileges: the engine offers that for services.
     """
 
     stack: str
@@ -43,6 +43,7 @@ class Surroundings:
     networks: Mapping[str, str] = field(default_factory=dict)
     configs: Mapping[str, Reference] = field(default_factory=dict)
     secrets: Mapping[str, Reference] = field(default_factory=dict)
+    volumes: Mapping[str, Volume] = field(default_factory=dict)
     data_node: str = ""
     constraints: tuple[str, ...] = ()
     has_no_new_privileges: bool = False
@@ -56,9 +57,9 @@ def service_spec(service: Service, around: Surroundings) -> dict[str, Any]:
     template["ContainerSpec"]["Labels"][TASK_MARK] = mark({"template": template, "ports": ports})
     spec: dict[str, Any] = {
         "Name": f"{around.stack}_{service.name}",
-        "Labels": {STACK_LABEL: around.stack, IMAGE_LABEL: service.image},
+        "Labels": {**service.deploy.labels, STACK_LABEL: around.stack, IMAGE_LABEL: service.image},
         "TaskTemplate": template,
-        "Mode": {"Replicated": {"Replicas": service.replicas}},
+        "Mode": {"Global": {}} if service.deploy.mode == "global" else {"Replicated": {"Replicas": service.replicas}},
         "UpdateConfig": _rollout(service.deploy.update),
         "RollbackConfig": _rollout(service.deploy.rollback),
         "EndpointSpec": {"Mode": service.deploy.endpoint_mode, "Ports": ports},
@@ -82,13 +83,13 @@ def _task_template(service: Service, around: Surroundings) -> dict[str, Any]:
             "MaxAttempts": restart.max_attempts,
             "Window": _nanoseconds(restart.window),
         },
-        "Placement": {"Constraints": _constraints(service, around)},
+        "Placement": _placement(service, around),
         "Resources": {
             "Limits": _amounts(service.deploy.limits),
             "Reservations": _amounts(service.deploy.reservations),
         },
         # Others find it by its plain name, as in the compose file.
-        "Networks": [{"Target": around.networks[name], "Aliases": [service.name]} for name in service.networks],
+        "Networks": [_attachment(service, name, around) for name in service.networks],
     }
     if service.logging:
         template["LogDriver"] = {"Name": service.logging.driver, "Options": dict(service.logging.options)}
@@ -98,27 +99,24 @@ def _task_template(service: Service, around: Surroundings) -> dict[str, Any]:
 def _container(service: Service, around: Surroundings) -> dict[str, Any]:
     container: dict[str, Any] = {
         "Image": around.images.get(service.name, service.image),
-        "Labels": {STACK_LABEL: around.stack},
+        "Labels": {**service.labels, STACK_LABEL: around.stack},
         "Env": [f"{name}={value}" for name, value in sorted(service.environment.items())],
         "StopGracePeriod": _nanoseconds(service.stop_grace_period),
         "Mounts": [
-            *(_mount(mount, around.stack) for mount in service.mounts),
-            *({"Type": "tmpfs", "Target": target} for target in service.tmpfs),
+            *(_mount(mount, around) for mount in service.mounts),
+            *(_tmpfs(tmpfs) for tmpfs in service.tmpfs),
         ],
         "Secrets": [_grant("Secret", grant, around.secrets[grant.source]) for grant in service.secrets],
         "Configs": [_grant("Config", grant, around.configs[grant.source]) for grant in service.configs],
     }
-    if service.command:
-        container["Args"] = list(service.command)
-    if service.user:
-        container["User"] = service.user
-    if service.has_init:
-        container["Init"] = True
+    container |= {key: value for key, value in _optional(service).items() if value}
+    if service.has_init is not None:
+        container["Init"] = service.has_init
     if service.is_read_only:
         container["ReadOnly"] = True
     for key, names in (("CapabilityAdd", service.cap_add), ("CapabilityDrop", service.cap_drop)):
         if names:
-            container[key] = ["ALL" if name == "ALL" else f"CAP_{name.removeprefix('CAP_')}" for name in names]
+            container[key] = [_capability(name) for name in names]
     if around.has_no_new_privileges:
         container["Privileges"] = {"NoNewPrivileges": True}
     if service.healthcheck:
@@ -126,26 +124,93 @@ def _container(service: Service, around: Surroundings) -> dict[str, Any]:
     return container
 
 
+def _optional(service: Service) -> dict[str, Any]:
+    """What a container has only if the file says it, by the key of the engine's API."""
+    nameservers = {"Nameservers": list(service.dns), "Search": list(service.dns_search)}
+    return {
+        "Command": list(service.entrypoint),
+        "Args": list(service.command),
+        "User": service.user,
+        "Dir": service.working_dir,
+        "Hostname": service.hostname,
+        "StopSignal": service.stop_signal,
+        "DNSConfig": {key: value for key, value in nameservers.items() if value},
+        "Sysctls": dict(service.sysctls),
+        "Ulimits": [{"Name": limit.name, "Soft": limit.soft, "Hard": limit.hard} for limit in service.ulimits],
+        # As in /etc/hosts.
+        "Hosts": [f"{address} {name}" for name, address in service.extra_hosts],
+    }
+
+
+def _capability(name: str) -> str:
+    name = name.upper()
+    return "ALL" if name == "ALL" else f"CAP_{name.removeprefix('CAP_')}"
+
+
+def _attachment(service: Service, network: str, around: Surroundings) -> dict[str, Any]:
+    said = service.attachments.get(network, Attachment())
+    found: dict[str, Any] = {"Target": around.networks[network], "Aliases": [*said.aliases, service.name]}
+    return {**found, "DriverOpts": dict(said.options)} if said.options else found
+
+
+def _placement(service: Service, around: Surroundings) -> dict[str, Any]:
+    placement: dict[str, Any] = {"Constraints": _constraints(service, around)}
+    if service.deploy.spread:
+        placement["Preferences"] = [{"Spread": {"SpreadDescriptor": label}} for label in service.deploy.spread]
+    if service.deploy.max_replicas_per_node:
+        placement["MaxReplicas"] = service.deploy.max_replicas_per_node
+    return placement
+
+
 def _constraints(service: Service, around: Surroundings) -> list[str]:
     """A named volume is a directory of one node: on another node the service would begin with an empty one."""
-    has_data = any(mount.kind == "volume" for mount in service.mounts)
+    has_data = any(_is_of_one_node(mount, around) for mount in service.mounts)
     pinned = [f"node.id == {around.data_node}"] if has_data and around.data_node else []
     return [*service.deploy.constraints, *pinned, *around.constraints]
 
 
-def _mount(mount: Mount, stack: str) -> dict[str, Any]:
+def _is_of_one_node(mount: Mount, around: Surroundings) -> bool:
+    # One without a name is its container's, and goes with it.
+    return mount.kind == "volume" and bool(mount.source) and not _volume(mount, around).is_shared
+
+
+def _volume(mount: Mount, around: Surroundings) -> Volume:
+    return around.volumes.get(mount.source) or Volume(mount.source)
+
+
+def _mount(mount: Mount, around: Surroundings) -> dict[str, Any]:
     found: dict[str, Any] = {"Type": mount.kind, "Source": mount.source, "Target": mount.target}
     if mount.is_read_only:
         found["ReadOnly"] = True
+    if mount.propagation:
+        found["BindOptions"] = {"Propagation": mount.propagation}
     if mount.kind == "volume":
-        found["Source"] = f"{stack}_{mount.source}"
-        found["VolumeOptions"] = {"Labels": {STACK_LABEL: stack}}
+        options: dict[str, Any] = {"NoCopy": True} if mount.has_no_copy else {}
+        if mount.source:
+            volume = _volume(mount, around)
+            found["Source"] = volume.name_in(around.stack)
+            options |= {} if volume.is_external else _new_volume(volume, around.stack)
+        found["VolumeOptions"] = options
     return found
+
+
+def _new_volume(volume: Volume, stack: str) -> dict[str, Any]:
+    """How the engine makes it, on each node that needs it."""
+    made: dict[str, Any] = {"Labels": {**volume.labels, STACK_LABEL: stack}}
+    if volume.driver or volume.options:
+        made["DriverConfig"] = {"Name": volume.driver or "local", "Options": dict(volume.options)}
+    return made
+
+
+def _tmpfs(tmpfs: Tmpfs) -> dict[str, Any]:
+    found: dict[str, Any] = {"Type": "tmpfs", "Target": tmpfs.target}
+    options = {key: value for key, value in (("SizeBytes", tmpfs.size), ("Mode", tmpfs.mode)) if value}
+    return {**found, "TmpfsOptions": options} if options else found
 
 
 def _grant(kind: str, grant: Grant, reference: Reference) -> dict[str, Any]:
     # Readable for every user of the container: who that is, is the image's business, and nobody else is in it.
-    file = {"Name": grant.target, "UID": "0", "GID": "0", "Mode": grant.mode}
+    file = {"Name": grant.target, "UID": grant.uid, "GID": grant.gid, "Mode": grant.mode}
     return {f"{kind}ID": reference.id, f"{kind}Name": reference.name, "File": file}
 
 
@@ -160,7 +225,8 @@ def _healthcheck(check: Healthcheck) -> dict[str, Any]:
 
 
 def _rollout(rollout: Rollout) -> dict[str, Any]:
-    return {
+    ratio = {"MaxFailureRatio": rollout.max_failure_ratio} if rollout.max_failure_ratio else {}
+    return ratio | {
         "Parallelism": rollout.parallelism,
         "Delay": _nanoseconds(rollout.delay),
         "FailureAction": rollout.failure_action,

@@ -191,6 +191,7 @@ class SwarmStack:
                 networks=objects.ensure_networks(compose.networks.values()),
                 configs=objects.ensure_configs(compose.configs.values()),
                 secrets=prepared.secrets,
+                volumes=compose.volumes,
                 data_node=settings.data_node,
                 constraints=self._placement(settings).constraints,
                 has_no_new_privileges=offers_no_new_privileges(self._client.api.api_version),

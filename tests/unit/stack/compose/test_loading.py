@@ -21,6 +21,8 @@ from stack.compose.model import (
     RestartPolicy,
     Rollout,
     Secret,
+    Tmpfs,
+    Volume,
 )
 from stack.errors import ComposeFileError
 from tests.support.processes import REPOSITORY
@@ -86,7 +88,7 @@ def test_everything_a_file_may_say_is_read(tmp_path: Path) -> None:
         Mount("volume", "data", "/data"),
         Mount("bind", "/var/run/docker.sock", "/var/run/docker.sock", is_read_only=True),
     )
-    assert (web.networks, web.tmpfs, web.depends_on) == (("front",), ("/run",), ("store",))
+    assert (web.networks, web.tmpfs, web.depends_on) == (("front",), (Tmpfs("/run"),), ("store",))
     assert web.healthcheck == Healthcheck(("CMD", "check"), 2.0, 60.0, 10.0, 4)
     assert web.logging == Logging("json-file", {"max-file": "3"})
     assert web.stop_grace_period == 90.0
@@ -104,8 +106,12 @@ def test_everything_a_file_may_say_is_read(tmp_path: Path) -> None:
     store = compose.services["store"]
     assert store.healthcheck == Healthcheck(("CMD-SHELL", "ping"))
     assert store.environment == {"A": "1", "B": "x=y"}
-    assert compose.networks == {"front": Network("front", "overlay", True, True, {"a": "true"})}
-    assert (compose.volumes, compose.configs) == (("data",), {"file": Config("file", b"content")})
+    # Which store is in, since it names none.
+    assert compose.networks == {
+        "front": Network("front", "overlay", True, True, {"a": "true"}),
+        "default": Network("default"),
+    }
+    assert (compose.volumes, compose.configs) == ({"data": Volume("data")}, {"file": Config("file", b"content")})
     assert compose.secrets == {"key": Secret("key", "the_key")}
 
 
@@ -128,6 +134,18 @@ def test_everything_a_file_may_say_is_read(tmp_path: Path) -> None:
         ("services: {a: {image: b, deploy: {endpoint_mode: x}}}", "endpoint_mode: expected vip or dnsrr, got 'x'"),
         ("services: {a: {image: b, networks: [c]}}", "services.a.networks: the file does not describe c"),
         ("services: {a: {image: b, depends_on: [c]}}", "services.a.depends_on: the file does not describe c"),
+        ("services: {a: {image: b, ports: ['1-2:1-3']}}", "expected two ranges of equal length"),
+        ("services: {a: {image: b, ports: ['127.0.0.1:1:1']}}", r"services.a.ports\[0\]: expected PUBLISHED:TARGET"),
+        ("services: {a: {image: b, volumes: ['./d:/d']}}", r"volumes\[0\]: expected a path from the root on"),
+        ("services: {a: {image: b, volumes: ['d:/d']}}", r"volumes\[0\]: for Docker d: is a drive"),
+        ("services: {a: {image: b, volumes: ['/d:/d:z']}}", r"volumes\[0\]: expected SOURCE:TARGET"),
+        ("services: {a: {image: b, tmpfs: ['/run:exec']}}", r"tmpfs\[0\]: expected size=… and mode=… .* got 'exec'"),
+        ("services: {a: {image: b, ulimits: {nofile: {soft: 1}}}}", "ulimits.nofile.hard: expected a whole number"),
+        ("services: {a: {image: b, extra_hosts: [c]}}", r"extra_hosts\[0\]: expected NAME:ADDRESS"),
+        ("services: {a: {image: b, healthcheck: {disable: true, test: c}}}", "healthcheck.disable: not together with"),
+        ("services: {a: {image: b, deploy: {mode: global, replicas: 2}}}", "deploy.replicas: is for mode replicated"),
+        ("services: {a: {image: b, deploy: {mode: global-job}}}", "deploy.mode: expected replicated or global"),
+        ("services: {a: {image: b}}\nnetworks: {c: {external: true, driver: d}}", "c.driver: what is external cannot"),
         ("services: {a: {image: b}}\nsecrets: {c: {file: d}}", "secrets.c.external: expected true"),
         ("services: {a: {image: b}}\nnetworks: {c: {internal: maybe}}", "networks.c.internal: expected true or false"),
     ],
@@ -142,12 +160,13 @@ def test_a_bad_file_is_named_with_the_place(tmp_path: Path, text: str, message: 
     [
         ("services: {a: {image: b}}\nnetwork: {}", "network"),
         ("services: {a: {image: b, restart: always}}", r"services\.a\.restart"),
-        ("services: {a: {image: b, deploy: {mode: global}}}", r"services\.a\.deploy\.mode"),
-        ("services: {a: {image: b, deploy: {placement: {max_replicas_per_node: 1}}}}", "placement.max_replicas"),
+        ("services: {a: {image: b, container_name: c}}", r"services\.a\.container_name"),
+        ("services: {a: {image: b, privileged: true}}", r"services\.a\.privileged"),
+        ("services: {a: {image: b, networks: {default: {ipv4_address: 10.0.0.1}}}}", "default.ipv4_address"),
         ("services: {a: {image: b, deploy: {update_config: {paralellism: 1}}}}", "update_config.paralellism"),
         ("services: {a: {image: b, deploy: {resources: {limits: {disk: 1}}}}}", "resources.limits.disk"),
         ("services: {a: {image: b, ports: [{target: 1, published: 1, name: x}]}}", r"services.a.ports\[0\].name"),
-        ("services: {a: {image: b}}\nvolumes: {c: {driver: nfs}}", r"volumes\.c\.driver"),
+        ("services: {a: {image: b}}\nnetworks: {c: {ipam: {}}}", r"networks\.c\.ipam"),
     ],
 )
 def test_a_key_that_nothing_here_knows_is_refused_with_its_path(tmp_path: Path, text: str, path: str) -> None:
