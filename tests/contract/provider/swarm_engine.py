@@ -23,6 +23,7 @@ from tests.support.waiting import wait_until
 ROOT = Path(__file__).resolve().parents[3]
 IMAGE = "contract/functions:1"
 NETWORK = "contract_functions"
+START_TIMEOUT = 3.0
 TIMING = Timing(poll_timeout=3.0, call_timeout=6.0, restart_delay=0.2)
 
 _DOCKERFILE = """\
@@ -134,7 +135,8 @@ class SwarmEngine:
         self.provider = self.open()
 
     def open(self, network: str = "") -> SwarmProvider:
-        return SwarmProvider(self.swarm.engine.url, 60.0, "gateway:8080", TIMING, network, self.swarm.connect)
+        url, connect = self.swarm.engine.url, self.swarm.connect
+        return SwarmProvider(url, 60.0, "gateway:8080", TIMING, network, connect, start_timeout=START_TIMEOUT)
 
     def reopen(self) -> SwarmProvider:
         self.provider.close()
