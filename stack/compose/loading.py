@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+from stack.compose.environment_section import Surrounding
 from stack.compose.model import ComposeFile, Config, Network, Secret, Service, Volume
 from stack.compose.reader import Section, Unusable
 from stack.compose.service_section import read_service
@@ -23,22 +24,22 @@ def load_compose(path: Path, variables: Mapping[str, str]) -> ComposeFile:
     is not understood as well: a key that is passed over in silence would be a setting that does nothing."""
     try:
         document = read_yaml(path.read_text())
-        return _file(Section(substitute(document, variables), ""), path.parent)
+        return _file(Section(substitute(document, variables), ""), Surrounding(path.parent, variables))
     except (OSError, yaml.YAMLError) as exc:
         raise ComposeFileError(f"cannot read {path}: {exc}") from exc
     except Unusable as exc:
         raise ComposeFileError(f"{path}: {exc}.") from exc
 
 
-def _file(section: Section, folder: Path) -> ComposeFile:
+def _file(section: Section, around: Surrounding) -> ComposeFile:
     section.take("version")  # docker stack deploy of older Docker clients asks for it
     if not section.has("services"):
         raise Unusable("services: is missing")
     compose = ComposeFile(
-        services={name: read_service(name, entry) for name, entry in section.sections("services").items()},
+        services={name: read_service(name, entry, around) for name, entry in section.sections("services").items()},
         networks={name: _network(name, entry) for name, entry in section.sections("networks").items()},
         volumes={name: _volume(name, entry) for name, entry in section.sections("volumes").items()},
-        configs={name: _config(name, entry, folder) for name, entry in section.sections("configs").items()},
+        configs={name: _config(name, entry, around.folder) for name, entry in section.sections("configs").items()},
         secrets={name: _secret(name, entry) for name, entry in section.sections("secrets").items()},
     )
     section.close()

@@ -141,7 +141,7 @@ class Service:
     """One service. `entrypoint` and `command` are empty where the image's own are used; `has_init`: an init process
     takes care of orphans, None: as the engine is set; `cap_add` and `cap_drop`: Linux capabilities, as the file has
     them; `labels`: of its containers; `extra_hosts`: address by name; `attachments`: by network, where there is more
-    to say than its name."""
+    to say than its name; `unset_environment`: names that its containers do not have, even if the image has."""
 
     name: str
     image: str
@@ -174,6 +174,7 @@ class Service:
     ulimits: tuple[Ulimit, ...] = ()
     extra_hosts: tuple[tuple[str, str], ...] = ()
     attachments: Mapping[str, Attachment] = field(default_factory=dict)
+    unset_environment: tuple[str, ...] = ()
 
     @property
     def replicas(self) -> int:

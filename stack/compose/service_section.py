@@ -7,15 +7,17 @@ import shlex
 from typing import Any
 
 from stack.compose.deploy_section import read_deploy
+from stack.compose.environment_section import Surrounding, read_environment
 from stack.compose.model import Attachment, Grant, Healthcheck, Logging, Mount, Port, Service, Tmpfs, Ulimit
 from stack.compose.mount_section import read_mounts, tmpfs_of
 from stack.compose.reader import Section, Unusable, as_text
 
 
-def read_service(name: str, section: Section) -> Service:
+def read_service(name: str, section: Section, around: Surrounding) -> Service:
     """Raises Unusable that names the place."""
     attachments = _attachments(section)
     mounts = read_mounts(section)
+    environment = read_environment(section, around)
     service = Service(
         name=name,
         image=section.required_text("image"),
@@ -31,7 +33,8 @@ def read_service(name: str, section: Section) -> Service:
         ulimits=_ulimits(section.section("ulimits")),
         extra_hosts=_extra_hosts(section),
         user=section.text("user"),
-        environment=section.text_map("environment"),
+        environment=environment.values,
+        unset_environment=environment.unset,
         ports=_ports(section),
         networks=tuple(attachments),
         attachments={network: found for network, found in attachments.items() if found != Attachment()},

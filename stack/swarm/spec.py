@@ -100,7 +100,11 @@ def _container(service: Service, around: Surroundings) -> dict[str, Any]:
     container: dict[str, Any] = {
         "Image": around.images.get(service.name, service.image),
         "Labels": {**service.labels, STACK_LABEL: around.stack},
-        "Env": [f"{name}={value}" for name, value in sorted(service.environment.items())],
+        # A bare name takes away what the image has.
+        "Env": [
+            *(f"{name}={value}" for name, value in sorted(service.environment.items())),
+            *service.unset_environment,
+        ],
         "StopGracePeriod": _nanoseconds(service.stop_grace_period),
         "Mounts": [
             *(_mount(mount, around) for mount in service.mounts),

@@ -70,7 +70,7 @@ secrets: {key: {external: true, name: the_key}}
 
 
 def write(tmp_path: Path, text: str) -> Path:
-    (tmp_path / "a.conf").write_text("content")
+    (tmp_path / "a.conf").write_text("content of a file")
     path = tmp_path / "compose.yml"
     path.write_text(text)
     return path
@@ -111,7 +111,10 @@ def test_everything_a_file_may_say_is_read(tmp_path: Path) -> None:
         "front": Network("front", "overlay", True, True, {"a": "true"}),
         "default": Network("default"),
     }
-    assert (compose.volumes, compose.configs) == ({"data": Volume("data")}, {"file": Config("file", b"content")})
+    assert (compose.volumes, compose.configs) == (
+        {"data": Volume("data")},
+        {"file": Config("file", b"content of a file")},
+    )
     assert compose.secrets == {"key": Secret("key", "the_key")}
 
 
@@ -126,7 +129,9 @@ def test_everything_a_file_may_say_is_read(tmp_path: Path) -> None:
         ("services: {a: {image: b, deploy: {replicas: many}}}", "services.a.deploy.replicas: expected a whole number"),
         ("services: {a: {image: b, stop_grace_period: soon}}", "services.a.stop_grace_period: expected seconds"),
         ("services: {a: {image: b, environment: {c: [d]}}}", "services.a.environment.c: expected a text, got a list"),
-        ("services: {a: {image: b, environment: [c]}}", r"services.a.environment\[0\]: expected KEY=VALUE"),
+        ("services: {a: {image: b, environment: [c d=1]}}", r"services.a.environment\[0\]: expected KEY=VALUE"),
+        ("services: {a: {image: b, env_file: none.env}}", r"services.a.env_file\[0\]: cannot read .*none\.env"),
+        ("services: {a: {image: b, env_file: a.conf}}", r"env_file\[0\]: a\.conf:1: expected KEY=VALUE or KEY"),
         ("services: {a: {image: b, ports: ['80']}}", r"services.a.ports\[0\]: expected PUBLISHED:TARGET"),
         ("services: {a: {image: b, ports: [{target: 1}]}}", r"ports\[0\].published: is missing"),
         ("services: {a: {image: b, volumes: [data]}}", r"services.a.volumes\[0\]: expected SOURCE:TARGET"),
@@ -178,6 +183,23 @@ def test_keys_that_the_format_leaves_to_its_users_may_be_anywhere(tmp_path: Path
     text = "services: {a: {image: b, x-a: 1, deploy: {x-b: {c: 1}}, ports: [{target: 1, published: 2, x-c: 1}]}}"
     compose = load_compose(write(tmp_path, f"{text}\nx-d: [1]\nnetworks: {{c: {{x-e: 1}}}}"), {})
     assert compose.services["a"].ports == (Port(1, 2),)
+
+
+def test_a_variable_without_a_value_is_the_callers(tmp_path: Path) -> None:
+    text = "services: {a: {image: b, environment: {K: , EMPTY: '', NONE: }}, c: {image: b, environment: [K, NONE]}}"
+    services = load_compose(write(tmp_path, text), {"K": "mine"}).services
+    assert services["a"].environment == {"K": "mine", "EMPTY": ""}
+    assert services["c"].environment == {"K": "mine"}
+    assert services["a"].unset_environment == services["c"].unset_environment == ("NONE",)
+
+
+def test_files_of_variables_are_read_in_order_and_the_section_wins(tmp_path: Path) -> None:
+    (tmp_path / "one.env").write_text('A=1\nB="q r"\n# no\n  C= x # y\nD=$A\nK\nNONE\n\n')
+    (tmp_path / "two.env").write_text("\ufeffA=2\n")
+    text = "services: {a: {image: b, env_file: [one.env, two.env], environment: {C: mine}}}"
+    service = load_compose(write(tmp_path, text), {"K": "here"}).services["a"]
+    assert service.environment == {"A": "2", "B": '"q r"', "C": "mine", "D": "$A", "K": "here"}
+    assert service.unset_environment == ()
 
 
 def test_words_such_as_off_stay_texts(tmp_path: Path) -> None:

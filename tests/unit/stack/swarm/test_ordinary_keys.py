@@ -50,6 +50,7 @@ def spec_of(tmp_path: Path, keys: str) -> dict[str, Any]:
         ("extra_hosts: ['h:10.0.0.1', 'six:::1', e=10.0.0.2]", {"Hosts": ["10.0.0.1 h", "::1 six", "10.0.0.2 e"]}),
         ("cap_add: [net_admin, CAP_CHOWN], cap_drop: [all]", {"CapabilityAdd": ["CAP_NET_ADMIN", "CAP_CHOWN"]}),
         ("init: false", {"Init": False}),
+        ("environment: {ONE: 1, GONE: }", {"Env": ["ONE=1", "GONE"]}),
         ("healthcheck: {disable: true}", {"Healthcheck": {"Test": ["NONE"]}}),
         ("healthcheck: {interval: 2s}", {"Healthcheck": {"Test": [], "Interval": 2 * 10**9}}),
         (
