@@ -19,6 +19,7 @@ from gateway.invoke.bodies import BodyBudget
 from gateway.invoke.bridge import Bridge, CallerGone
 from gateway.invoke.forwarding import call_headers, duration
 from gateway.invoke.incoming import CLIENT_GONE, METHODS, Body, Incoming, RawHeaders
+from gateway.invoke.problems import problem
 from gateway.invoke.synchronous import Outcome, Synchronous
 from gateway.invoke.waiting import seconds_to_wait
 from swarmfn.upstream import UpstreamFailure
@@ -167,6 +168,10 @@ def _incoming() -> Incoming:
     """The core's view of the present request. Name and path are taken from the raw URI, still percent-encoded."""
     raw = str(request.environ.get("REQUEST_URI") or request.full_path)
     path, _, query = _ABSOLUTE.sub("", raw, count=1).partition("?")
+    if path.startswith("//"):
+        # Flask's routes do not tell them apart.
+        meant = "/" + path.lstrip("/")
+        raise problem(404, f"there is nothing at {path[:200]}.", f"Write it with one slash: {meant[:200]}")
     name, slash, tail = path.removeprefix("/").partition("/")[2].partition("/")
     headers: RawHeaders = [(n.lower().encode("latin-1"), v.encode("latin-1")) for n, v in request.headers.items()]
     return Incoming(

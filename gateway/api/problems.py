@@ -55,7 +55,8 @@ def _said(error: HTTPException) -> str:
     if error.code == 404:
         return f"there is nothing at {request.path[:200]}."
     if error.code == 405:
-        return f"{request.method} is not possible at {request.path[:200]}."
+        by_post = " Asynchronous calls are made with POST." if request.path.startswith("/async-function/") else ""
+        return f"{request.method} is not possible at {request.path[:200]}.{by_post}"
     return error.description or error.name
 
 

@@ -63,7 +63,7 @@ class FastLane:
             await self._answer(scope, receive, send, route, self._accept)
         elif path == "/healthz" and scope["method"] in ("GET", "HEAD"):
             await self._health(send)
-        elif scope["port"] == self._public_port and not is_open(path):
+        elif scope["port"] == self._public_port and not is_open("/" + path.lstrip("/")):
             await _send_refusal(send, nothing_here(), scope)
         elif scope["method"] in ("GET", "HEAD") and (call_id := _result_of(path)) is not None:
             await self._result(scope, call_id, send)

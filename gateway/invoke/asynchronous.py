@@ -40,6 +40,7 @@ from swarmfn.wire.errors import (
     AlreadyEnded,
     FunctionNotFound,
     InvocationNotFound,
+    MethodNotPossible,
     QueueUnavailable,
     TooLarge,
 )
@@ -60,7 +61,7 @@ from swarmfn.wire.headers import (
     end_to_end,
 )
 from swarmfn.wire.invocations import Invocation
-from swarmfn.wire.names import function_name
+from swarmfn.wire.names import NAMESPACE, function_name
 from swarmfn.wire.policies import NO_POLICY
 from swarmfn.wire.priorities import NORMAL, lane, split_lane
 from swarmfn.wire.replicas import ReplicaTable, Route
@@ -328,8 +329,15 @@ class Asynchronous:
         self._waiting.stop()
 
     async def record(self, call_id: str) -> Record:
-        """Raises InvocationNotFound or QueueUnavailable."""
+        """Raises InvocationNotFound, MethodNotPossible for a function's name, or QueueUnavailable."""
         record = await _read(self._submissions.record(call_id)) if len(call_id) <= 64 else None
+        if record is None and call_id.removesuffix(f".{NAMESPACE}") in self._table():
+            # Somebody's curl without a body, which is a GET.
+            raise MethodNotPossible(
+                f'"{call_id}" is a function: to call it asynchronously send POST.',
+                "GET is for the id of a call, which the answer to that has in X-Call-Id.",
+                "POST",
+            )
         if record is None:
             raise _not_found(call_id)
         return record
@@ -402,12 +410,6 @@ def _request(incoming: Incoming) -> tuple[bytes, bytes]:
     return incoming.path.encode("latin-1"), incoming.query.encode("latin-1")
 
 
-def _not_found(call_id: str) -> InvocationNotFound:
-    return InvocationNotFound(
-        f'no call "{call_id[:100]}" is on record.', "Records are kept for a while after the end (result_ttl)."
-    )
-
-
 async def _read(reading: Coroutine[Any, Any, Found]) -> Found:
     try:
         return await reading
@@ -465,6 +467,12 @@ def result_headers(record: Record) -> Headers:
         headers.append(("X-Result-Truncated", "true"))
     headers += [(CALL_ID, record.call_id), (FUNCTION_NAME, record.function)]
     return result_pages.guarded(headers, record.function)
+
+
+def _not_found(call_id: str) -> InvocationNotFound:
+    return InvocationNotFound(
+        f'no call "{call_id[:100]}" is on record.', "Records are kept for a while after the end (result_ttl)."
+    )
 
 
 def origin_of(url: str) -> str:

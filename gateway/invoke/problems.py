@@ -6,7 +6,7 @@ import json
 import math
 
 from gateway.invoke.whole_origin import OUR_REALM
-from swarmfn.wire.errors import FaasError, Unauthorized
+from swarmfn.wire.errors import FaasError, MethodNotPossible, Unauthorized
 from swarmfn.wire.headers import INTERNAL, Headers
 from swarmfn.wire.visible import visible
 
@@ -64,6 +64,8 @@ def _advice(error: FaasError) -> Headers:
         advice.append(("Retry-After", str(max(0, math.ceil(retry_after)))))
     if isinstance(error, Unauthorized):
         advice.append(("WWW-Authenticate", REALM))
+    if isinstance(error, MethodNotPossible):
+        advice.append(("Allow", error.allowed))
     return advice
 
 

@@ -49,8 +49,19 @@ class FunctionNotFound(FaasError):
     status = 404
 
     def __init__(self, name: str) -> None:
-        super().__init__(f'no function "{name}" is deployed here.', "List them with GET /system/functions.")
+        what = f'no function "{name}" is deployed here.' if name else "the address names no function."
+        super().__init__(what, "List them with GET /system/functions.")
         self.name = name
+
+
+class MethodNotPossible(FaasError):
+    """`allowed`: the methods that are, as `Allow` names them."""
+
+    status = 405
+
+    def __init__(self, message: str, hint: str, allowed: str) -> None:
+        super().__init__(message, hint)
+        self.allowed = allowed
 
 
 class InvocationNotFound(FaasError):

@@ -125,3 +125,35 @@ def test_a_call_whose_record_has_expired_is_a_404_that_says_why(stage: Invocatio
         assert answer.status == 404
         assert call_id in answer.text
         assert "result_ttl" in answer.text
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("suffix", ["", "/result", "?wait=1s"])
+def test_asking_after_a_function_as_if_it_were_a_call_is_a_405_that_says_to_post(
+    stage: InvocationStage, method: str, suffix: str
+) -> None:
+    answer = stage.call(method, f"/async-function/stage{suffix}")
+    assert (answer.status, answer.header("Allow")) == (405, "POST")
+    if method != "HEAD":
+        assert answer.text.startswith('"stage" is a function: to call it asynchronously send POST. ')
+
+
+def test_other_methods_for_asynchronous_calls_are_a_405_that_says_to_post(stage: InvocationStage) -> None:
+    answer = stage.call("PUT", "/async-function/stage", body=b"x")
+    assert answer.status == 405
+    assert "POST" in (answer.header("Allow") or "")
+    assert answer.text == "PUT is not possible at /async-function/stage. Asynchronous calls are made with POST.\n"
+
+
+@pytest.mark.parametrize("path", ["/function", "/function/", "/async-function", "/async-function/", "/function//x"])
+def test_an_address_without_a_name_is_told_so(stage: InvocationStage, path: str) -> None:
+    answer = stage.call("POST", path, body=b"x")
+    assert answer.status == 404
+    assert answer.text == "the address names no function. List them with GET /system/functions.\n"
+
+
+@pytest.mark.parametrize("path", ["//function/stage", "///async-function/stage"])
+def test_more_slashes_at_the_beginning_are_told_of(stage: InvocationStage, path: str) -> None:
+    answer = stage.call("POST", path, body=b"x")
+    assert answer.status == 404
+    assert answer.text == f"there is nothing at {path}. Write it with one slash: /{path.lstrip('/')}\n"
