@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -31,6 +32,15 @@ _OF_EXEC_TIMEOUT = 30.0
 _FORKED_CALLS = 128
 """Processes that callers can have started at once, unless `max_inflight` says otherwise: more than a worker's calls of
 one queue (100), few enough that a machine with some such functions lives."""
+
+_TRUE = frozenset({"1", "t", "true", "yes", "on"})
+_FALSE = frozenset({"0", "f", "false", "no", "off"})
+"""Go's words for it, and YAML's."""
+
+_WHOLE = re.compile(r"[+-]?[0-9]{1,9}")
+_USUAL_LINE = 64 * 1024
+_ANY_LINE = 16 * 2**20
+"""What log_buffer_size=-1 means here: a function that ends no line must not take all of the memory."""
 
 _FEWEST_WORKERS = 2
 _ASGI_CALLS = 32
@@ -74,11 +84,11 @@ class Settings:
     def load(cls, variables: Mapping[str, str]) -> Settings:
         """Raises SettingsError that names every bad variable."""
         env = Environment(variables)
-        durations = _LenientDurations(env)
+        lenient = _Lenient(env)
         command = env.text("function_process") or env.text("fprocess")
         handler_path = env.text("handler_path")
         upstream_url = env.text("http_upstream_url") or env.text("upstream_url")
-        write_timeout = durations.read("write_timeout", 30.0)
+        write_timeout = lenient.duration("write_timeout", 30.0)
         mode = _mode(env, command, handler_path, upstream_url)
         settings = cls(
             mode=mode,
@@ -90,40 +100,40 @@ class Settings:
             port=_port(env, "port", 8080),
             listen_fd=env.integer("listen_fd", -1),
             metrics_port=_port(env, "metrics_port", 8081),
-            read_timeout=durations.read("read_timeout", 30.0),
+            read_timeout=lenient.duration("read_timeout", 30.0),
             write_timeout=write_timeout,
-            exec_timeout=durations.read("exec_timeout", _OF_EXEC_TIMEOUT if mode in _OF_WATCHDOG else 0.0),
-            healthcheck_interval=durations.read("healthcheck_interval", write_timeout),
-            max_inflight=env.integer("max_inflight", _FORKED_CALLS if mode in FORKING else 0),
+            exec_timeout=lenient.duration("exec_timeout", _OF_EXEC_TIMEOUT if mode in _OF_WATCHDOG else 0.0),
+            healthcheck_interval=lenient.duration("healthcheck_interval", write_timeout),
+            max_inflight=max(0, lenient.integer("max_inflight", _FORKED_CALLS if mode in FORKING else 0)),
             content_type=_header_value(env, "content_type"),
-            combine_output=env.flag("combine_output", mode == FORK),
-            cgi_headers=env.flag("cgi_headers", True),
-            marshal_request=env.flag("marshal_request", False),
-            http_buffer_req_body=env.flag("http_buffer_req_body", env.flag("buffer_http", False)),
+            combine_output=lenient.flag("combine_output", mode == FORK, otherwise=False),
+            cgi_headers=lenient.flag("cgi_headers", True, otherwise=False),
+            marshal_request=lenient.flag("marshal_request", False),
+            http_buffer_req_body=lenient.flag("http_buffer_req_body", lenient.flag("buffer_http", False)),
             ready_path=_path(env, "ready_path"),
-            write_debug=env.flag("write_debug", False),
-            prefix_logs=env.flag("prefix_logs", True),
-            log_buffer_size=env.integer("log_buffer_size", 65536, minimum=1),
-            log_callid=env.flag("log_callid", True),
+            write_debug=lenient.flag("write_debug", False),
+            prefix_logs=lenient.flag("prefix_logs", True),
+            log_buffer_size=_longest_line(lenient),
+            log_callid=lenient.flag("log_callid", True),
             log_format=env.choice("log_format", "text", ("text", "json")),
-            suppress_lock=env.flag("suppress_lock", False),
+            suppress_lock=lenient.flag("suppress_lock", False),
             handler=env.text("handler", "handler:handle" if mode == PYTHON else "handler:app"),
             workers=env.integer("workers", _default_workers(), minimum=1),
             threads=env.integer("threads", _ASGI_CALLS if mode == ASGI else 1, minimum=1),
-            warnings=(*durations.warnings, *_ignored(mode, upstream_url)),
+            warnings=(*lenient.warnings, *_ignored(mode, upstream_url)),
         )
         env.finish()
         return settings
 
 
-class _LenientDurations:
-    """A duration that does not parse falls back to its default, as in OpenFaaS: images must start unchanged."""
+class _Lenient:
+    """A value that does not parse falls back to a default, as in OpenFaaS: images must start unchanged."""
 
     def __init__(self, env: Environment) -> None:
         self._env = env
         self.warnings: list[str] = []
 
-    def read(self, name: str, default: float) -> float:
+    def duration(self, name: str, default: float) -> float:
         text = self._env.text(name)
         if not text:
             return default
@@ -132,6 +142,35 @@ class _LenientDurations:
         except ValueError as exc:
             self.warnings.append(f"{name}: {exc}; going on with {default:g} s")
             return default
+
+    def flag(self, name: str, default: bool, otherwise: bool | None = None) -> bool:
+        """`otherwise` is for words that say neither yes nor no; None: as if nothing had been said."""
+        text = self._env.text(name)
+        if not text:
+            return default
+        if text.lower() in _TRUE:
+            return True
+        if text.lower() in _FALSE:
+            return False
+        found = default if otherwise is None else otherwise
+        self.warnings.append(f"{name}: expected true or false, got {text!r:.100}; going on with {str(found).lower()}")
+        return found
+
+    def integer(self, name: str, default: int) -> int:
+        text = self._env.text(name)
+        if not text:
+            return default
+        if _WHOLE.fullmatch(text):
+            return int(text)
+        self.warnings.append(f"{name}: expected a whole number, got {text!r:.100}; going on with {default}")
+        return default
+
+
+def _longest_line(lenient: _Lenient) -> int:
+    size = lenient.integer("log_buffer_size", _USUAL_LINE)
+    if size < 0:
+        return _ANY_LINE
+    return size or _USUAL_LINE
 
 
 def _mode(env: Environment, command: str, handler_path: str, upstream_url: str) -> str:

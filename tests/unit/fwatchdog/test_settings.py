@@ -79,8 +79,55 @@ def test_duration_that_does_not_parse_falls_back(name: str) -> None:
     assert name in settings.warnings[0]
 
 
+@pytest.mark.parametrize("name", ["write_debug", "prefix_logs", "cgi_headers", "combine_output", "suppress_lock"])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [(word, True) for word in ("1", "t", "T", "true", "TRUE", "True", "yes", "On")]
+    + [(word, False) for word in ("0", "f", "F", "false", "FALSE", "False", "no", "Off")],
+)
+def test_flags_are_read_as_go_writes_them(name: str, text: str, expected: bool) -> None:
+    settings = Settings.load({"fprocess": "cat", name: text})
+    assert getattr(settings, name) is expected
+    assert settings.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("write_debug", "y", False),
+        ("prefix_logs", "y", True),
+        ("combine_output", "y", False),
+        ("cgi_headers", "enabled", False),
+        ("max_inflight", "many", 128),
+        ("max_inflight", "1.5", 128),
+        ("log_buffer_size", "64Ki", 65536),
+    ],
+)
+def test_what_does_not_parse_is_ignored_with_a_warning(name: str, text: str, expected: object) -> None:
+    settings = Settings.load({"fprocess": "cat", name: text})
+    assert getattr(settings, name) == expected
+    assert len(settings.warnings) == 1
+    assert settings.warnings[0].startswith(f"{name}: expected ")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("max_inflight", "-1", 0),
+        ("max_inflight", "+5", 5),
+        ("log_buffer_size", "-1", 16 * 2**20),
+        ("log_buffer_size", "0", 65536),
+        ("log_buffer_size", "10", 10),
+    ],
+)
+def test_numbers_that_openfaas_takes_are_taken(name: str, text: str, expected: int) -> None:
+    settings = Settings.load({"fprocess": "cat", name: text})
+    assert getattr(settings, name) == expected
+    assert settings.warnings == ()
+
+
 def test_every_bad_variable_is_named() -> None:
-    variables = {"mode": "serverless", "port": "99999", "max_inflight": "-1", "workers": "0", "content_type": "a\nb"}
+    variables = {"mode": "serverless", "port": "99999", "workers": "0", "content_type": "a\nb"}
     with pytest.raises(SettingsError) as caught:
         Settings.load(variables)
     for name in (*variables, "port"):
