@@ -43,12 +43,13 @@ class Answer:
 class Failure:
     """The platform got no answer: no replica, connection refused or reset. `problem` is our own sentence, without
     anything a function said; is_hopeless: trying again would end the same way; is_answered: the function has run, and
-    its answer cannot be used."""
+    its answer cannot be used; reason: one word of a fixed set for metrics."""
 
     problem: str
     seconds: float
     is_hopeless: bool = False
     is_answered: bool = False
+    reason: str = "other"
 
 
 @dataclass(frozen=True, slots=True)

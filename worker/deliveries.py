@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import socket
+import ssl
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from urllib.parse import urlsplit
+from dataclasses import dataclass, field
+from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
 from swarmfn.jobs.outgoing import callback_target, offer_headers
-from swarmfn.upstream import DeadlinePassed, NotPermitted, Response, Upstream, UpstreamFailure
-from swarmfn.wire.callback_guard import CALLS, CallbackGuard
+from swarmfn.upstream import Broken, DeadlinePassed, NotPermitted, Response, Upstream, UpstreamFailure
+from swarmfn.wire.callback_guard import CALLS, IN_STACK, OPENFAAS_NAME, CallbackGuard
 from swarmfn.wire.headers import CALL_HOPS, MAX_HOPS, first, hops_in
 from swarmfn.wire.invocations import Delivery
 from worker.decisions import Answer, Failure
@@ -24,7 +27,7 @@ _READ_OF_ANSWER = 64 * 1024
 @dataclass(frozen=True, slots=True)
 class Receiver:
     """Where a callback goes. `address` is host:port; `host` what the Host header says; `name` and `port` what the URL
-    says."""
+    says; `authorization` the header that its user and password become, or ""."""
 
     address: str
     host: str
@@ -32,6 +35,7 @@ class Receiver:
     is_tls: bool
     name: str
     port: int
+    authorization: str = field(default="", repr=False)
 
 
 def receiver_of(url: str, aliases: Mapping[str, str]) -> Receiver:
@@ -43,9 +47,36 @@ def receiver_of(url: str, aliases: Mapping[str, str]) -> Receiver:
     name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     port = parts.port or (443 if is_tls else 80)
     named = f"{name}:{port}"
+    if named.lower() == OPENFAAS_NAME:
+        named = IN_STACK
     host = parts.netloc.rpartition("@")[2]
     target = callback_target(parts.path, parts.query)
-    return Receiver(aliases.get(named.lower(), named), host, target, is_tls, parts.hostname, port)
+    return Receiver(aliases.get(named.lower(), named), host, target, is_tls, parts.hostname, port, _basic(parts))
+
+
+def _basic(parts: SplitResult) -> str:
+    if "@" not in parts.netloc:
+        return ""
+    user, password = unquote_to_bytes(parts.username or ""), unquote_to_bytes(parts.password or "")
+    return f"Basic {base64.b64encode(user + b':' + password).decode()}"
+
+
+def unreached(failure: UpstreamFailure) -> tuple[str, str]:
+    """Why a receiver was not reached: a word for the metric, a sentence for people."""
+    cause = failure.__cause__
+    if isinstance(failure, Broken):
+        return "broken", "the receiver closed the connection without an answer"
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return "certificate", f"the receiver's certificate is not accepted ({cause.verify_message})"
+    if isinstance(cause, ssl.SSLError):
+        return "tls", f"no TLS with the receiver ({cause.reason or 'it speaks something else'})"
+    if isinstance(cause, socket.gaierror | UnicodeError):
+        return "name", "the receiver's name cannot be resolved"
+    if isinstance(cause, ConnectionRefusedError):
+        return "refused", "the receiver refused the connection"
+    if isinstance(cause, TimeoutError):
+        return "timeout", "the receiver did not take the connection in time"
+    return "unreachable", "the receiver could not be reached"
 
 
 class CallbackSender:
@@ -79,6 +110,9 @@ class CallbackSender:
         try:
             receiver = receiver_of(delivery.url, self._aliases)
             headers = [*offer_headers(delivery), *await self._signer.headers(body, time.time())]
+            if receiver.authorization:
+                headers = [(name, value) for name, value in headers if name.lower() != "authorization"]
+                headers.append(("Authorization", receiver.authorization))
             head = head_of("POST", receiver.target, receiver.host, headers, len(body))
         except ValueError:
             return Failure("the callback URL or its headers cannot be sent", 0.0, is_hopeless=True)
@@ -90,12 +124,14 @@ class CallbackSender:
         try:
             response = await send(upstream, receiver.address, head, body, deadline, tls=receiver.is_tls)
         except DeadlinePassed:
-            return Failure("the receiver did not answer in time", time.perf_counter() - started)
+            return Failure("the receiver did not answer in time", time.perf_counter() - started, reason="timeout")
         except NotPermitted:
             spent = time.perf_counter() - started
-            return Failure("the receiver is not where callbacks may go (callback_guard)", spent, is_hopeless=True)
-        except UpstreamFailure:
-            return Failure("the receiver could not be reached", time.perf_counter() - started)
+            problem = "the receiver is not where callbacks may go (callback_guard)"
+            return Failure(problem, spent, is_hopeless=True, reason="guard")
+        except UpstreamFailure as exc:
+            reason, problem = unreached(exc)
+            return Failure(problem, time.perf_counter() - started, reason=reason)
         await _drain(response)
         asked = [
             ("Retry-After", value.decode("latin-1"))

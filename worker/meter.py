@@ -5,6 +5,7 @@ What must be exact over all workers and restarts is counted in Redis instead, to
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -34,6 +35,7 @@ class Meter(Collector):
         self._deliveries = Histogram(
             "swarmfn_callback_seconds", "How long offering a callback took.", ["function", "outcome"]
         )
+        self._failures: Counter[str] = Counter()
         self._lost = 0
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -52,6 +54,10 @@ class Meter(Collector):
             self._runs.observe((work.function, status), result.seconds)
         elif isinstance(work, Delivery):
             self._deliveries.observe((work.function, _outcome(decision)), result.seconds)
+            if isinstance(result, Failure):
+                self._failures[result.reason] += 1
+            elif result.status >= 300:
+                self._failures["status"] += 1
 
     def lost(self) -> None:
         """A result was dropped: the call was cancelled, or another worker has taken it over."""
@@ -67,7 +73,12 @@ class Meter(Collector):
             running.add_metric([kind], number)
         lost = CounterMetricFamily("swarmfn_worker_lost_claims", "Results dropped: cancelled, or taken over.")
         lost.add_metric([], self._lost)
-        return [running, lost, self._waits.family(), self._runs.family(), self._deliveries.family()]
+        failures = CounterMetricFamily(
+            "swarmfn_callback_failures", "Offers of callbacks that were not taken.", labels=["reason"]
+        )
+        for reason, number in sorted(self._failures.items()):
+            failures.add_metric([reason], number)
+        return [running, lost, failures, self._waits.family(), self._runs.family(), self._deliveries.family()]
 
 
 def _outcome(decision: Ending | Postponement) -> str:

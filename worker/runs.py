@@ -112,6 +112,13 @@ class Runs:
             result = Failure(f"the worker failed unexpectedly ({type(exc).__name__})", 0.0)
         decision = self._decide(claim, work, result)
         self._meter.ended(claim, result, decision)
+        if isinstance(work, Delivery) and isinstance(decision, Ending) and decision.state == "failed":
+            logger.warning(
+                "the callback to %s is given up: %s. An operator can send it again",
+                delivery_place(work.url) or "nowhere",
+                decision.parent_note.removeprefix("failed, "),
+                extra={"event": "callback_undelivered", "call_id": work.call_id},
+            )
         return decision
 
     def _decide(self, claim: Claim, work: Invocation | Delivery, result: Answer | Failure) -> Ending | Postponement:

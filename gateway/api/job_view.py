@@ -10,6 +10,7 @@ import io
 import logging
 import math
 import pickle
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
@@ -27,6 +28,9 @@ logger = logging.getLogger(__name__)
 Value = TypeVar("Value")
 
 UNREADABLE = "(this record cannot be read)"
+_LOGIN = re.compile(r"(https?://)[^/?#\s'\"]*@")
+"""User and password in a URL."""
+
 _REDIS_GONE = (RedisConnectionError, RedisTimeoutError)
 
 
@@ -78,7 +82,8 @@ class ViewedJob(Job):
 
     def get_call_string(self) -> str | None:
         otherwise: str | None = self.description or UNREADABLE
-        return _tolerant(super().get_call_string, otherwise, self.id)
+        shown = _tolerant(super().get_call_string, otherwise, self.id)
+        return shown and _LOGIN.sub(r"\1", shown)
 
 
 class ViewedQueue(Queue):

@@ -478,7 +478,14 @@ def _not_found(call_id: str) -> InvocationNotFound:
 def origin_of(url: str) -> str:
     """Scheme and host: what anybody may see of a URL. Path or query hold the receiver's secret (Slack, Discord, …)."""
     scheme, mark, rest = url.partition("://")
-    return f"{scheme}{mark}{re.split('[/?#]', rest, maxsplit=1)[0]}"
+    return f"{scheme}{mark}{re.split('[/?#]', rest, maxsplit=1)[0].rpartition('@')[2]}"
+
+
+def without_credentials(url: str) -> str:
+    """`url` without its user and password, which nobody is shown."""
+    scheme, mark, rest = url.partition("://")
+    authority = re.split("[/?#]", rest, maxsplit=1)[0]
+    return f"{scheme}{mark}{authority.rpartition('@')[2]}{rest[len(authority) :]}"
 
 
 def _stored_headers(incoming: Incoming, call_id: str, own: Credentials | None, max_hops: int) -> Headers:

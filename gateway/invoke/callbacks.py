@@ -95,6 +95,4 @@ def _problem(url: str) -> str:
         return f"{url[:200]!r} cannot be called"
     if not all("!" <= char <= "~" for char in url):
         return f"{url[:200]!r} holds characters that must be percent-encoded"
-    if "@" in parts.netloc:
-        return "user names and passwords in the URL are not supported"
     return ""

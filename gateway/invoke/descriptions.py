@@ -1,12 +1,12 @@
 """Calls as an operator sees them. Nothing here shows a body, or a header that holds credentials; where a
-callback goes is shown whole, secrets of the receiver included."""
+callback goes is shown whole, secrets of the receiver included, but for a user and password in its URL."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.invoke.asynchronous import describe
+from gateway.invoke.asynchronous import describe, without_credentials
 from swarmfn.jobs.records import Record
 from swarmfn.wire.headers import CREDENTIALS
 
@@ -33,7 +33,7 @@ def full(record: Record, call: Mapping[str, Any], body_size: int) -> dict[str, A
     """Everything that is known of one call or callback; `call` is what its job was stored with."""
     document = {**describe(record), **_identity(record), "state": _state(record)}
     if record.callback_url:
-        document["callback"]["url"] = record.callback_url
+        document["callback"]["url"] = without_credentials(record.callback_url)
     headers = [[name, NOT_SHOWN if str(name).lower() in CREDENTIALS else value] for name, value in _pairs(call)]
     sent: dict[str, Any] = {"headers": headers, "bodySize": body_size}
     if not record.reports:
@@ -47,7 +47,7 @@ def _identity(record: Record) -> dict[str, Any]:
             "callId": record.call_id,
             "reports": record.reports,
             "function": record.function,
-            "receiver": record.receiver,
+            "receiver": without_credentials(record.receiver),
         }
     return {"callId": record.call_id, "function": record.function, "queue": record.queue}
 

@@ -13,6 +13,9 @@ MODES = (OFF, PRIVATE, LISTED)
 IN_STACK = "gateway:8080"
 """This platform's gateway, by which a callback reaches any function. It may always be named."""
 
+OPENFAAS_NAME = "gateway.openfaas:8080"
+"""What clients written for OpenFaaS on Kubernetes call it."""
+
 CALLS = ("/function/", "/async-function/")
 """What a callback may reach of this platform's gateway, in every mode: not management."""
 
@@ -39,7 +42,7 @@ class CallbackGuard:
     mode: str = OFF
     names: frozenset[str] = frozenset()
     networks: tuple[_Network, ...] = ()
-    in_stack: frozenset[str] = frozenset({IN_STACK})
+    in_stack: frozenset[str] = frozenset({IN_STACK, OPENFAAS_NAME})
 
     @property
     def is_on(self) -> bool:
@@ -100,7 +103,7 @@ def parse_guard(mode: str, allowed: str, in_stack: frozenset[str] = frozenset())
         if not _is_name(name.removeprefix("*.")):
             raise ValueError(f"{item!r:.100} is neither a host's name nor a network")
         names.add(name)
-    own = frozenset({IN_STACK}) | frozenset(place.lower() for place in in_stack)
+    own = frozenset({IN_STACK, OPENFAAS_NAME}) | frozenset(place.lower() for place in in_stack)
     return CallbackGuard(mode, frozenset(names), tuple(networks), own)
 
 

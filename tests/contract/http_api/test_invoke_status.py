@@ -299,3 +299,17 @@ def test_what_has_ended_or_never_was_cannot_be_cancelled(stage: InvocationStage)
     assert status(stage, call_id)["state"] == "succeeded"
     for nobody in (f"call-{uuid.uuid4().hex}", "x" * 65, "cb_1", "stage"):
         assert cancel(stage, nobody) == 404
+
+
+def test_nobody_is_shown_user_and_password_of_a_callbacks_url(stage: InvocationStage) -> None:
+    url = "http://somebody:the-password@receiver.example/hook?x=1"
+    call_id = stage.call("POST", "/async-function/stage", [("X-Callback-Url", url)], b"x").header("X-Call-Id") or ""
+    shown = stage.call("GET", f"/async-function/{call_id}").text
+    assert "http://receiver.example" in shown
+    pages = [f"/system/invocations/{call_id}", "/system/invocations", f"/ui/rq/0/data/job/{call_id}.json"]
+    told = [stage.gateway.request("GET", page).text for page in pages]
+    assert "http://receiver.example/hook?x=1" in told[0]
+    assert call_id in told[2]
+    for text in (shown, *told, stage.gateway.log()):
+        assert "the-password" not in text
+        assert "somebody" not in text

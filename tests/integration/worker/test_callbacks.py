@@ -60,7 +60,7 @@ def test_a_receiver_that_is_down_gets_its_callback_once_when_it_is_up(stage: Que
     with RecordingServer() as function:
         publish(stage.redis, {"echo": function.address})
         stage.submit(invocation("a", callback_url=f"http://127.0.0.1:{port}/"))
-        record = stage.told("a", "retrying, the receiver could not be reached")
+        record = stage.told("a", "retrying, the receiver refused the connection")
         assert record.state == "succeeded"
         with socket.create_server(("127.0.0.1", port)) as receiver:
             receiver.settimeout(30)
@@ -117,8 +117,34 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(stage: QueueStage, tmp
         connection, _ = receiver.accept()
         with connection, pytest.raises((ssl.SSLError, ConnectionError)):
             context.wrap_socket(connection, server_side=True).recv(1)
-        stage.told("a", "retrying, the receiver could not be reached")
+        stage.told("a", "retrying, the receiver's certificate is not accepted (self-signed certificate)")
     assert stage.record("a").state == "succeeded"
+
+
+def test_user_and_password_in_the_url_become_basic_credentials(stage: QueueStage) -> None:
+    forging = RecordingServer(lambda request: (200, [("Authorization", "forged")], b""))
+    with forging as function, RecordingServer() as receiver:
+        publish(stage.redis, {"echo": function.address})
+        stage.submit(invocation("a", callback_url=f"http://us%40er:p%3Aw@{receiver.address}/x"))
+        stage.told("a", "delivered, the receiver answered 200")
+    (told,) = receiver.received
+    assert [value for name, value in told.headers if name == "Authorization"] == ["Basic dXNAZXI6cDp3"]
+    assert (told.path, told.header("Host")) == ("/x", receiver.address)
+
+
+def test_a_name_that_nobody_knows_is_told(stage: QueueStage) -> None:
+    with RecordingServer() as function:
+        publish(stage.redis, {"echo": function.address})
+        stage.submit(invocation("a", callback_url="http://no-such-host.invalid/"))
+        stage.told("a", "retrying, the receiver's name cannot be resolved")
+
+
+def test_openfaas_name_for_the_gateway_is_ours_too(stage: QueueStage, gateway_peer: RecordingServer) -> None:
+    with RecordingServer() as function:
+        publish(stage.redis, {"echo": function.address})
+        stage.submit(invocation("a", callback_url="http://gateway.openfaas:8080/function/next"))
+        stage.told("a", "delivered")
+    assert gateway_peer.received[-1].path == "/function/next"
 
 
 def test_gateway_in_a_callback_url_is_where_the_alias_says(stage: QueueStage, gateway_peer: RecordingServer) -> None:
