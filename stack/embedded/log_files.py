@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import BinaryIO
 
 LARGEST = 32 * 2**20
+_PIECE = 64 * 1024
 
 
 def trim_logs(directory: Path, largest: int = LARGEST) -> None:
@@ -25,13 +27,27 @@ def trim_logs(directory: Path, largest: int = LARGEST) -> None:
 
 
 def last_lines(path: Path, count: int) -> list[str]:
-    """The last lines of the file, at most 64 KiB of them; none when there is no file."""
+    """The last lines of the file, at most as much of it as a log can hold; none when there is no file."""
     if count <= 0:
         return []
     try:
         with path.open("rb") as file:
-            size = file.seek(0, 2)
-            file.seek(max(0, size - 64 * 1024))
-            return file.read().decode(errors="replace").splitlines()[-count:]
+            return _end(file, count).decode(errors="replace").splitlines()[-count:]
     except OSError:
         return []
+
+
+def _end(file: BinaryIO, count: int) -> bytes:
+    """The end of the file, with `count` whole lines in it if there are so many."""
+    pieces: list[bytes] = []
+    start = file.seek(0, 2)
+    # One more: the first of them may have begun earlier.
+    ends, size = 0, 0
+    while start > 0 and ends <= count and size < LARGEST:
+        length = min(start, _PIECE)
+        start -= length
+        file.seek(start)
+        pieces.append(file.read(length))
+        ends += pieces[-1].count(b"\n")
+        size += length
+    return b"".join(reversed(pieces))

@@ -39,21 +39,21 @@ def show(files: Sequence[Path], count: int, write: Callable[[str], None]) -> Non
             write(_labelled(path, line, files))
 
 
-def follow(files: Sequence[Path], write: Callable[[str], None]) -> None:
-    """Writes new lines for ever, from the ends the files have now."""
-    readers = [(path, new_lines(path)) for path in files]
+def follow(find: Callable[[], Sequence[Path]], write: Callable[[str], None]) -> None:
+    """Writes new lines for ever: from the ends that the files have now, and all of those that `find` finds later."""
+    readers = {path: new_lines(path, path.stat().st_size if path.exists() else 0) for path in find()}
     while True:
-        for path, lines in readers:
+        for path in find():
+            readers.setdefault(path, new_lines(path, 0))
+        for path, lines in readers.items():
             while (line := next(lines)) is not None:
-                write(_labelled(path, line, files))
+                write(_labelled(path, line, list(readers)))
         time.sleep(_POLL)
 
 
-def new_lines(path: Path) -> Iterator[str | None]:
-    """Complete lines that are written from now on; None when there is none at the moment. Begins anew in a file that
-    was emptied."""
-    position = path.stat().st_size if path.exists() else 0
-    yield None
+def new_lines(path: Path, position: int) -> Iterator[str | None]:
+    """Complete lines from `position` on; None when there is none at the moment. Begins anew in a file that was
+    emptied."""
     while True:
         try:
             if path.stat().st_size < position:

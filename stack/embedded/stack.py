@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from stack.credentials import make_credentials
@@ -67,7 +67,14 @@ class LocalStack:
         files = log_files(self._state, name)
         show(files, lines, write)
         if is_following:
-            follow(files, write)
+            follow(lambda: self._logs_now(name, files), write)
+
+    def _logs_now(self, name: str | None, otherwise: Sequence[Path]) -> Sequence[Path]:
+        """Replicas come and go; in between there may be none."""
+        try:
+            return log_files(self._state, name)
+        except StackError:
+            return otherwise
 
     def close(self) -> None:
         """Nothing is open."""
