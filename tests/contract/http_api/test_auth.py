@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import itertools
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -151,13 +152,17 @@ def test_who_fails_again_and_again_is_told_to_wait_and_nobody_else_is(
     gateway: GatewayProcess, one: str, other: str
 ) -> None:
     # What a client claims itself stands on the left, and changes nothing.
+    began = time.monotonic()
     answers = [fail_to_log_in(gateway, f"192.0.2.{n}, {one.format(n=n)}, 2001:db8:1::1") for n in range(30)]
-    assert [answer.status_code for answer in answers] == [401] * 20 + [429] * 10
+    codes = [answer.status_code for answer in answers]
+    assert (codes[:20], codes[-1]) == ([401] * 20, 429)
+    # One more every three seconds, if it has taken that long.
+    assert codes.count(401) <= 20 + (time.monotonic() - began) / 3
     assert 1 <= int(answers[-1].headers["Retry-After"]) <= 4
     assert gateway.get("/system/info", headers={"X-Forwarded-For": one.format(n=1)}).status_code == 200
     assert fail_to_log_in(gateway, other.format(n=1)).status_code == 401
     told = gateway.log().count(f"client={one.format(n=0).removesuffix('::0')}")
-    assert told in (20, 21)
+    assert told - codes.count(401) in (0, 1)
     assert float(re.findall(r"^gateway_failed_logins_total (\S+)", gateway.get("/metrics").text, re.M)[0]) >= 31
 
 
