@@ -130,6 +130,16 @@ def _add_up(up: argparse.ArgumentParser) -> None:
 
 
 def _add_images(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "-f",
+        "--file",
+        dest="files",
+        action="append",
+        type=_file,
+        default=[],
+        metavar="FILE",
+        help="a compose file instead of docker-compose.swarm.yml; each further one is merged into those before it",
+    )
     command.add_argument("--init-swarm", action="store_true", help="make the Docker Engine a swarm if it is not in one")
     command.add_argument(
         "--image", metavar="IMAGE", help="on a Swarm: the image of gateway and worker (default: built from this code)"
@@ -150,6 +160,10 @@ def _add_logs(logs: argparse.ArgumentParser) -> None:
     logs.add_argument("service", nargs="?", metavar="SERVICE", help="gateway, worker, redis, supervisor or a function")
     logs.add_argument("-f", "--follow", action="store_true", help="go on with new lines until interrupted")
     logs.add_argument("-n", "--lines", type=_count, default=50, metavar="N", help="lines to begin with (default: 50)")
+
+
+def _file(text: str) -> Path:
+    return Path(text).absolute()
 
 
 def _port(text: str) -> int:

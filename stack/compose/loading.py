@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from stack.compose.environment_section import Surrounding
+from stack.compose.merging import merge
 from stack.compose.model import ComposeFile, Config, Network, Secret, Service, Volume
 from stack.compose.reader import Section, Unusable
 from stack.compose.service_section import read_service
@@ -19,16 +21,27 @@ from stack.errors import ComposeFileError
 _DEFAULT = "default"
 
 
-def load_compose(path: Path, variables: Mapping[str, str]) -> ComposeFile:
-    """The file with values from `variables` put in. Raises ComposeFileError that names the place, for anything that
-    is not understood as well: a key that is passed over in silence would be a setting that does nothing."""
+def load_compose(path: Path, variables: Mapping[str, str], later: Sequence[Path] = ()) -> ComposeFile:
+    """The file, with each `later` one merged into it and values from `variables` put in. Raises ComposeFileError that
+    names the place, for anything that is not understood as well: a key that is passed over in silence would be a
+    setting that does nothing."""
+    # Paths in every file are seen from the first one.
+    folder = path.parent
     try:
-        document = read_yaml(path.read_text())
-        return _file(Section(substitute(document, variables), ""), Surrounding(path.parent, variables))
+        document = _document(path, variables)
+        for path in later:
+            document = merge(document, _document(path, variables))
+        return _file(Section(document, ""), Surrounding(folder, variables))
     except (OSError, yaml.YAMLError) as exc:
         raise ComposeFileError(f"cannot read {path}: {exc}") from exc
     except Unusable as exc:
         raise ComposeFileError(f"{path}: {exc}.") from exc
+
+
+def _document(path: Path, variables: Mapping[str, str]) -> Any:
+    document = substitute(read_yaml(path.read_text()), variables)
+    Section(document, "")
+    return document
 
 
 def _file(section: Section, around: Surrounding) -> ComposeFile:

@@ -21,7 +21,7 @@ def read_mounts(section: Section) -> list[Mount | Tmpfs]:
     found: list[Mount | Tmpfs] = []
     for number, item in enumerate(section.items("volumes")):
         path = f"{section.at('volumes')}[{number}]"
-        found.append(_long(Section(item, path)) if isinstance(item, dict) else _short(as_text(item, path), path))
+        found.append(_long(Section(item, path)) if isinstance(item, dict) else short_mount(as_text(item, path), path))
     return found
 
 
@@ -31,7 +31,7 @@ def tmpfs_of(section: Section) -> tuple[Tmpfs, ...]:
     return tuple(_tmpfs(text, f"{section.at('tmpfs')}[{number}]") for number, text in enumerate(texts))
 
 
-def _short(text: str, path: str) -> Mount:
+def short_mount(text: str, path: str) -> Mount:
     source, *rest = text.split(":")
     if not rest and source.startswith("/"):
         return Mount("volume", "", source)

@@ -102,11 +102,11 @@ def _ports(section: Section) -> tuple[Port, ...]:
     ports: list[Port] = []
     for number, item in enumerate(section.items("ports")):
         path = f"{section.at('ports')}[{number}]"
-        ports += [_port(item, path)] if isinstance(item, dict) else _short_ports(as_text(item, path), path)
+        ports += [_port(item, path)] if isinstance(item, dict) else short_ports(as_text(item, path), path)
     return tuple(port for port in ports if port.published)
 
 
-def _short_ports(text: str, path: str) -> list[Port]:
+def short_ports(text: str, path: str) -> list[Port]:
     """PUBLISHED:TARGET, also of ranges, with /udp behind it or not."""
     found = re.fullmatch(r"(\d+)(?:-(\d+))?:(\d+)(?:-(\d+))?(?:/(tcp|udp))?", text)
     if found is None:

@@ -35,6 +35,7 @@ class Choice:
     port: int | None = None
     management_port: int | None = None
     listen_address: str | None = None
+    files: Sequence[Path] = ()
 
 
 class EmbeddedEngine:
@@ -55,7 +56,7 @@ class EmbeddedEngine:
         program = program_for(self.state.redis)
         settings = self._settle(choice)
         credentials = make_credentials(self.state)
-        wanted = self._wanted(settings, credentials, program.path)
+        wanted = self._wanted(settings, credentials, program.path, choice.files)
         self.supervisor.ensure()
         note_writer(self.state.redis, program.server)
         try:
@@ -120,8 +121,11 @@ class EmbeddedEngine:
         if not is_ours and not is_free(address, port):
             raise StackError(f"port {port} is in use{holder_of(port)}. Choose another, such as --port {port + 1}.")
 
-    def _wanted(self, settings: Settings, credentials: Credentials, redis_server: Path) -> Sequence[Sequence[Wanted]]:
-        compose = with_room_to_drain(load_compose(self._root / "docker-compose.swarm.yml", os.environ).services)
+    def _wanted(
+        self, settings: Settings, credentials: Credentials, redis_server: Path, files: Sequence[Path]
+    ) -> Sequence[Sequence[Wanted]]:
+        first, *later = files or [self._root / "docker-compose.swarm.yml"]
+        compose = with_room_to_drain(load_compose(first, os.environ, later).services)
         services = EmbeddedServices(compose, self._root, self.state, settings)
         shared = (self._root / "stack" / "redis.conf").read_text()
         chosen = dict(compose["redis"].environment)

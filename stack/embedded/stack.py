@@ -35,7 +35,7 @@ class LocalStack:
         self._state.make()
         with exclusive(self._state.run / "command.lock", "up", self._say):
             engine = EmbeddedEngine(self._state, self._root, self._say)
-            has_changed = engine.up(Choice(options.port, options.management_port, options.listen))
+            has_changed = engine.up(Choice(options.port, options.management_port, options.listen, options.files))
             if not options.no_examples:
                 has_changed = self._deploy_examples() or has_changed
         settings = self._state.settings()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -54,7 +54,9 @@ class Preparation:
         environ: Mapping[str, str],
         placement: Placement,
         say: Say,
+        files: Sequence[Path] = (),
     ) -> None:
+        self._files = files or [root / "docker-compose.swarm.yml"]
         self._client = client
         self._placement = placement
         self._root = root
@@ -83,7 +85,7 @@ class Preparation:
     def compose(self, settings: Settings) -> ComposeFile:
         """The compose file with what this stack has chosen."""
         variables = variables_of(settings, self._environ)
-        compose = load_compose(self._root / "docker-compose.swarm.yml", {**self._environ, **variables})
+        compose = load_compose(self._files[0], {**self._environ, **variables}, self._files[1:])
         if missing := REQUIRED - set(compose.services):
             raise StackError(f"the compose file describes no service {', '.join(sorted(missing))}.")
         return replace(compose, services=with_room_to_drain(compose.services))

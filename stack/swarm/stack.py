@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -100,7 +100,7 @@ class SwarmStack:
             prepared = self._preparation(options, settings).prepare(settings, present)
             self._with_data_server(settings, present, prepared)
             self._state.remember(settings)
-        return _how_to_deploy(settings, prepared, self._environ)
+        return _how_to_deploy(settings, prepared, self._environ, options.files)
 
     def down(self, purge: bool) -> str:
         self._state.make()
@@ -168,7 +168,9 @@ class SwarmStack:
     def _preparation(self, options: argparse.Namespace, settings: Settings) -> Preparation:
         image = {"SWARMFN_IMAGE": options.image} if options.image else {}
         environ = {**self._environ, **image}
-        return Preparation(self._client, self._root, self._state, environ, self._placement(settings), self._say)
+        return Preparation(
+            self._client, self._root, self._state, environ, self._placement(settings), self._say, options.files
+        )
 
     def _present_redis(self, settings: Settings) -> str:
         """Another program might not read the data that this one wrote; a volume outlives its service."""
@@ -232,11 +234,11 @@ def _at(address: str, port: int) -> str:
     return f"{address.rpartition(':')[0]}:{port}"
 
 
-def _how_to_deploy(settings: Settings, prepared: Prepared, environ: Mapping[str, str]) -> str:
+def _how_to_deploy(settings: Settings, prepared: Prepared, environ: Mapping[str, str], files: Sequence[Path]) -> str:
+    named = " ".join(f"-c {file}" for file in files or [Path("docker-compose.swarm.yml")])
     images = {"SWARMFN_IMAGE": prepared.stack_image, "REDIS_IMAGE": prepared.redis_image}
     variables = {**variables_of(settings, environ), **images}
     put_in = "".join(f"{name}={value} " for name, value in variables.items() if value != _USUAL.get(name))
     return (
-        "ready for Docker's own command:\n"
-        f"  {put_in}docker stack deploy --resolve-image never -c docker-compose.swarm.yml {settings.stack}"
+        f"ready for Docker's own command:\n  {put_in}docker stack deploy --resolve-image never {named} {settings.stack}"
     )

@@ -18,6 +18,7 @@ ON_DOCKER_ENGINE = {
     "the stack, down and up": ("tests/integration/swarm/test_down_and_up.py",),
     "deployments": (
         "tests/integration/swarm/test_deployment.py",
+        "tests/integration/swarm/test_ordinary_keys_on_swarm.py",
         "tests/integration/swarm/test_images.py",
         "tests/integration/swarm/test_observe.py",
         "tests/integration/support/test_docker_engine.py",

@@ -31,14 +31,14 @@ REFUSED = [file for file in FILES if first_line(file).startswith("# refused")]
 DIFFERENT = [file for file in FILES if first_line(file).startswith("# differs")]
 
 
-def docker_reads(file: Path) -> subprocess.CompletedProcess[str]:
+def docker_reads(*files: Path) -> subprocess.CompletedProcess[str]:
     """What the command says; it needs no engine."""
     program = shutil.which("docker")
     if program is None:
         missing("docker", "there is no docker client")
         raise AssertionError
     environment = {**VARIABLES, "HOME": "/root", "DOCKER_HOST": "unix:///nonexistent.sock"}
-    command = [program, "stack", "config", "-c", str(file)]
+    command = [program, "stack", "config", *(f"--compose-file={file}" for file in files)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     if "unknown command" in done.stderr or "is not a docker command" in done.stderr:
         missing("docker", "this docker client has no `stack config`")
@@ -71,3 +71,12 @@ def test_what_dockers_command_does_not_know_is_read_as_the_specification_says(fi
     done = docker_reads(file)
     # Once Docker's command reads it so as well, the file belongs to the others.
     assert done.returncode != 0 or f"x: {expected}\n" not in done.stdout
+
+
+def test_several_files_are_merged_as_docker_merges_them(tmp_path: Path) -> None:
+    one, two = (Path(__file__).parent / "merged" / name for name in ("one.yml", "two.yml"))
+    done = docker_reads(one, two)
+    assert done.returncode == 0, done.stderr
+    theirs = tmp_path / "theirs.yml"
+    theirs.write_text(done.stdout.replace("$", "$$"))
+    assert load_compose(one, VARIABLES, [two]) == load_compose(theirs, {})
