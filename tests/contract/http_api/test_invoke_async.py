@@ -246,7 +246,7 @@ def test_a_parent_that_the_client_names_travels_on(stage: InvocationStage) -> No
 @pytest.mark.parametrize(
     ("method", "target", "status"),
     [
-        ("GET", "/async-function/stage", 404),
+        ("GET", "/async-function/stage", 405),
         ("GET", "/async-function/no-such-id", 404),
         ("GET", "/async-function/no-such-id/result", 404),
         ("GET", "/async-function/" + "x" * 300, 404),
