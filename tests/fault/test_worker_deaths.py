@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -141,8 +142,8 @@ def test_a_worker_that_freezes_beyond_its_lease_is_fenced_off_when_it_wakes(
     stage: QueueStage, tmp_path: Path, seed: int, count: int
 ) -> None:
     chance = random.Random(seed)
-    with worker(stage, tmp_path / "stays", lease="1s") as stays, Load(stage, count, seed, longest=0.1) as load:
-        with worker(stage, tmp_path / "freezes", lease="1s") as freezes:
+    with worker(stage, tmp_path / "stays", lease="2s") as stays, Load(stage, count, seed, longest=0.1) as load:
+        with worker(stage, tmp_path / "freezes", lease="2s") as freezes:
             freezes.wait_until_ready()
             pid = freezes.child()
             name = wait_until(lambda: _name_of(stage, pid))
@@ -150,6 +151,7 @@ def test_a_worker_that_freezes_beyond_its_lease_is_fenced_off_when_it_wakes(
             while not held:
                 load.wait_for_starts(chance.uniform(0.1, 0.3))
                 os.kill(pid, signal.SIGSTOP)
+                time.sleep(0.1)  # Redis may still be at a claim that was sent before
                 held = _held_by(stage, name)
                 if not held:
                     os.kill(pid, signal.SIGCONT)

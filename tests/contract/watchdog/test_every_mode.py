@@ -61,7 +61,6 @@ def test_forked_copy_of_a_run_neither_answers_nor_takes_calls(serve: Serve, thre
         ({"mode": "http", "fprocess": "cat", "upstream_url": "127.0.0.1:1"}, 'such as "http://127.0.0.1:3000"'),
         ({"mode": "static", "static_path": "/no/such"}, 'static_path: there is no folder "/no/such"'),
         ({"fprocess": "cat", "ready_path": "ready"}, "ready_path: expected a path such as /ready"),
-        ({"fprocess": "cat", "max_inflight": "many"}, "max_inflight: expected a whole number"),
         ({"mode": "python", "handler_path": "/tmp"}, "no handler.py in /tmp"),
     ],
 )

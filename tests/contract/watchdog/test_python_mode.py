@@ -193,7 +193,9 @@ def handle(req):
     if req:
         if os.fork() == 0:
             {leave}
-            open(req, "w").write(str(os.getpid()))
+            with open(req + ".part", "w") as file:
+                file.write(str(os.getpid()))
+            os.rename(req + ".part", req)
             time.sleep(60)
         while not os.path.exists(req):
             time.sleep(0.01)
