@@ -1,8 +1,8 @@
 """Instructions that the gateway runs for each call, under valgrind's callgrind: what a change costs, more exactly than
 times tell. Compares this checkout with another one (`git worktree add OTHER COMMIT`).
 
-What the gateway does without calls is measured too, and left out; on a busy machine, where a load takes longer, too much
-is left out. The kernel's part is not counted, so that a difference is larger here than in CPU time."""
+What the gateway does without calls is measured too, and left out; on a busy machine, where a load takes longer, too
+much is left out. The kernel's part is not counted, so that a difference is larger here than in CPU time."""
 
 from __future__ import annotations
 
