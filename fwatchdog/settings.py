@@ -97,9 +97,9 @@ class Settings:
             handler_path=handler_path,
             upstream_url=upstream_url,
             static_path=env.text("static_path", "/home/app/public"),
-            port=_port(env, "port", 8080),
+            port=env.port("port", 8080),
             listen_fd=env.integer("listen_fd", -1),
-            metrics_port=_port(env, "metrics_port", 8081),
+            metrics_port=env.port("metrics_port", 8081),
             read_timeout=lenient.duration("read_timeout", 30.0),
             write_timeout=write_timeout,
             exec_timeout=lenient.duration("exec_timeout", _OF_EXEC_TIMEOUT if mode in _OF_WATCHDOG else 0.0),
@@ -208,13 +208,6 @@ def _path(env: Environment, name: str) -> str:
     if path and not (path.startswith("/") and path.isascii() and path.isprintable() and " " not in path):
         env.problem(name, f"expected a path such as /ready, got {path!r}")
     return path
-
-
-def _port(env: Environment, name: str, default: int) -> int:
-    port = env.integer(name, default)
-    if port > 65535:
-        env.problem(name, f"expected a port, got {port}")
-    return port
 
 
 def _header_value(env: Environment, name: str) -> str:

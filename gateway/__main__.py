@@ -259,7 +259,7 @@ class Gateway:
                 provider=self._provider,
                 metrics=self._metrics,
                 dashboard_redis=blocking,
-                redis_address=str(settings.redis_address),
+                redis_address=settings.redis_address.url,
                 credentials=credentials,
                 peer_secret=self._peer_secret,
                 trusted_proxies=settings.trusted_proxies,

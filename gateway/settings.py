@@ -71,8 +71,8 @@ class Settings:
         upstream_timeout = env.duration("upstream_timeout", "60s")
         outer_timeout = f"{upstream_timeout + _TIME_TO_TELL:.3f}s"
         settings = cls(
-            listen_address=env.text("listen_address", "0.0.0.0"),
-            port=env.integer("port", 8080, minimum=1),
+            listen_address=env.host("listen_address", "0.0.0.0"),
+            port=env.port("port", 8080, minimum=1),
             data_plane=env.choice("data_plane", "fastlane", ("fastlane", "flask")),
             read_timeout=env.duration("read_timeout", outer_timeout),
             write_timeout=env.duration("write_timeout", outer_timeout),
@@ -96,7 +96,7 @@ class Settings:
             redis_password=env.secret(secrets, "redis-password"),
             functions_provider=env.choice("functions_provider", "local", ("local", "swarm")),
             local_state_dir=Path(env.text("local_state_dir", "/var/lib/swarmfn")),
-            docker_host=env.text("DOCKER_HOST"),
+            docker_host=env.engine_address("DOCKER_HOST"),
             functions_network=env.text("functions_network"),
             functions_start_timeout=env.duration("functions_start_timeout", "5m"),
             functions_rlimit_nproc=env.integer("functions_rlimit_nproc", 0),
@@ -106,9 +106,9 @@ class Settings:
             functions_pids_limit=env.integer("functions_pids_limit", 2048),
             functions_memory_limit=env.size("functions_memory_limit", "1Gi"),
             functions_cpu_limit=env.processors("functions_cpu_limit"),
-            gateway_address=env.text("faas_gateway_address", "gateway:8080"),
-            metrics_port=env.integer("metrics_port", 0),
-            management_port=env.integer("management_port", 0),
+            gateway_address=env.address("faas_gateway_address", "gateway:8080"),
+            metrics_port=env.port("metrics_port", 0),
+            management_port=env.port("management_port", 0),
             trusted_proxies=env.networks("trusted_proxies"),
             log_format=env.choice("log_format", "text", ("text", "json")),
         )
@@ -121,10 +121,8 @@ class Settings:
             env.problem(
                 "basic_auth", f"needs the files basic-auth-user and basic-auth-password in {secrets}, not empty"
             )
-        ports = {"port": self.port, "metrics_port": self.metrics_port, "management_port": self.management_port}
-        for name, port in ports.items():
-            if port > 65535:
-                env.problem(name, f"there is no port {port}")
+        if self.basic_auth and ":" in (self.user or ""):
+            env.problem(f"{secrets}/basic-auth-user", "has a colon in it, where HTTP Basic credentials would end it")
         if self.management_port and self.management_port in (self.port, self.metrics_port):
             env.problem("management_port", "must be another port than port and metrics_port")
         if 0 < self.functions_memory_limit < _LEAST_MEMORY:

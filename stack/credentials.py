@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from pathlib import Path
 
+from stack.errors import StackError
 from stack.state import StateDirectory, write_private
+from swarmfn.wire.secret_files import read_secret
 
 USER = "admin"
 
@@ -18,6 +21,11 @@ class Credentials:
     user: str
     password: str
     redis_password: str
+
+    @property
+    def login(self) -> tuple[str, str]:
+        """User and password as requests takes them: it writes texts in Latin-1, and the gateway reads UTF-8."""
+        return self.user.encode().decode("latin-1"), self.password.encode().decode("latin-1")
 
 
 def make_credentials(state: StateDirectory) -> Credentials:
@@ -35,7 +43,7 @@ def read_credentials(state: StateDirectory) -> Credentials | None:
     """The credentials, or None where none were made yet."""
     names = ("basic-auth-user", "basic-auth-password", "redis-password")
     try:
-        return Credentials(*((state.secrets / name).read_text().strip() for name in names))
+        return Credentials(*(read_one(state.secrets / name) for name in names))
     except OSError:
         return None
 
@@ -44,7 +52,20 @@ def _secret(state: StateDirectory, name: str, value: str) -> str:
     path = state.secrets / name
     if not path.exists():
         write_private(path, value)
-    return path.read_text().strip()
+    return read_one(path)
+
+
+def read_one(path: Path) -> str:
+    """Raises OSError, and StackError for what cannot be used."""
+    try:
+        secret = read_secret(path)
+    except ValueError as exc:
+        raise StackError(f"{path} cannot be used: {exc}.") from exc
+    if not secret:
+        raise StackError(f"{path} is empty. Write the password into it, or remove it to have another one made.")
+    if path.name == "basic-auth-user" and ":" in secret:
+        raise StackError(f"{path} has a colon in it, where HTTP Basic credentials would end the name.")
+    return secret
 
 
 def _described(state: StateDirectory, user: str, password: str) -> str:

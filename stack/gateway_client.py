@@ -22,7 +22,7 @@ class GatewayClient:
         self._address = address
         self._timeout = timeout
         self._session = requests.Session()
-        self._session.auth = (credentials.user, credentials.password)
+        self._session.auth = credentials.login
         # A proxy set for the internet has no business between us and our own gateway.
         self._session.trust_env = False
 

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from swarmfn.wire.redis_address import RedisAddress, parse_redis_address
+from swarmfn.wire.secret_files import read_secret
 
 _PATIENCE = 4.0
 _SILENT_AFTER = 60.0
@@ -135,8 +136,7 @@ def _age(heartbeat: str) -> float:
 
 def _password(variables: Mapping[str, str]) -> str:
     try:
-        with open(os.path.join(variables.get("secret_mount_path") or "/run/secrets", "redis-password")) as file:
-            return file.read().rstrip("\r\n")
+        return read_secret(os.path.join(variables.get("secret_mount_path") or "/run/secrets", "redis-password"))
     except OSError:
         return ""
 

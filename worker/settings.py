@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from swarmfn.wire.addresses import split_address
 from swarmfn.wire.callback_guard import CallbackGuard, read_guard
 from swarmfn.wire.environment import Environment
 from swarmfn.wire.headers import MAX_HOPS
@@ -62,8 +63,8 @@ class Settings:
             host_aliases=aliases,
             callback_guard=read_guard(env, frozenset(aliases)),
             max_hops=env.integer("max_hops", MAX_HOPS),
-            metrics_address=env.text("metrics_address", "0.0.0.0"),
-            metrics_port=env.integer("metrics_port", 0),
+            metrics_address=env.host("metrics_address", "0.0.0.0"),
+            metrics_port=env.port("metrics_port", 0),
             log_format=env.choice("log_format", "text", ("text", "json")),
         )
         if settings.result_ttl < 1 or settings.failure_ttl < 1:
@@ -82,8 +83,11 @@ def _aliases(env: Environment) -> dict[str, str]:
     """`gateway:8080=127.0.0.1:9090,…`: where a host and port in a callback URL really are."""
     aliases = {}
     for pair in filter(None, (part.strip() for part in env.text("host_aliases").split(","))):
-        name, equals, address = pair.partition("=")
-        if not equals or ":" not in name or ":" not in address:
+        name, _, address = pair.partition("=")
+        try:
+            split_address(name)
+            split_address(address)
+        except ValueError:
             env.problem("host_aliases", f'expected "host:port=host:port", got {pair!r}')
             continue
         aliases[name.lower()] = address

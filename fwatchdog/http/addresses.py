@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-_URL = re.compile(r"http://(?:\[([0-9A-Fa-f:.]+)\]|([^\s/:?#@\[\]]+))(?::([0-9]{1,5}))?(/[\x21-\x7e]*)?")
+from swarmfn.wire.addresses import split_address
+
+_URL = re.compile(r"http://([^\s/?#@]+)(/[\x21-\x7e]*)?")
 
 
 class HttpAddress(NamedTuple):
@@ -19,9 +21,10 @@ class HttpAddress(NamedTuple):
     def parse(cls, url: str) -> HttpAddress:
         """Raises ValueError for anything but `http://HOST[:PORT][/PATH]`."""
         match = _URL.fullmatch(url)
-        if match is None or "?" in (match[4] or "") or "#" in (match[4] or ""):
-            raise ValueError(f'expected a URL such as "http://127.0.0.1:3000", got {url!r}')
-        port = int(match[3] or 80)
-        if not 0 < port < 65536:
-            raise ValueError(f"expected a port below 65536, got {url!r}")
-        return cls(match[1] or match[2], port, (match[4] or "").rstrip("/"))
+        path = (match and match[2]) or ""
+        try:
+            if match is None or "?" in path or "#" in path:
+                raise ValueError
+            return cls(*split_address(match[1], 80), path.rstrip("/"))
+        except ValueError:
+            raise ValueError(f'expected a URL such as "http://127.0.0.1:3000", got {url!r}') from None

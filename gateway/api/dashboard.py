@@ -37,12 +37,12 @@ _MAX_PAGE = 1_000_000
 
 
 def mount_dashboard(app: Flask, connection: Redis, address: str) -> None:
-    """Registers rq-dashboard with `app`. `address` (host:port, no password) is what its pages show.
+    """Registers rq-dashboard with `app`. `address` (a URL without password) is what its pages show.
 
     `connection` should be the dashboard's own and have time limits: its views wait for Redis in the request.
     """
     _read_tolerantly()
-    app.config["RQ_DASHBOARD_REDIS_URL"] = (f"redis://{address}",)
+    app.config["RQ_DASHBOARD_REDIS_URL"] = (address,)
     app.config["RQ_DASHBOARD_POLL_INTERVAL"] = POLL_MILLISECONDS
     app.config["RQ_DASHBOARD_DISABLE_DELETE"] = True
     app.redis_conn = connection  # type: ignore[attr-defined]  # where rq-dashboard looks for it

@@ -32,7 +32,7 @@ from swarmfn.provider import Provider
 class Management:
     """What the management side works with.
 
-    `dashboard_redis` is a client for threads, with time limits; `redis_address` (host:port) is what its pages
+    `dashboard_redis` is a client for threads, with time limits; `redis_address` (a URL, no password) is what its pages
     show. Without `credentials` everything is open. The fast lane tells who its client is with `peer_secret`; proxies in
     `trusted_proxies` are believed whom they speak for.
     `limits` gives the rows of /system/limits, `warnings` the sentences of

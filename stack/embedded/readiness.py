@@ -10,6 +10,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from stack.credentials import Credentials
+from swarmfn.wire.addresses import split_address
 
 _PATIENCE = 2.0
 
@@ -37,13 +38,12 @@ class ReadinessChecks:
 
     def gateway(self, pid: int) -> str:
         """Ready when it serves, and lets us in."""
-        auth = (self._credentials.user, self._credentials.password)
         try:
             with requests.Session() as session:
                 # A proxy set for the internet has no business between us and our own gateway.
                 session.trust_env = False
                 health = session.get(f"{self._gateway}/healthz", timeout=_PATIENCE)
-                info = session.get(f"{self._gateway}/system/info", auth=auth, timeout=_PATIENCE)
+                info = session.get(f"{self._gateway}/system/info", auth=self._credentials.login, timeout=_PATIENCE)
         except requests.ConnectionError:
             return f"nothing answers at {self._gateway}"
         except requests.RequestException as exc:
@@ -63,10 +63,10 @@ class ReadinessChecks:
 
     def redis_client(self) -> redis.Redis:
         """A client of this Redis; the caller closes it."""
-        host, _, port = self._redis.rpartition(":")
+        host, port = split_address(self._redis)
         return redis.Redis(
             host=host,
-            port=int(port),
+            port=port,
             password=self._credentials.redis_password,
             socket_timeout=_PATIENCE,
             socket_connect_timeout=_PATIENCE,

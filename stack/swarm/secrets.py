@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import docker
 
 from stack.compose.model import Secret
-from stack.credentials import Credentials, make_credentials
+from stack.credentials import Credentials, make_credentials, read_one
 from stack.errors import StackError
 from stack.state import StateDirectory
 from stack.swarm.engine_client import engine_errors
@@ -91,7 +91,7 @@ def _present(client: docker.DockerClient) -> dict[str, _Found]:
 def _value(state: StateDirectory, key: str) -> str:
     path = state.secrets / key
     try:
-        return path.read_text().strip()
+        return read_one(path)
     except OSError as exc:
         raise StackError(f"the compose file wants a secret {key!r}: put its value into {path}.") from exc
 

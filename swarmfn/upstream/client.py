@@ -7,13 +7,13 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Collection
 
-from swarmfn.upstream.addresses import split_address
 from swarmfn.upstream.connection import Connection
 from swarmfn.upstream.failures import DeadlinePassed, NotPermitted, NotSent
 from swarmfn.upstream.names import Names
 from swarmfn.upstream.pool import Pool
 from swarmfn.upstream.response import Response
 from swarmfn.upstream.sending import LAST_CHUNK, chunk, framed
+from swarmfn.wire.addresses import split_address
 
 
 class Upstream:

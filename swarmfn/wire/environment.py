@@ -7,10 +7,12 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import TypeVar
 
+from swarmfn.wire.addresses import check_engine_address, parse_host, split_address
 from swarmfn.wire.durations import parse_duration
 from swarmfn.wire.errors import SettingsError
 from swarmfn.wire.quantities import parse_cpu, parse_memory
 from swarmfn.wire.redis_address import RedisAddress, parse_redis_address
+from swarmfn.wire.secret_files import read_secret
 
 Value = TypeVar("Value")
 
@@ -32,14 +34,15 @@ class Environment:
     def text(self, name: str, default: str = "") -> str:
         return self._variables.get(name, "").strip() or default
 
-    def integer(self, name: str, default: int, minimum: int = 0) -> int:
+    def integer(self, name: str, default: int, minimum: int = 0, most: int | None = None) -> int:
         def parse(text: str) -> int:
             number = int(text)
-            if number < minimum:
+            if number < minimum or (most is not None and number > most):
                 raise ValueError
             return number
 
-        return self._parsed(name, default, parse, f"a whole number of at least {minimum}")
+        limits = f"of at least {minimum}" if most is None else f"from {minimum} to {most}"
+        return self._parsed(name, default, parse, f"a whole number {limits}")
 
     def flag(self, name: str, default: bool) -> bool:
         def parse(text: str) -> bool:
@@ -79,6 +82,32 @@ class Environment:
 
         return self._parsed(name, (), parse, "addresses or networks such as 10.0.0.0/8,192.0.2.1")
 
+    def host(self, name: str, default: str) -> str:
+        """A host's name or address; an IPv6 address without brackets."""
+        return self._parsed(name, default, parse_host, "the name or address of a host")
+
+    def port(self, name: str, default: int, minimum: int = 0) -> int:
+        """A port; 0, unless `minimum` is more, says that there is none."""
+        return self.integer(name, default, minimum, most=65535)
+
+    def address(self, name: str, default: str) -> str:
+        """`host:port`, as text."""
+
+        def parse(text: str) -> str:
+            split_address(text)
+            return text
+
+        return self._parsed(name, default, parse, "host:port")
+
+    def engine_address(self, name: str) -> str:
+        """Where a Docker Engine listens, as Docker's clients take it; "" unless set."""
+
+        def parse(text: str) -> str:
+            check_engine_address(text)
+            return text
+
+        return self._parsed(name, "", parse, "unix:///path or tcp://host:port")
+
     def redis_address(self, name: str, default: str) -> RedisAddress:
         """Where Redis is. A problem is told without the password that an address may have in it."""
         try:
@@ -91,11 +120,11 @@ class Environment:
         """The content of the secret file `name`, without the newline at its end; None where there is no such file."""
         path = Path(directory) / name
         try:
-            return path.read_text().rstrip("\r\n")
+            return read_secret(path)
         except FileNotFoundError:
             return None
-        except (OSError, UnicodeDecodeError) as exc:
-            self.problem(str(path), f"cannot be read: {exc}")
+        except (OSError, ValueError) as exc:
+            self.problem(str(path), f"cannot be used: {exc}")
             return None
 
     def problem(self, name: str, what: str) -> None:

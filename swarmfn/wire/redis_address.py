@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from typing import NamedTuple
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+from swarmfn.wire.addresses import split_address
 
 EXPECTED = "host:port, or a URL such as redis://host:6379/0, rediss://user:password@host:6380 or unix:///run/redis.sock"
 
 # A health check imports this every few seconds, which dataclasses would make half as dear again.
 _PORT = 6379
-_HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?")
-_IPV6 = re.compile(r"\[([0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(%[\w.-]+)?)\]")
+_LONGEST_SHOWN = 200
 
 
 class RedisAddress(NamedTuple):
@@ -32,6 +33,13 @@ class RedisAddress(NamedTuple):
         host = f"[{self.host}]" if ":" in self.host else self.host
         return self.path or f"{host}:{self.port}"
 
+    @property
+    def url(self) -> str:
+        """As a URL, without user, password and authorities."""
+        if self.path:
+            return f"unix://{quote(self.path)}?db={self.database}"
+        return f"redis{'s' if self.is_tls else ''}://{self}/{self.database}"
+
     def __repr__(self) -> str:
         return f"RedisAddress({self})"
 
@@ -46,16 +54,21 @@ def parse_redis_address(text: str) -> RedisAddress:
 
 
 def without_password(text: str) -> str:
-    """`text` without what may be a user and a password in it."""
-    scheme, found, rest = text.rpartition("://")
-    return f"{scheme}{found}…@{rest.rpartition('@')[2]}" if "@" in rest else text
+    """`text` without what may be a user, a password or an option in it."""
+    scheme, found, rest = text.partition("://")
+    if not found:
+        scheme, rest = "", text
+    if "@" in rest:
+        rest = f"…@{rest.rpartition('@')[2]}"
+    elif found:
+        # Where no host follows, what stands in the place of a port may be a password.
+        rest = re.sub(r"^([^/?#]*):(?!\d+([/?#]|$))[^/?#\]]+(?=[/?#]|$)", r"\1:…", rest)
+    place, mark, _ = rest.partition("?")
+    return f"{scheme}{found}{place}{mark and '?…'}"[:_LONGEST_SHOWN]
 
 
 def _of_place(text: str) -> RedisAddress:
-    host, colon, port = text, "", ""
-    if not text.endswith("]"):
-        host, colon, port = text.partition(":") if text.count(":") <= 1 else text.rpartition(":")
-    return RedisAddress(_host(host), _number(port, 65535) if colon else _PORT)
+    return RedisAddress(*split_address(text, _PORT))
 
 
 def _of_url(text: str) -> RedisAddress:
@@ -80,18 +93,10 @@ def _of_url(text: str) -> RedisAddress:
         found = RedisAddress(at.host, at.port, "", is_tls, 0, username, password, ca_certs)
     if options:
         raise ValueError
-    return found._replace(database=_number(number, 10_000, least=0)) if number else found
+    return found._replace(database=_database(number)) if number else found
 
 
-def _host(text: str) -> str:
-    if found := _IPV6.fullmatch(text):
-        return found[1]
-    if not _HOST.fullmatch(text):
-        raise ValueError
-    return text
-
-
-def _number(text: str, most: int, least: int = 1) -> int:
-    if not re.fullmatch(r"[0-9]{1,5}", text) or not least <= int(text) <= most:
+def _database(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,4}", text):
         raise ValueError
     return int(text)

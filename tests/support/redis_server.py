@@ -6,6 +6,7 @@ import os
 import signal
 from pathlib import Path
 from types import TracebackType
+from urllib.parse import quote
 
 import redis
 
@@ -23,13 +24,13 @@ class RedisServer:
     `start()` or `resume()` on the same port.
     """
 
-    def __init__(self, directory: Path, *settings: str, program: Path | None = None) -> None:
+    def __init__(self, directory: Path, *settings: str, program: Path | None = None, password: str = PASSWORD) -> None:
         self._program = program or find_redis_server()
         self._directory = directory
         self._settings = settings
         self._process: ChildProcess | None = None
         self.port = free_port()
-        self.password = PASSWORD
+        self.password = password
         self.start()
 
     @property
@@ -39,7 +40,7 @@ class RedisServer:
 
     @property
     def url(self) -> str:
-        return f"redis://:{self.password}@{self.address}/0"
+        return f"redis://:{quote(self.password, safe='')}@{self.address}/0"
 
     @property
     def pid(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import signal
 import socket
@@ -57,6 +58,30 @@ def test_a_changed_setting_replaces_only_the_services_it_concerns(fresh: Stack) 
     assert "gateway: replacing" in done.stderr
     assert (after["redis"], after["worker"]) == (before["redis"], before["worker"])
     assert after["gateway"] != before["gateway"]
+
+
+def test_passwords_may_have_anything_in_them(fresh: Stack) -> None:
+    fresh.state.make()
+    (fresh.state.secrets / "redis-password").write_text(" a\\n \"b\" 'c' #$HOME ünï \n")
+    (fresh.state.secrets / "basic-auth-password").write_text('d:e "ß ')
+    done = fresh.up()
+    assert done.returncode == 0, done.stderr
+    login = fresh.state.credentials.read_text().splitlines()[0].encode()
+    assert login == 'admin:d:e "ß '.encode()
+    headers = {"Authorization": f"Basic {base64.b64encode(login).decode()}"}
+    assert requests.get(f"{fresh.url}/system/functions", headers=headers, timeout=10).status_code == 200
+    assert fresh.run("status").returncode == 0
+
+
+@pytest.mark.parametrize("content", ["", "two\nlines"])
+def test_what_cannot_be_a_password_is_refused_before_anything_starts(fresh: Stack, content: str) -> None:
+    fresh.state.make()
+    (fresh.state.secrets / "redis-password").write_text(content)
+    done = fresh.up()
+    assert done.returncode == 1
+    assert f"{fresh.state.secrets / 'redis-password'} " in done.stderr
+    assert "lines" not in done.stderr
+    assert processes_of(fresh) == []
 
 
 def test_workers_can_be_several(fresh: Stack) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from gateway.settings import Settings
@@ -32,3 +34,29 @@ def test_a_memory_limit_that_no_engine_takes_is_refused() -> None:
     with pytest.raises(SettingsError, match="functions_memory_limit: must be 6Mi or more"):
         load(functions_memory_limit="1Mi")
     assert load(functions_memory_limit="0").functions_memory_limit == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("listen_address", "a b"),
+        ("listen_address", "[::1"),
+        ("port", "0"),
+        ("port", "65536"),
+        ("management_port", "-1"),
+        ("DOCKER_HOST", "http//x"),
+        ("faas_gateway_address", "gateway"),
+        ("faas_redis_address", "redis://me:hush@host:x"),
+    ],
+)
+def test_an_address_of_another_form_is_refused(name: str, text: str) -> None:
+    with pytest.raises(SettingsError, match=f"^cannot start: {name}: expected ") as refusal:
+        Settings.from_environment({"basic_auth": "false", name: text})
+    assert "hush" not in str(refusal.value)
+
+
+def test_a_colon_in_the_user_s_name_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "basic-auth-user").write_text("a:b")
+    (tmp_path / "basic-auth-password").write_text("c")
+    with pytest.raises(SettingsError, match="basic-auth-user: has a colon in it"):
+        Settings.from_environment({"secret_mount_path": str(tmp_path)})

@@ -54,6 +54,9 @@ def test_an_address_says_where_redis_is(text: str, address: RedisAddress) -> Non
         "/run/redis.sock",
         "user:pw@127.0.0.1:6379",
         "host name",
+        "host..name",
+        "[:::::]:6379",
+        "[::1]extra:6379",
         "redis://",
         "redis://host:abc",
         "redis://host/one",
@@ -73,3 +76,30 @@ def test_what_cannot_be_used_is_refused_at_the_start(text: str) -> None:
     with pytest.raises(SettingsError, match="cannot start: faas_redis_address: expected host:port") as refusal:
         env.finish()
     assert "pw" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("redis://u:hush://hush@host:x", "redis://…@host:x"),
+        ("redis://host:6379?password=hush", "redis://host:6379?…"),
+        ("redis://me:hush", "redis://me:…"),
+        ("redis://:hush/hush@host", "redis://…@host"),
+        ("me:hush@host:abc", "…@host:abc"),
+        ("redis://[::1]:6379/hello", "redis://[::1]:6379/hello"),
+        ("127.0.0.1:abc", "127.0.0.1:abc"),
+    ],
+)
+def test_a_refusal_shows_no_password(text: str, shown: str) -> None:
+    with pytest.raises(ValueError, match="expected host:port") as refusal:
+        parse_redis_address(text)
+    assert str(refusal.value).endswith(f"got {shown!r}")
+
+
+@pytest.mark.parametrize("url", ["redis://h:1/2", "rediss://[::1]:7/0", "unix:///run/a%20b.sock?db=3"])
+def test_an_address_becomes_the_same_url_again(url: str) -> None:
+    assert parse_redis_address(url).url == url
+
+
+def test_a_url_of_an_address_has_no_password_in_it() -> None:
+    assert parse_redis_address("rediss://me:hush@host:1/2").url == "rediss://host:1/2"

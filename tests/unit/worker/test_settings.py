@@ -51,3 +51,19 @@ def test_every_bad_variable_is_named_at_once() -> None:
         Settings.from_environment(bad)
     for name in bad:
         assert name in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("host_aliases", "gateway:8080=127.0.0.1:abc"),
+        ("host_aliases", "gateway:0=127.0.0.1:1"),
+        ("metrics_address", "a b"),
+        ("metrics_port", "70000"),
+        ("faas_redis_address", "me:hush@host"),
+    ],
+)
+def test_an_address_of_another_form_is_refused(name: str, text: str) -> None:
+    with pytest.raises(SettingsError, match=f"^cannot start: {name}: expected ") as refusal:
+        Settings.from_environment({name: text})
+    assert "hush" not in str(refusal.value)

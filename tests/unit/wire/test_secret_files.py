@@ -1,0 +1,28 @@
+"""Reading secret files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from swarmfn.wire.secret_files import read_secret
+
+
+@pytest.mark.parametrize(
+    ("content", "secret"),
+    [("plain\n", "plain"), ("blank at the end \r\n", "blank at the end "), (" \"q' \\n ünï\t", " \"q' \\n ünï\t")],
+)
+def test_all_but_the_line_break_at_the_end_is_the_secret(tmp_path: Path, content: str, secret: str) -> None:
+    path = tmp_path / "secret"
+    path.write_bytes(content.encode())
+    assert read_secret(path) == secret
+
+
+@pytest.mark.parametrize("content", [b"hush\nhush", b"hush\0", b"hush\xff"])
+def test_what_cannot_be_a_password_is_refused_without_showing_it(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "secret"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="it ") as refusal:
+        read_secret(path)
+    assert "hush" not in str(refusal.value)
