@@ -1,8 +1,12 @@
-"""`python -S -m swarmfn.healthcheck gateway|worker|redis`: whether the program in this container works; 0 when it does.
+"""`python -S -m swarmfn.healthcheck gateway|worker|redis [FILE]`: whether the program in this container works: 0 if so.
 
-It runs every few seconds for as long as the container lives, so it is standard library on plain sockets: a Redis
-client alone would cost more than all the rest. Like the programs it takes addresses and passwords from the
-environment and the mounted secrets.
+It runs again and again for as long as the container lives, so it is standard library on plain sockets: a Redis client
+alone would cost more than all the rest. Like the programs it takes addresses and passwords from the environment and the
+mounted secrets.
+
+Most of what a check costs is its start, in the engine and here. With a FILE, in which it keeps whether the one before
+has found all well, one check asks again and again: while all is well for half a minute, else for some seconds. It ends
+as soon as that changes.
 """
 
 from __future__ import annotations
@@ -18,6 +22,9 @@ from swarmfn.wire.redis_address import RedisAddress, parse_redis_address
 from swarmfn.wire.secret_files import read_secret
 
 _PATIENCE = 4.0
+
+_GETTING_WELL, _STAYING_WELL = (8, 0.5), (6, 5.0)
+"""How often, and every how many seconds, a check with a file asks once more."""
 _SILENT_AFTER = 60.0
 """A worker writes its heartbeat every second."""
 
@@ -146,17 +153,41 @@ CHECKS: Mapping[str, Check] = {"gateway": gateway, "redis": redis, "worker": wor
 
 def main(arguments: list[str]) -> int:
     """Prints what is wrong, for `docker inspect`."""
-    check = CHECKS.get(arguments[0]) if len(arguments) == 1 else None
+    check = CHECKS.get(arguments[0]) if len(arguments) in (1, 2) else None
     if check is None:
         print(f"expected one of {', '.join(CHECKS)}, got {' '.join(arguments)!r}")
         return 2
-    try:
-        problem = check(os.environ)
-    except (OSError, ValueError) as exc:
-        problem = str(exc)
+    problem = _ask(check, os.environ) if len(arguments) == 1 else watch(lambda: _ask(check, os.environ), arguments[1])
     if problem:
         print(f"{arguments[0]}: {problem}")
     return 1 if problem else 0
+
+
+def watch(ask: Callable[[], str], mark: str, pause: Callable[[float], None] = time.sleep) -> str:
+    """What is wrong once that has changed, or has not for some time. The file `mark` says that nothing was wrong
+    before."""
+    was_well = os.path.exists(mark)
+    times, seconds = _STAYING_WELL if was_well else _GETTING_WELL
+    problem = ask()
+    while times and was_well == (not problem):
+        times -= 1
+        pause(seconds)
+        problem = ask()
+    try:
+        if problem and was_well:
+            os.unlink(mark)
+        elif not problem and not was_well:
+            open(mark, "wb").close()
+    except OSError:
+        pass  # the next check then asks as often as it would without a file
+    return problem
+
+
+def _ask(check: Check, variables: Mapping[str, str]) -> str:
+    try:
+        return check(variables)
+    except (OSError, ValueError) as exc:
+        return str(exc)
 
 
 if __name__ == "__main__":

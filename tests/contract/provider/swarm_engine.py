@@ -31,7 +31,7 @@ ARG BASE
 FROM $BASE
 COPY . /opt/watchdog
 ENV PATH=/opt/watchdog/bin:/usr/local/bin:/usr/bin:/bin healthcheck_interval=500ms
-HEALTHCHECK --interval=400ms --timeout=3s --retries=5 CMD ["test", "-e", "/tmp/.lock"]
+HEALTHCHECK --interval=400ms --timeout=60s --retries=3 CMD ["/opt/watchdog/fwatchdog/healthy.sh"]
 CMD ["start"]
 """
 _START = """\

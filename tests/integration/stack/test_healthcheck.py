@@ -101,16 +101,24 @@ def test_the_compose_file_asks_redis_whether_it_is_up(
     line = compose["services"]["redis"]["healthcheck"]["test"].replace("$$", "$")
     (tmp_path / "redis-password").write_text(full_disk.password)
 
-    def code(server: RedisServer, secrets: Path) -> int:
-        told = line.replace("/run/secrets", str(secrets)).replace(
-            "redis-cli exists", f"redis-cli -p {server.port} exists"
-        )
+    mark = tmp_path / "is-well"
+    line = line.replace("/run/secrets", str(tmp_path)).replace("/tmp/is-well", str(mark))
+    # In the one place it waits while all is well, in the other after something was wrong.
+    assert "sleep 10;" in line
+    assert "sleep 4\n" in line
+    line = line.replace("sleep 10", "sleep 0.1").replace("sleep 4", "sleep 0.1")
+
+    def code(server: RedisServer) -> int:
+        told = line.replace("redis-cli exists", f"redis-cli -p {server.port} exists")
         return subprocess.run(["sh", "-c", told], capture_output=True, check=False).returncode
 
-    assert code(full_disk, tmp_path) == 0
-    assert code(redis_server, tmp_path) == 0
+    assert code(full_disk) == 0
+    assert mark.exists()
+    assert code(redis_server) == 0
     (tmp_path / "redis-password").write_text("wrong")
-    assert code(redis_server, tmp_path) != 0
+    assert code(redis_server) == 1
+    assert not mark.exists()
+    assert code(redis_server) == 1
 
 
 def test_the_gateway_is_well_when_it_serves(tmp_path: Path, redis_server: RedisServer) -> None:
@@ -157,6 +165,27 @@ def test_the_compose_file_gives_redis_any_password(tmp_path: Path, password: str
     (tmp_path / "redis-password").write_text(password)
     subprocess.run(["sh", "-c", script], env={**os.environ, "maxmemory": "0"}, check=True)
     assert f"requirepass {quoted(password)}\n" in (tmp_path / "redis.conf").read_text()
+
+
+def test_a_check_with_a_file_ends_when_the_program_has_become_well(secrets: str, tmp_path: Path) -> None:
+    mark = tmp_path / "is-well"
+    environment = {"port": str(free_port()), "secret_mount_path": secrets}
+    command = [sys.executable, "-S", "-m", "swarmfn.healthcheck", "redis", str(mark)]
+    with subprocess.Popen(command, cwd=REPOSITORY, env=environment) as asking:
+        with socket.create_server(("127.0.0.1", int(environment["port"]))) as server:
+            _answer_like_redis(server)
+        assert asking.wait(30) == 0
+    assert mark.exists()
+
+
+def _answer_like_redis(server: socket.socket) -> None:
+    connection, _ = server.accept()
+    with connection, connection.makefile("rb") as stream:
+        for answer in (b"+OK\r\n", b":0\r\n"):
+            words = int(stream.readline()[1:])
+            for _ in range(2 * words):
+                stream.readline()
+            connection.sendall(answer)
 
 
 def test_an_unknown_program_is_wrong_usage() -> None:

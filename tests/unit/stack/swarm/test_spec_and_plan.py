@@ -56,8 +56,8 @@ def test_a_container_gets_what_the_file_says() -> None:
     assert container["User"] == "root"
     assert "exec_timeout=60s" in container["Env"]
     assert container["StopGracePeriod"] == 75 * 10**9
-    assert container["Healthcheck"]["Test"][-1] == "gateway"
-    assert container["Healthcheck"]["Interval"] == 5 * 10**9
+    assert container["Healthcheck"]["Test"][-2:] == ["gateway", "/tmp/is-well"]
+    assert container["Healthcheck"]["Interval"] == 10**9
     assert {"Type": "bind", "Source": "/var/run/docker.sock", "Target": "/var/run/docker.sock"} in container["Mounts"]
 
 
