@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import socket
-from typing import Any
+from typing import Any, cast
 
 import uvicorn
 
 from gateway.crowd import Crowd
 from gateway.fastlane.connection import Limits, client_connection
+from gateway.fastlane.exchange import App
 
 
 class PortTaken(Exception):
@@ -30,10 +31,10 @@ def listen(address: str, port: int) -> socket.socket:
     return listener
 
 
-def fast_lane_server(app: Any, limits: Limits, crowd: Crowd, drain_timeout: float) -> uvicorn.Server:
+def fast_lane_server(app: App, limits: Limits, crowd: Crowd, drain_timeout: float) -> uvicorn.Server:
     """uvicorn for the fast lane; `drain_timeout` is in seconds."""
     config = uvicorn.Config(
-        app,
+        cast(Any, app),  # no ASGI, see Exchange
         http=client_connection(limits, crowd),
         loop="none",
         lifespan="off",

@@ -1,4 +1,4 @@
-"""The ASGI app of the fast lane."""
+"""What the fast lane answers."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import logging
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from gateway.fastlane.exchange import App, Message, Receive, Scope, Send
+from gateway.fastlane.exchange import App, ClientGone, Exchange
 from gateway.invoke.asynchronous import Asynchronous
 from gateway.invoke.bodies import BodyBudget, Held
 from gateway.invoke.forwarding import call_headers, duration
-from gateway.invoke.incoming import CLIENT_GONE, METHODS, Body, Incoming, RawHeaders, split_route
+from gateway.invoke.incoming import METHODS, Body, Incoming, RawHeaders
 from gateway.invoke.open_routes import is_open
 from gateway.invoke.problems import nothing_here, render_problem, unexpected
 from gateway.invoke.synchronous import Synchronous
@@ -25,14 +25,10 @@ logger = logging.getLogger(__name__)
 SYNC_PREFIX = "/function/"
 ASYNC_PREFIX = "/async-function/"
 
+_READING = ("GET", "HEAD")
+
 _HELD_OF_A_STREAM = 256 * 1024
 """Bytes: about what the buffers on its way hold of a body that is passed on as it comes."""
-
-
-class ClientGone(Exception):
-    """The client left before its request was whole."""
-
-    status = CLIENT_GONE
 
 
 class FastLane:
@@ -55,37 +51,34 @@ class FastLane:
         self._bodies = bodies
         self._public_port = public_port
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope["raw_path"].decode("latin-1")
-        if scope["method"] in METHODS and (route := split_route(path, SYNC_PREFIX)) is not None:
-            await self._answer(scope, receive, send, route, self._call)
-        elif scope["method"] == "POST" and (route := split_route(path, ASYNC_PREFIX)) is not None:
-            await self._answer(scope, receive, send, route, self._accept)
-        elif path == "/healthz" and scope["method"] in ("GET", "HEAD"):
-            await self._health(send)
-        elif scope["port"] == self._public_port and not is_open("/" + path.lstrip("/")):
-            await _send_refusal(send, nothing_here(), scope)
-        elif scope["method"] in ("GET", "HEAD") and (call_id := _result_of(path)) is not None:
-            await self._result(scope, call_id, send)
-        elif scope["method"] in ("GET", "HEAD") and b"wait" in scope["query_string"] and path.startswith(ASYNC_PREFIX):
-            await self._pass_on(await self._hold(scope, path), receive, send)
-        else:
-            await self._pass_on(scope, receive, send)
+    def __call__(self, exchange: Exchange) -> Awaitable[None]:
+        path = exchange.path.decode("latin-1")
+        method = exchange.method
+        if path.startswith(SYNC_PREFIX) and method in METHODS:
+            return self._answer(exchange, path[len(SYNC_PREFIX) :], self._call)
+        if path.startswith(ASYNC_PREFIX) and method == "POST":
+            return self._answer(exchange, path[len(ASYNC_PREFIX) :], self._accept)
+        if path == "/healthz" and method in _READING:
+            return self._health(exchange)
+        if exchange.port == self._public_port and not is_open("/" + path.lstrip("/")):
+            return _send_refusal(exchange, nothing_here())
+        if path.startswith(ASYNC_PREFIX) and method in _READING:
+            call_id = _result_of(path)
+            if call_id is not None:
+                return self._result(exchange, call_id)
+            if b"wait" in exchange.query:
+                return self._hold(exchange, path)
+        return self._pass_on(exchange)
 
     async def _answer(
-        self,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-        route: tuple[str, str],
-        handle: Callable[[Incoming, str, Receive, Send], Awaitable[None]],
+        self, exchange: Exchange, called: str, handle: Callable[[Exchange, Incoming, str], Awaitable[None]]
     ) -> None:
-        incoming = incoming_of(scope, route, is_public=scope["port"] == self._public_port)
+        incoming = incoming_of(exchange, called, exchange.port == self._public_port)
         call_id = incoming.call_id()
         try:
-            await handle(incoming, call_id, receive, send)
+            await handle(exchange, incoming, call_id)
         except FaasError as exc:
-            await _send_problem(send, exc, incoming, call_id)
+            await _send_problem(exchange, exc, incoming, call_id)
         except ClientGone:
             return
         except UpstreamFailure as exc:
@@ -97,173 +90,152 @@ class FastLane:
                 "a call failed unexpectedly; the client was given this reference",
                 extra={"event": "request_failed", "reference": reference, "call_id": call_id},
             )
-            await _send_problem(send, unexpected(reference), incoming, call_id)
+            await _send_problem(exchange, unexpected(reference), incoming, call_id)
 
-    async def _call(self, incoming: Incoming, call_id: str, receive: Receive, send: Send) -> None:
+    async def _call(self, exchange: Exchange, incoming: Incoming, call_id: str) -> None:
+        body: Body | None = None
         first = b""
         if incoming.is_small:
-            first, is_whole = await _first_piece(receive)
-            if is_whole:
-                await self._call_with(incoming, call_id, first, send)
-                return
-        with self._bodies.hold_for(incoming, min(incoming.length or _HELD_OF_A_STREAM, _HELD_OF_A_STREAM)) as held:
-            body = await _all(first, receive) if incoming.is_small else _counted(_chunks(receive), held)
-            await self._call_with(incoming, call_id, body, send)
-
-    async def _call_with(self, incoming: Incoming, call_id: str, body: Body, send: Send) -> None:
-        outcome = await self._synchronous.call(incoming, call_id, body)
+            body = exchange.whole_body()
+            if body is None:
+                first = await exchange.next_piece()
+                body = first if exchange.is_received else None
+        held = None
         try:
-            await send({"type": "http.response.start", "status": outcome.status, "headers": outcome.headers})
-            whole = outcome.complete_body()
-            if whole is None:
-                await send({"type": "http.response.body", "body": b"", "more_body": True})
-                async for chunk in outcome.chunks():
-                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
-                whole = b""
-            await send({"type": "http.response.body", "body": whole})
+            if body is None:
+                size = min(incoming.length or _HELD_OF_A_STREAM, _HELD_OF_A_STREAM)
+                held = self._bodies.hold_for(incoming, size)
+                body = await _all(first, exchange) if incoming.is_small else _counted(exchange.pieces(), held)
+            outcome = await self._synchronous.call(incoming, call_id, body)
+            try:
+                whole = outcome.complete_body()
+                if whole is not None:
+                    await exchange.answer(outcome.status, outcome.headers, whole)
+                else:
+                    await send_as_it_comes(exchange, outcome.status, outcome.headers, outcome.chunks())
+            finally:
+                outcome.close()
         finally:
-            outcome.close()
+            if held is not None:
+                held.release()
 
-    async def _accept(self, incoming: Incoming, call_id: str, receive: Receive, send: Send) -> None:
+    async def _accept(self, exchange: Exchange, incoming: Incoming, call_id: str) -> None:
         wanted = self._asynchronous.check(incoming)
+        body: bytes | None = None
         first = b""
         if incoming.is_small:
-            first, is_whole = await _first_piece(receive)
-            if is_whole:
-                accepted = await self._asynchronous.accept(incoming, wanted, call_id, first)
-                await send_whole(send, 202, accepted.headers(incoming), b"")
-                return
-        accepted = await self._asynchronous.accept_as_it_comes(
-            incoming, wanted, call_id, first, _chunks(receive), self._bodies
-        )
-        await send_whole(send, 202, accepted.headers(incoming), b"")
+            body = exchange.whole_body()
+            if body is None:
+                first = await exchange.next_piece()
+                body = first if exchange.is_received else None
+        if body is not None:
+            accepted = await self._asynchronous.accept(incoming, wanted, call_id, body)
+        else:
+            accepted = await self._asynchronous.accept_as_it_comes(
+                incoming, wanted, call_id, first, exchange.pieces(), self._bodies
+            )
+        await send_whole(exchange, 202, accepted.headers(incoming), b"")
 
-    async def _hold(self, scope: Scope, path: str) -> Scope:
+    async def _hold(self, exchange: Exchange, path: str) -> None:
         """Waits for a call's end as the query asks; then the question is one that is answered at once."""
-        query = scope["query_string"].decode("latin-1")
+        query = exchange.query.decode("latin-1")
         call_id = path.removeprefix(ASYNC_PREFIX)
         try:
             seconds = seconds_to_wait(query)
         except InvalidRequest:
-            return scope  # it will be refused
+            await self._pass_on(exchange)  # it will be refused
+            return
         if seconds and is_client_call_id(call_id):
             await self._asynchronous.wait(call_id, seconds)
-        return {**scope, "query_string": without_wait(query).encode("latin-1", "replace")}
+        exchange.query = without_wait(query).encode("latin-1", "replace")
+        await self._pass_on(exchange)
 
-    async def _result(self, scope: Scope, call_id: str, send: Send) -> None:
+    async def _result(self, exchange: Exchange, call_id: str) -> None:
         """A stored result, read as fast as its reader takes it."""
         try:
-            seconds = seconds_to_wait(scope["query_string"].decode("latin-1"))
+            seconds = seconds_to_wait(exchange.query.decode("latin-1"))
             if seconds:
                 await self._asynchronous.wait(call_id, seconds)
             result = await self._asynchronous.result(call_id)
         except FaasError as exc:
-            await _send_refusal(send, exc, scope)
+            await _send_refusal(exchange, exc)
             return
         headers = [*_encoded(result.headers), (b"Content-Length", b"%d" % result.size)]
-        await send({"type": "http.response.start", "status": result.status, "headers": headers})
         try:
-            if result.rest is not None and not result.is_whole and scope["method"] != "HEAD":
-                await send({"type": "http.response.body", "body": result.first, "more_body": True})
+            if result.rest is not None and not result.is_whole and exchange.method != "HEAD":
+                await exchange.begin(result.status, headers)
+                await exchange.write(result.first)
                 async for piece in result.rest:
-                    await send({"type": "http.response.body", "body": piece, "more_body": True})
-                await send({"type": "http.response.body", "body": b""})
+                    await exchange.write(piece)
+                await exchange.finish()
             else:
-                await send({"type": "http.response.body", "body": result.first})
+                await exchange.answer(result.status, headers, result.first)
         except FaasError as exc:
             extra = {"event": "answer_cut_off", "call_id": call_id}
             logger.warning("a result broke off in the middle: %s", exc, extra=extra)
 
-    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _pass_on(self, exchange: Exchange) -> None:
         try:
-            await self._otherwise(scope, receive, send)
+            await self._otherwise(exchange)
         except ClientGone:
             return
         except UpstreamFailure as exc:
             logger.warning("an answer of the management part broke off: %s", exc, extra={"event": "answer_cut_off"})
 
-    async def _health(self, send: Send) -> None:
+    async def _health(self, exchange: Exchange) -> None:
         is_ready = self._is_ready()
         text = b"OK\n" if is_ready else b"stopping\n"
-        await send_whole(send, 200 if is_ready else 503, [(b"Content-Type", b"text/plain")], text)
+        await send_whole(exchange, 200 if is_ready else 503, [(b"Content-Type", b"text/plain")], text)
 
 
-def incoming_of(scope: Scope, route: tuple[str, str], is_public: bool = False) -> Incoming:
-    """The core's view of an ASGI request."""
-    headers: RawHeaders = scope["headers"]
-    length: int | None = 0
-    for name, value in headers:
-        if name == b"content-length":
-            length = int(value)
-        elif name == b"transfer-encoding":
-            length = None
-            break
+def incoming_of(exchange: Exchange, called: str, is_public: bool = False) -> Incoming:
+    """The core's view of a request for a function; `called` is its name and what follows that in the path."""
+    name, slash, rest = called.partition("/")
+    # By position, as it is made for every call: a class takes names in a dictionary.
     return Incoming(
-        method=scope["method"],
-        name=route[0],
-        path=route[1],
-        query=scope["query_string"].decode("latin-1"),
-        headers=headers,
-        length=length,
-        client=scope["client"],
-        is_public=is_public,
+        exchange.method,
+        name,
+        slash + rest,
+        exchange.query.decode("latin-1"),
+        exchange.headers,
+        exchange.length,
+        exchange.client,
+        is_public,
     )
 
 
-async def read_body(incoming: Incoming, receive: Receive) -> Body:
-    """A small body whole, a larger or chunked one as it comes. Raises ClientGone."""
-    if not incoming.is_small:
-        return _chunks(receive)
-    first, is_whole = await _first_piece(receive)
-    return first if is_whole else await _all(first, receive)
+async def _all(first: bytes, exchange: Exchange) -> bytes:
+    """A small body, of which `first` is here. Raises ClientGone."""
+    return b"".join([first, *[piece async for piece in exchange.pieces()]])
 
 
-async def _first_piece(receive: Receive) -> tuple[bytes, bool]:
-    """And whether it is all there is. Raises ClientGone."""
-    message = await _request_message(receive)
-    return message["body"], not message["more_body"]
-
-
-async def _all(first: bytes, receive: Receive) -> bytes:
-    return b"".join([first, *[chunk async for chunk in _chunks(receive)]])
-
-
-async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
-    """The request's body as it comes. Raises ClientGone."""
-    while True:
-        message = await _request_message(receive)
-        if message["body"]:
-            yield message["body"]
-        if not message["more_body"]:
-            return
-
-
-async def _counted(chunks: AsyncIterator[bytes], held: Held) -> AsyncIterator[bytes]:
-    """`chunks`, after whose end nothing is held any more: an answer may go on for long."""
-    async for chunk in chunks:
-        yield chunk
+async def _counted(pieces: AsyncIterator[bytes], held: Held) -> AsyncIterator[bytes]:
+    """`pieces`, after whose end nothing is held any more: an answer may go on for long."""
+    async for piece in pieces:
+        yield piece
     held.release()
 
 
-async def _request_message(receive: Receive) -> Message:
-    message = await receive()
-    if message["type"] != "http.request":
-        raise ClientGone
-    return message
-
-
-async def send_whole(send: Send, status: int, headers: RawHeaders, body: bytes) -> None:
+async def send_whole(exchange: Exchange, status: int, headers: RawHeaders, body: bytes) -> None:
     """One answer whose body is known."""
     headers.append((b"Content-Length", b"%d" % len(body)))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await exchange.answer(status, headers, body)
 
 
-async def _send_refusal(send: Send, error: FaasError, scope: Scope) -> None:
+async def send_as_it_comes(exchange: Exchange, status: int, headers: RawHeaders, chunks: AsyncIterator[bytes]) -> None:
+    """An answer whose head does not wait for the first piece of its body."""
+    await exchange.begin(status, headers)
+    await exchange.write(b"")
+    async for chunk in chunks:
+        await exchange.write(chunk)
+    await exchange.finish()
+
+
+async def _send_refusal(exchange: Exchange, error: FaasError) -> None:
     """An answer to what is no call."""
-    accept = next((value for name, value in scope["headers"] if name == b"accept"), b"")
+    accept = next((value for name, value in exchange.headers if name == b"accept"), b"")
     status, named, body = render_problem(error, accept.decode("latin-1"))
-    await send_whole(send, status, _encoded(named), body)
+    await send_whole(exchange, status, _encoded(named), body)
 
 
 def _encoded(headers: Headers) -> RawHeaders:
@@ -272,12 +244,12 @@ def _encoded(headers: Headers) -> RawHeaders:
 
 def _result_of(path: str) -> str | None:
     """The call whose result `path` is, if it is one."""
-    if not path.startswith(ASYNC_PREFIX) or not path.endswith("/result"):
+    if not path.endswith("/result"):
         return None
     call_id = path[len(ASYNC_PREFIX) : -len("/result")]
     return call_id if is_client_call_id(call_id) else None
 
 
-async def _send_problem(send: Send, error: FaasError, incoming: Incoming, call_id: str) -> None:
+async def _send_problem(exchange: Exchange, error: FaasError, incoming: Incoming, call_id: str) -> None:
     status, named, body = render_problem(error, incoming.header(b"accept"))
-    await send_whole(send, status, [*_encoded(named), *call_headers(incoming, call_id), duration(incoming)], body)
+    await send_whole(exchange, status, [*_encoded(named), *call_headers(incoming, call_id), duration(incoming)], body)

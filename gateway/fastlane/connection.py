@@ -16,7 +16,7 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from gateway.crowd import CROWDED, RESERVED_PATIENCE, Crowd, Place, is_reserved_for
-from gateway.fastlane.exchange import Exchange
+from gateway.fastlane.exchange import App, Exchange
 from gateway.invoke.incoming import RawHeaders
 from swarmfn.upstream.deadlines import DeadlineTimer
 from swarmfn.wire.request_heads import BadRequest, check_host, check_path, check_version
@@ -38,6 +38,7 @@ _LINGER = 2.0
 
 _ABSOLUTE = re.compile(rb"https?://[^/?]*", re.IGNORECASE)
 _SPACES = re.compile(rb"  +")
+_LOOKED_AT = frozenset({b"content-length", b"expect", b"host", b"transfer-encoding"})
 _RESET = struct.pack("ii", 1, 0)
 
 _MALFORMED = (b"400 Bad Request", b"the request is not proper HTTP/1.1.\n")
@@ -51,8 +52,9 @@ Refusal = tuple[bytes, bytes]
 
 
 def client_connection(limits: Limits, crowd: Crowd) -> type[ClientConnection]:
-    """The protocol class for uvicorn's `Config(http=…)`."""
-    return type("LimitedClientConnection", (ClientConnection,), {"limits": limits, "crowd": crowd})
+    """The protocol class for uvicorn's `Config(http=…)`, whose app is an App of ours."""
+    fields = {"__slots__": (), "limits": limits, "crowd": crowd}
+    return type("LimitedClientConnection", (ClientConnection,), fields)
 
 
 class ClientConnection(asyncio.Protocol):
@@ -62,6 +64,47 @@ class ClientConnection(asyncio.Protocol):
 
     Answers are given one after the other; requests that come early wait.
     """
+
+    # There are more of them than a shared dictionary of an object's attributes holds.
+    __slots__ = (
+        "__weakref__",
+        "_answering",
+        "_app",
+        "_bodiless",
+        "_client",
+        "_coding",
+        "_fed",
+        "_good_host",
+        "_had_body",
+        "_has_begun",
+        "_head_size",
+        "_headers",
+        "_heads",
+        "_host",
+        "_hosts",
+        "_in_head",
+        "_is_at_start",
+        "_is_draining",
+        "_is_paused",
+        "_is_reserved",
+        "_length",
+        "_loop",
+        "_misread",
+        "_parser",
+        "_port",
+        "_receiving",
+        "_seen",
+        "_server",
+        "_task",
+        "_timer",
+        "_url",
+        "_waiting",
+        "_wants_continue",
+        "_writable",
+        "_write_timer",
+        "is_full",
+        "transport",
+    )
 
     limits: ClassVar[Limits]
     crowd: ClassVar[Crowd]
@@ -75,7 +118,7 @@ class ClientConnection(asyncio.Protocol):
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         self._loop = _loop or asyncio.get_running_loop()
-        self._app = config.loaded_app
+        self._app: App = config.loaded_app
         self._server = server_state
         self._parser: Any = _new_parser(self)
         self._timer = DeadlineTimer(self._loop, self._on_deadline)
@@ -92,6 +135,7 @@ class ClientConnection(asyncio.Protocol):
         self._host = b""
         self._good_host: bytes | None = None  # the last one, which mostly comes again
         self._coding: bytes | None = None  # as it was spelled
+        self._length: int | None = 0
         self._misread: list[bytes] | None = None  # what follows a head that must be read again
         self._has_begun = False  # with a request that is not complete
         self._in_head = True
@@ -203,6 +247,7 @@ class ClientConnection(asyncio.Protocol):
         self._hosts = 0
         self._host = b""
         self._coding = None
+        self._length = 0
         self._has_begun = True
         self._head_size = 0
         if not self._is_reserved:  # there, the whole head has to come in time
@@ -215,64 +260,74 @@ class ClientConnection(asyncio.Protocol):
         if not self._in_head:
             return  # a trailer; it could pass for a header that has been checked
         name = name.lower()
-        if name == b"host":
-            self._hosts += 1
-            self._host = value
-        elif name == b"expect":
-            self._wants_continue = value.lower() == b"100-continue"
-        elif name == b"transfer-encoding":
-            if self._coding is not None:
-                raise BadRequest(400, "Transfer-Encoding is there more than once")
-            if value.strip(b" \t").lower() != b"chunked":
-                raise BadRequest(501, "the only transfer coding understood is chunked")
-            self._coding = value
+        if name in _LOOKED_AT:
+            if name == b"host":
+                self._hosts += 1
+                self._host = value
+            elif name == b"content-length":
+                self._length = int(value)
+            elif name == b"expect":
+                self._wants_continue = value.lower() == b"100-continue"
+            else:
+                self._note_coding(value)
         self._headers.append((name, value))
+
+    def _note_coding(self, value: bytes) -> None:
+        if self._coding is not None:
+            raise BadRequest(400, "Transfer-Encoding is there more than once")
+        if value.strip(b" \t").lower() != b"chunked":
+            raise BadRequest(501, "the only transfer coding understood is chunked")
+        self._coding = value
 
     def on_headers_complete(self) -> None:
         parser = self._parser
-        self._check_line(parser.get_method())
+        verb = parser.get_method()
+        # Where this is so, there is one space between the parts, and the protocol is HTTP.
+        if not self._is_at_start or not self._seen.startswith(b" HTTP/", len(verb) + 1 + len(self._url)):
+            self._check_line(verb)
+        self._is_at_start = False  # the next request in this piece begins elsewhere
         version = parser.get_http_version()
-        if version not in ("1.1", "1.0"):
+        is_http_1_1 = version == "1.1"
+        if not is_http_1_1 and version != "1.0":
             check_version(version[0])
-            version = "1.1"
+            is_http_1_1 = True
         if parser.should_upgrade():
             return  # `_decline_upgrade` comes next
         if self._head_size + self._fed > self.limits.head_size:
             size = len(self._url) + sum(len(name) + len(value) + 4 for name, value in self._headers)
             if size > self.limits.head_size:
                 raise _Refused(_TOO_LARGE)
-        if self._coding is not None and b"\t" in self._coding:
-            self._misread = []
-            return  # `_read_coding` comes next
+        if self._coding is not None:
+            if b"\t" in self._coding:
+                self._misread = []
+                return  # `_read_coding` comes next
+            if not is_http_1_1:
+                raise BadRequest(400, "Transfer-Encoding is not part of HTTP/1.0")
+            self._length = None
         self._in_head = False
         self._heads += 1
-        method = parser.get_method().decode("ascii")
-        path, query = _split_target(self._url, method)
-        if self._hosts != 1 or self._host != self._good_host:
-            check_host(self._hosts, self._host.strip(b" \t"), version == "1.1")
+        path, query = _split_target(self._url, verb)
+        if self._host != self._good_host or self._hosts != 1:
+            check_host(self._hosts, self._host.strip(b" \t"), is_http_1_1)
             self._good_host = self._host
         if b"%" in path:
             check_path(path)
-        if self._coding is not None and version == "1.0":
-            raise BadRequest(400, "Transfer-Encoding is not part of HTTP/1.0")
         if self._is_reserved and not is_reserved_for(path.decode("latin-1")):
             self.crowd.note_refusal()
             raise _Refused(_CROWDED)
+        # By position, as it is made for every request: a class takes names in a dictionary.
         exchange = self._receiving = Exchange(
             self,
-            {
-                "type": "http",
-                "http_version": version,
-                "method": method,
-                "raw_path": path,
-                "query_string": query,
-                "headers": self._headers,
-                "client": self._client,
-                "port": self._port,
-            },
-            keep_alive=version == "1.1" and parser.should_keep_alive() and not self._is_reserved,
-            wants_continue=self._wants_continue and version == "1.1",
-            is_http_1_0=version != "1.1",
+            verb.decode("ascii"),
+            path,
+            query,
+            self._headers,
+            self._length,
+            self._client,
+            self._port,
+            is_http_1_1 and not self._is_reserved and parser.should_keep_alive(),
+            self._wants_continue and is_http_1_1,
+            not is_http_1_1,
         )
         if self._answering is None:
             self._start(exchange)
@@ -286,7 +341,6 @@ class ClientConnection(asyncio.Protocol):
         BadRequest."""
         line = b"%b %b " % (method, self._url)
         if self._is_at_start:
-            self._is_at_start = False  # the next request in this piece begins elsewhere
             is_good = self._seen.lstrip(b"\r\n").startswith(line + b"HTTP/")
         else:
             # Where in the piece it begins the parser does not say either.
@@ -386,7 +440,7 @@ class ClientConnection(asyncio.Protocol):
     def _start(self, exchange: Exchange) -> None:
         if self._is_draining and not self._waiting:
             exchange.keep_alive = False
-        if not exchange.is_received:
+        if not exchange.is_received and (self._timer.deadline is None or self._is_reserved):
             self._timer.set(self._loop.time() + self.limits.read_timeout)
         self._answering = exchange
         task = self._task = exchange.task = self._loop.create_task(exchange.run(self._app))
@@ -489,9 +543,9 @@ def _refusal_for(cause: BaseException | None) -> Refusal:
     return _MALFORMED
 
 
-def _split_target(target: bytes, method: str) -> tuple[bytes, bytes]:
+def _split_target(target: bytes, method: bytes) -> tuple[bytes, bytes]:
     """Path and query of a request's target. Raises _Refused for those of other protocols' kind."""
-    if not target.startswith(b"/") and (target != b"*" or method != "OPTIONS"):
+    if not target.startswith(b"/") and (target != b"*" or method != b"OPTIONS"):
         match = _ABSOLUTE.match(target)
         if match is None:
             raise _Refused(_MALFORMED)

@@ -26,7 +26,8 @@ PEER = "X-Swarmfn-Peer"
 """The header in which the fast lane tells the Flask app who its client is, after a secret that the two share."""
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: making a frozen record of so many fields costs four times as much, and each call needs one.
+@dataclass(slots=True)
 class Incoming:
     """name: as in the URL, not checked yet; path: what followed it, "" or beginning with "/", still percent-encoded;
     query: without "?"; headers: names in lower case; length: Content-Length, None when the body is chunked; client: IP
@@ -62,14 +63,3 @@ class Incoming:
 
 
 Body = bytes | AsyncIterator[bytes]
-
-
-def split_route(raw_path: str, prefix: str) -> tuple[str, str] | None:
-    """Name and rest of a path such as `/function/echo/a/b` → ("echo", "/a/b"); None when it is not below `prefix`.
-
-    An empty name is a name like any other: no function has it.
-    """
-    if not raw_path.startswith(prefix):
-        return None
-    name, slash, rest = raw_path[len(prefix) :].partition("/")
-    return name, slash + rest
