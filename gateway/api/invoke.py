@@ -18,7 +18,7 @@ from gateway.invoke.asynchronous import Asynchronous
 from gateway.invoke.bodies import BodyBudget
 from gateway.invoke.bridge import Bridge, CallerGone
 from gateway.invoke.forwarding import call_headers, duration
-from gateway.invoke.incoming import CLIENT_GONE, METHODS, Body, Incoming, RawHeaders
+from gateway.invoke.incoming import CLIENT_GONE, METHODS, Body, Incoming, RawHeaders, split_called
 from gateway.invoke.problems import problem
 from gateway.invoke.synchronous import Outcome, Synchronous
 from gateway.invoke.waiting import seconds_to_wait
@@ -172,12 +172,12 @@ def _incoming() -> Incoming:
         # Flask's routes do not tell them apart.
         meant = "/" + path.lstrip("/")
         raise problem(404, f"there is nothing at {path[:200]}.", f"Write it with one slash: {meant[:200]}")
-    name, slash, tail = path.removeprefix("/").partition("/")[2].partition("/")
+    name, rest = split_called(path.removeprefix("/").partition("/")[2])
     headers: RawHeaders = [(n.lower().encode("latin-1"), v.encode("latin-1")) for n, v in request.headers.items()]
     return Incoming(
         method=request.method,
         name=name,
-        path=slash + tail,
+        path=rest,
         query=query,
         headers=headers,
         # Of a chunked body too, which waitress has received by now.

@@ -10,7 +10,7 @@ from gateway.fastlane.exchange import App, ClientGone, Exchange
 from gateway.invoke.asynchronous import Asynchronous
 from gateway.invoke.bodies import BodyBudget, Held
 from gateway.invoke.forwarding import call_headers, duration
-from gateway.invoke.incoming import METHODS, Body, Incoming, RawHeaders
+from gateway.invoke.incoming import METHODS, Body, Incoming, RawHeaders, split_called
 from gateway.invoke.open_routes import is_open
 from gateway.invoke.problems import nothing_here, render_problem, unexpected
 from gateway.invoke.synchronous import Synchronous
@@ -190,12 +190,12 @@ class FastLane:
 
 def incoming_of(exchange: Exchange, called: str, is_public: bool = False) -> Incoming:
     """The core's view of a request for a function; `called` is its name and what follows that in the path."""
-    name, slash, rest = called.partition("/")
+    name, rest = split_called(called)
     # By position, as it is made for every call: a class takes names in a dictionary.
     return Incoming(
         exchange.method,
         name,
-        slash + rest,
+        rest,
         exchange.query.decode("latin-1"),
         exchange.headers,
         exchange.length,

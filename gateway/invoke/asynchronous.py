@@ -38,7 +38,6 @@ from swarmfn.wire.callback_guard import ANYWHERE, CallbackGuard
 from swarmfn.wire.durations import format_duration
 from swarmfn.wire.errors import (
     AlreadyEnded,
-    FunctionNotFound,
     InvocationNotFound,
     MethodNotPossible,
     QueueUnavailable,
@@ -61,10 +60,10 @@ from swarmfn.wire.headers import (
     end_to_end,
 )
 from swarmfn.wire.invocations import Invocation
-from swarmfn.wire.names import NAMESPACE, function_name
+from swarmfn.wire.names import NAMESPACE
 from swarmfn.wire.policies import NO_POLICY
 from swarmfn.wire.priorities import NORMAL, lane, split_lane
-from swarmfn.wire.replicas import ReplicaTable, Route
+from swarmfn.wire.replicas import ReplicaTable, Route, find_route
 
 _NOT_STORED = frozenset(name.lower().encode() for name in (CALLBACK_URL, DELAY, MAX_AGE, PRIORITY, RUN_AT)) | {
     CALL_ID.encode(),
@@ -170,10 +169,7 @@ class Asynchronous:
     def check(self, incoming: Incoming) -> Wanted:
         """What can be refused before the body is read. Raises FunctionNotFound, InvalidRequest, TooLarge or
         QueueUnavailable."""
-        name = function_name(incoming.name)
-        route = self._table().get(name)
-        if route is None:
-            raise FunctionNotFound(name)
+        route = find_route(self._table(), incoming.name)
         if incoming.length is not None and incoming.length > self._max_body:
             raise self._too_large()
         if incoming.length is None or incoming.length > SMALL_BODY:
@@ -196,9 +192,12 @@ class Asynchronous:
         # Many bodies may have come in since the first look, this one without a word of its length.
         self._room.take(len(body))
         try:
-            return await self._stored(incoming, wanted, call_id, body, terms)
+            stored = await self._submissions.submit(self._invocation(incoming, wanted, call_id), body, terms)
+            if stored is not True:
+                return await self._instead(stored, incoming, wanted, body, terms)
         finally:
             self._room.settle(len(body))
+        return Accepted(call_id)
 
     async def accept_as_it_comes(
         self,
@@ -237,7 +236,12 @@ class Asynchronous:
             terms = await self._terms_before_the_body(incoming, wanted, call_id)
             with self._uploads.begin(call_id, reserved) as upload:
                 key = await self._fill(upload, incoming, wanted, pieces)
-                return await self._stored(incoming, wanted, call_id, upload.body, replace(terms, idempotency=key))
+                terms = replace(terms, idempotency=key)
+                invocation = self._invocation(incoming, wanted, call_id)
+                stored = await self._submissions.submit(invocation, upload.body, terms)
+                if stored is not True:
+                    return await self._instead(stored, incoming, wanted, upload.body, terms)
+                return Accepted(call_id)
 
     async def _terms_before_the_body(self, incoming: Incoming, wanted: Wanted, call_id: str) -> Terms:
         """Raises what can be known to stand against the call already: Redis is not sent a large body only to refuse
@@ -247,7 +251,7 @@ class Asynchronous:
         terms = self._terms_with(None, wanted, self._room.depth_limit(wanted.route.queue))
         if wanted.asked.idempotency_key:
             return terms  # it may be known, which goes before any limit, and cannot be told without the body
-        would = await self._submissions.probe(self._invocation(incoming, wanted, call_id, ""), terms)
+        would = await self._submissions.probe(self._invocation(incoming, wanted, call_id), terms)
         if isinstance(would, Full):
             raise overloaded(wanted.route, terms.limits, would, terms.max_put_off)
         return terms
@@ -268,21 +272,20 @@ class Asynchronous:
             await upload.fill(digest.read_through(pieces))
         return self._idempotency_key(wanted, digest.text())
 
-    async def _stored(
-        self, incoming: Incoming, wanted: Wanted, call_id: str, body: bytes | Upload, terms: Terms
+    async def _instead(
+        self, stored: bool | Replay | Full, incoming: Incoming, wanted: Wanted, body: bytes | Upload, terms: Terms
     ) -> Accepted:
-        received = incoming.header(b"x-call-id")
-        for _ in range(2):
-            call = self._invocation(incoming, wanted, call_id, received)
-            stored = await self._submissions.submit(call, body, terms)
-            if stored is True:
-                return Accepted(call_id)
-            if isinstance(stored, Replay):
-                return Accepted(stored.call_id, is_replay=True)
-            if isinstance(stored, Full):
-                raise overloaded(wanted.route, terms.limits, stored, terms.max_put_off)
+        """What becomes of a call that was not stored at once."""
+        if stored is False:
             # The id is on record already (a callback carries its call's id, and functions forward headers).
             call_id = new_call_id()
+            stored = await self._submissions.submit(self._invocation(incoming, wanted, call_id), body, terms)
+            if stored is True:
+                return Accepted(call_id)
+        if isinstance(stored, Replay):
+            return Accepted(stored.call_id, is_replay=True)
+        if isinstance(stored, Full):
+            raise overloaded(wanted.route, terms.limits, stored, terms.max_put_off)
         # Two random ids in a row are never taken; whatever refuses them, a 202 would be a lie.
         raise QueueUnavailable("the queue refused the call; nothing was accepted.", "Try again shortly.")
 
@@ -377,8 +380,9 @@ class Asynchronous:
             yield piece.data
             offset += len(piece.data)
 
-    def _invocation(self, incoming: Incoming, wanted: Wanted, call_id: str, received: str) -> Invocation:
+    def _invocation(self, incoming: Incoming, wanted: Wanted, call_id: str) -> Invocation:
         route = wanted.route
+        received = incoming.header(b"x-call-id")
         headers = _stored_headers(incoming, call_id, self._own, self._rules.max_hops)
         if received and received != call_id:
             headers = [(name, value) for name, value in headers if name.lower() != PARENT_CALL_ID.lower()]

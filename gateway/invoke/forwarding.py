@@ -42,11 +42,12 @@ def to_function(
     Raises LoopDetected for a call that more than `max_hops` callbacks led to.
     """
     kept: RawHeaders = []
-    special: RawHeaders = []
-    for pair in incoming.headers:
-        (special if pair[0] in _NOT_PASSED_ON else kept).append(pair)
     forwarded_for, forwarded_host, host, named = b"", b"", b"", b""
-    for name, value in special:
+    for pair in incoming.headers:
+        if pair[0] not in _NOT_PASSED_ON:
+            kept.append(pair)
+            continue
+        name, value = pair
         if name == b"host":
             host = value
         elif name == b"authorization":
@@ -61,10 +62,13 @@ def to_function(
             forwarded_for += value + b", "
         elif name == b"x-forwarded-host":
             forwarded_host = value
-    kept = _without_named(kept, named)
-    kept.append((b"X-Call-Id", call_id.encode()))
-    kept.append((b"X-Start-Time", b"%d" % incoming.start_time))
-    kept.append((b"X-Forwarded-For", forwarded_for + incoming.client.encode()))
+    if named:
+        kept = _without_named(kept, named)
+    kept += (
+        (b"X-Call-Id", call_id.encode()),
+        (b"X-Start-Time", b"%d" % incoming.start_time),
+        (b"X-Forwarded-For", forwarded_for + incoming.client.encode()),
+    )
     if forwarded_host or host:
         kept.append((b"X-Forwarded-Host", forwarded_host or host))
     return kept
@@ -98,7 +102,8 @@ def to_client(headers: RawHeaders, incoming: Incoming, call_id: str, is_site: bo
         elif name in whole_origin.NARROWED:
             path = b"/function/" + incoming.name.encode("latin-1")
             kept.append((pair[0], whole_origin.narrowed(name, pair[1], path, is_root=not incoming.path)))
-    kept = _without_named(kept, named)
+    if named:
+        kept = _without_named(kept, named)
     kept.append(_SANDBOX)
     kept += call_headers(incoming, call_id)
     kept.append(duration(incoming))

@@ -63,3 +63,12 @@ class Incoming:
 
 
 Body = bytes | AsyncIterator[bytes]
+
+
+def split_called(called: str) -> tuple[str, str]:
+    """A function's name and the rest of the path, of what follows `/function/`: `echo/a/b` → ("echo", "/a/b").
+
+    An empty name is a name like any other: no function has it.
+    """
+    name, slash, rest = called.partition("/")
+    return name, slash + rest

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 from gateway.invoke import forwarding
 from gateway.invoke.credentials import Credentials
@@ -12,13 +13,13 @@ from gateway.invoke.incoming import CLIENT_GONE, Body, Incoming, RawHeaders
 from gateway.metrics import InvocationMetrics
 from swarmfn.upstream import Broken, DeadlinePassed, NotSent, Response, Upstream, UpstreamFailure, request_head
 from swarmfn.upstream.balance import InFlight
-from swarmfn.wire.errors import FunctionNotFound, InvalidRequest, NoReplicas, UpstreamError, UpstreamTimeout
+from swarmfn.wire.errors import FaasError, InvalidRequest, NoReplicas, UpstreamError, UpstreamTimeout
 from swarmfn.wire.headers import MAX_HOPS
-from swarmfn.wire.names import function_name
-from swarmfn.wire.replicas import ReplicaTable, Route
+from swarmfn.wire.replicas import ReplicaTable, Route, find_route
 from swarmfn.wire.time_limits import is_about_over, says_killed
 
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+_MOSTLY_BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
 
 
 class Outcome:
@@ -72,40 +73,27 @@ class Synchronous:
 
         Cancelling the caller closes the connection to the replica, and so stops the run.
         """
-        name = function_name(incoming.name)
-        route = self._table().get(name)
-        if route is None:
-            raise FunctionNotFound(name)
+        route = find_route(self._table(), incoming.name)
+        name = route.name
         self._metrics.started(name)
         try:
-            return await self._try_replicas(route, incoming, call_id, body)
+            headers = forwarding.to_function(incoming, call_id, self._own, self._max_hops)
+            headers += _framing(incoming, body)
+            deadline = asyncio.get_running_loop().time() + self._timeout
+            for address in self._in_flight.order(route.addresses):
+                try:
+                    return await self._exchange(route, address, incoming, call_id, headers, body, deadline)
+                except NotSent:
+                    continue
+            raise _nobody(route)
+        except UpstreamFailure as exc:
+            error = self._told(route, exc, deadline)
+            self._metrics.finished(name, error.status, time.perf_counter() - incoming.started)
+            raise error from exc
         except BaseException as exc:
             status = getattr(exc, "status", CLIENT_GONE if isinstance(exc, asyncio.CancelledError) else 500)
             self._metrics.finished(name, status, time.perf_counter() - incoming.started)
             raise
-
-    async def _try_replicas(self, route: Route, incoming: Incoming, call_id: str, body: Body) -> Outcome:
-        headers = forwarding.to_function(incoming, call_id, self._own, self._max_hops)
-        if isinstance(body, bytes):
-            if body or incoming.method not in ("GET", "HEAD", "OPTIONS", "DELETE"):
-                headers.append((b"Content-Length", b"%d" % len(body)))
-        elif incoming.length is not None:
-            headers.append((b"Content-Length", b"%d" % incoming.length))
-        else:
-            headers.append((b"Transfer-Encoding", b"chunked"))
-        deadline = asyncio.get_running_loop().time() + self._timeout
-        for address in self._in_flight.order(route.addresses):
-            try:
-                return await self._exchange(route, address, incoming, call_id, headers, body, deadline)
-            except NotSent:
-                continue
-            except DeadlinePassed as exc:
-                raise self._too_slow(route.name) from exc
-            except Broken as exc:
-                if self._is_over(deadline):
-                    raise self._too_slow(route.name) from exc
-                raise _lost(route.name, exc) from exc
-        raise _nobody(route)
 
     async def _exchange(
         self,
@@ -118,32 +106,31 @@ class Synchronous:
         deadline: float,
     ) -> Outcome:
         head = _head(incoming, address, headers)
-        self._in_flight.enter(address)
+        is_head = incoming.method == "HEAD"
+        is_chunked = incoming.length is None and not isinstance(body, bytes)
+        in_flight = self._in_flight
+        in_flight.enter(address)
         try:
-            response = await self._send(address, head, incoming, body, deadline)
+            try:
+                response = await self._upstream.exchange(
+                    address, head, body, method_is_head=is_head, chunked=is_chunked, deadline=deadline
+                )
+            except Broken as exc:
+                if not (exc.is_reused and isinstance(body, bytes) and incoming.method in _IDEMPOTENT):
+                    raise
+                # The replica closed an idle connection just as it was used (RFC 9110 section 9.2.2 allows the
+                # repetition).
+                response = await self._upstream.exchange(address, head, body, method_is_head=is_head, deadline=deadline)
             if response.status >= 400:
                 self._check_time(address, response, deadline)
         except BaseException:
-            self._in_flight.leave(address)
+            in_flight.leave(address)
             raise
         return Outcome(
             response,
             forwarding.to_client(response.headers, incoming, call_id, route.is_site),
-            self._finisher(route.name, address, response.status, incoming.started),
+            partial(self._finish, route.name, address, response.status, incoming.started),
         )
-
-    async def _send(self, address: str, head: bytes, incoming: Incoming, body: Body, deadline: float) -> Response:
-        is_head = incoming.method == "HEAD"
-        is_chunked = not isinstance(body, bytes) and incoming.length is None
-        try:
-            return await self._upstream.exchange(
-                address, head, body, method_is_head=is_head, chunked=is_chunked, deadline=deadline
-            )
-        except Broken as exc:
-            if not (exc.is_reused and isinstance(body, bytes) and incoming.method in _IDEMPOTENT):
-                raise
-        # The replica closed an idle connection just as it was used (RFC 9110 section 9.2.2 allows the repetition).
-        return await self._upstream.exchange(address, head, body, method_is_head=is_head, deadline=deadline)
 
     def _check_time(self, address: str, response: Response, deadline: float) -> None:
         """Raises DeadlinePassed where the watchdog has stopped the run at our own deadline: function and gateway often
@@ -155,18 +142,31 @@ class Synchronous:
     def _is_over(self, deadline: float) -> bool:
         return is_about_over(self._timeout - (deadline - asyncio.get_running_loop().time()), self._timeout)
 
-    def _finisher(self, name: str, address: str, status: int, started: float) -> Callable[[], None]:
-        def finish() -> None:
-            self._in_flight.leave(address)
-            self._metrics.finished(name, status, time.perf_counter() - started)
+    def _finish(self, name: str, address: str, status: int, started: float) -> None:
+        self._in_flight.leave(address)
+        self._metrics.finished(name, status, time.perf_counter() - started)
 
-        return finish
+    def _told(self, route: Route, exc: UpstreamFailure, deadline: float) -> FaasError:
+        """What the caller is told of an exchange that failed."""
+        is_late = isinstance(exc, DeadlinePassed) or self._is_over(deadline)
+        return self._too_slow(route.name) if is_late else _lost(route.name, exc)
 
     def _too_slow(self, name: str) -> UpstreamTimeout:
         return UpstreamTimeout(
             f'function "{name}" did not answer within {self._timeout:g} s (upstream_timeout).',
             f"For longer runs call /async-function/{name}, or raise the gateway's upstream_timeout.",
         )
+
+
+def _framing(incoming: Incoming, body: Body) -> RawHeaders:
+    """How the function is told where the body ends."""
+    if isinstance(body, bytes):
+        if not body and incoming.method in _MOSTLY_BODILESS:
+            return []
+        return [(b"Content-Length", b"%d" % len(body))]
+    if incoming.length is not None:
+        return [(b"Content-Length", b"%d" % incoming.length)]
+    return [(b"Transfer-Encoding", b"chunked")]
 
 
 def _head(incoming: Incoming, address: str, headers: RawHeaders) -> bytes:

@@ -37,8 +37,7 @@ def request_head(method: str | bytes, target: bytes, host: str, headers: Iterabl
     verb = method.encode() if isinstance(method, str) else method
     parts = [verb, b" ", target, b" HTTP/1.1\r\nHost: ", host.encode("ascii")]
     for name, value in headers:
-        parts.append(_prefixes[name])
-        parts.append(value)
+        parts += (_prefixes[name], value)
     parts.append(b"\r\n\r\n")
     head = b"".join(parts)
     # One line break before Host, one in each prefix, two at the end: any more came in from outside. One pass over

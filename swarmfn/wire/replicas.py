@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from swarmfn.wire.errors import FunctionNotFound
+from swarmfn.wire.names import function_name
 from swarmfn.wire.policies import NO_POLICY, Policy
 
 REPLICAS_KEY = "swarmfn:replicas"
@@ -43,6 +45,18 @@ class Route:
 
 ReplicaTable = Mapping[str, Route]
 """Rows by plain function name. A function that is deployed has a row, whether or not it has a healthy replica."""
+
+
+def find_route(table: ReplicaTable, called: str) -> Route:
+    """The row of the function that a caller named so, with or without the namespace. Raises FunctionNotFound."""
+    route = table.get(called)
+    if route is not None:
+        return route
+    name = function_name(called)
+    route = table.get(name)
+    if route is None:
+        raise FunctionNotFound(name)
+    return route
 
 
 def encode_table(table: ReplicaTable) -> bytes:

@@ -36,8 +36,10 @@ def resident(stage: InvocationStage) -> int:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_queued(stage: InvocationStage) -> None:
+def _nothing_left_of_others(stage: InvocationStage) -> None:
     stage.redis.flush()
+    # The room of a body may be free again only after its answer.
+    wait_until(lambda: in_use(stage) == 0, message="no upload has any room")
 
 
 def test_uploads_over_the_budget_are_refused_by_their_head_and_others_go_on(stage: InvocationStage) -> None:
