@@ -18,6 +18,7 @@ from stack.embedded.records import runs_locally
 from stack.engine import Stack
 from stack.engines import Engines
 from stack.errors import StackError
+from stack.examples import failure_lines
 from stack.posture import warning_lines
 from stack.state import StateDirectory
 from swarmfn.wire.visible import visible_lines
@@ -48,9 +49,9 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def up(stack: Stack, options: argparse.Namespace) -> int:
-    """Starts or changes the stack, then its examples."""
+    """Starts or changes the stack, then its examples; 1 when one of those does not serve as described."""
     outcome = stack.up(options)
-    if not outcome.has_changed:
+    if not outcome.has_changed and not outcome.problems:
         print("nothing to do: everything runs as described\n")
     credentials = StateDirectory(options.state_dir).credentials
     words = closing_words(
@@ -59,7 +60,9 @@ def up(stack: Stack, options: argparse.Namespace) -> int:
     print(words, end="", flush=True)
     for line in warning_lines(outcome.warnings):
         say(line)
-    return 0
+    if outcome.problems:
+        say(f"up failed: {failure_lines(outcome.problems)}")
+    return 1 if outcome.problems else 0
 
 
 def prepare(stack: Stack, options: argparse.Namespace) -> int:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from stack.status import Status
@@ -13,19 +13,21 @@ from stack.status import Status
 @dataclass(frozen=True)
 class Outcome:
     """What `up` came to: whether it changed anything, and where the gateway serves calls and management
-    (http://host:port), and what it warns of."""
+    (http://host:port), what it warns of, and the problem of each function that does not serve as described."""
 
     has_changed: bool
     url: str
     management_url: str
     warnings: Sequence[str] = ()
+    problems: Mapping[str, str] = field(default_factory=dict)
 
 
 class Stack(Protocol):
     """The stack of one state directory on one engine. Every method may raise StackError."""
 
     def up(self, options: argparse.Namespace) -> Outcome:
-        """Brings everything to what the compose file and the options say; undoes what it did when that fails."""
+        """Brings everything to what the compose file and the options say; undoes what it did when that fails. A
+        function that fails is no failure of the stack."""
 
     def prepare(self, options: argparse.Namespace) -> str:
         """Makes what Docker's own command needs to deploy the stack; words on how to go on."""

@@ -14,7 +14,11 @@ class ComposeFileError(StackError):
 
 
 class DeployFailed(StackError):
-    """A service or an example did not become healthy."""
+    """A service did not become healthy."""
+
+
+class Refused(StackError):
+    """The gateway answered that it will not."""
 
 
 class NoEngine(StackError):

@@ -6,12 +6,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from stack.errors import DeployFailed
+from stack.errors import Refused
 from stack.gateway_client import GatewayClient
 from swarmfn.wire.functions import FunctionSpec
+from swarmfn.wire.rollouts import Rollout
 
 READY_TIMEOUT = 240.0
 """Seconds for all of them; the first time, their dependencies are installed."""
+
+_PATIENCE = {Rollout.FAILING: 15.0, Rollout.TAKEN_BACK: 3.0}
+"""Seconds after which nothing better is expected of a function: what fails is tried again for ever, and why an update
+was taken back is found out a moment later."""
 
 _REPORT_INTERVAL = 5.0
 
@@ -24,63 +29,115 @@ def changed(functions: Sequence[FunctionSpec], deployed: Mapping[str, Mapping[st
 def deploy_examples(
     gateway: GatewayClient,
     functions: Sequence[FunctionSpec],
-    problem_of: Callable[[str], str],
     say: Callable[[str], None],
     timeout: float = READY_TIMEOUT,
 ) -> tuple[bool, dict[str, str]]:
-    """Deploys those that differ and waits for all.
+    """Deploys those that differ, has those tried again that keep failing, and waits for all.
 
-    Returns whether anything was deployed, and the problem of each function that did not become healthy.
-    `problem_of` says why a function has no healthy replica, as far as is known.
+    Returns whether any was changed, and the problem of each function that does not serve as described. One that cannot
+    be deployed does not stop the others.
     """
     deployed = gateway.functions()
-    differing = changed(functions, deployed)
-    for function in differing:
-        say(f"{function.name}: {'updating' if function.name in deployed else 'deploying'}")
-        gateway.deploy(function)
-    return bool(differing), _wait_for_all(gateway, functions, {one.name for one in differing}, problem_of, say, timeout)
+    differing = {function.name for function in changed(functions, deployed)}
+    announced, refused = set(), {}
+    for function in functions:
+        status = deployed.get(function.name)
+        if function.name not in differing and _rollout(status) not in _PATIENCE:
+            continue
+        announced.add(function.name)
+        say(f"{function.name}: {_what_is_done(status, function.name in differing)}")
+        try:
+            gateway.deploy(function)
+        except Refused as exc:
+            refused[function.name] = str(exc)
+    waiting = [function for function in functions if function.name not in refused]
+    problems = refused | _Waiting(waiting, announced, say).until_settled(gateway, timeout)
+    return bool(differing - set(refused)), problems
 
 
-def refuse_unhealthy(problems: Mapping[str, str]) -> None:
-    """Raises DeployFailed that lists the examples with a problem, if there are any."""
-    if problems:
-        listed = "".join(f"\n  {name}: {problem}" for name, problem in problems.items())
-        raise DeployFailed(
-            f"the stack runs, but these examples are not healthy:{listed}\n"
-            "See `python3 deploy_extended.py logs NAME`; the next up tries again."
-        )
+def failure_lines(problems: Mapping[str, str]) -> str:
+    """What `up` says of functions that do not serve as described; those that have a reason in common are named
+    together."""
+    by_problem: dict[str, list[str]] = {}
+    for name, problem in problems.items():
+        by_problem.setdefault(problem, []).append(name)
+    listed = "".join(
+        f"\n  {', '.join(names)}: {problem.replace(chr(10), chr(10) + '  ')}" for problem, names in by_problem.items()
+    )
+    return (
+        f"the stack runs, but these examples are not as described:{listed}\n"
+        "See `python3 deploy_extended.py logs NAME`; the next up tries again."
+    )
 
 
-def _wait_for_all(
-    gateway: GatewayClient,
-    functions: Sequence[FunctionSpec],
-    announced: set[str],
-    problem_of: Callable[[str], str],
-    say: Callable[[str], None],
-    timeout: float,
-) -> dict[str, str]:
-    waiting = [function.name for function in functions]
-    began = reported = time.monotonic()
-    while True:
-        statuses = gateway.functions()
-        for name in [name for name in waiting if _is_healthy(statuses.get(name))]:
-            waiting.remove(name)
-            if name in announced:
-                say(f"{name}: ready")
-        now = time.monotonic()
-        if not waiting or now - began > timeout:
-            return {name: problem_of(name) or f"not healthy after {timeout:.0f} s" for name in waiting}
-        if now - reported > _REPORT_INTERVAL:
-            reported = now
-            problems = [f"{name} ({problem})" if (problem := problem_of(name)) else name for name in waiting]
-            say(f"still waiting, {now - began:.0f} s: {', '.join(problems)}")
-        time.sleep(0.1)
+class _Waiting:
+    """For `functions`; those in `announced` are said to be ready."""
+
+    def __init__(self, functions: Sequence[FunctionSpec], announced: set[str], say: Callable[[str], None]) -> None:
+        self._waiting = {function.name: function for function in functions}
+        self._announced = announced
+        self._say = say
+        self._since: dict[str, tuple[Rollout, float]] = {}
+        self._problems: dict[str, str] = {}
+
+    def until_settled(self, gateway: GatewayClient, timeout: float) -> dict[str, str]:
+        """The problem of each that is not ready, in the end or after `timeout` seconds."""
+        began = reported = time.monotonic()
+        while True:
+            statuses, now = gateway.functions(), time.monotonic()
+            for name in list(self._waiting):
+                self._look_at(name, statuses.get(name), now)
+            if not self._waiting or now - began > timeout:
+                late = {
+                    name: _problem(statuses.get(name)) or f"not ready after {timeout:.0f} s" for name in self._waiting
+                }
+                return {**self._problems, **late}
+            if now - reported > _REPORT_INTERVAL:
+                reported = now
+                self._say(f"still waiting, {now - began:.0f} s: {', '.join(self._described(statuses))}")
+            time.sleep(0.1)
+
+    def _look_at(self, name: str, status: Mapping[str, Any] | None, now: float) -> None:
+        rollout = _rollout(status)
+        before, since = self._since.get(name, (None, now))
+        if rollout != before:
+            since = now
+            self._since[name] = rollout, now
+        if status is not None and rollout is Rollout.DONE:
+            if _is_same(self._waiting.pop(name), status):
+                if name in self._announced:
+                    self._say(f"{name}: ready")
+            else:
+                self._problems[name] = "it was changed by somebody else meanwhile"
+        elif now - since >= _PATIENCE.get(rollout, float("inf")):
+            del self._waiting[name]
+            self._problems[name] = _failure(rollout, status or {})
+
+    def _described(self, statuses: Mapping[str, Mapping[str, Any]]) -> list[str]:
+        return [f"{name} ({problem})" if (problem := _problem(statuses.get(name))) else name for name in self._waiting]
+
+
+def _what_is_done(status: Mapping[str, Any] | None, is_different: bool) -> str:
+    if status is None:
+        return "deploying"
+    return "updating" if is_different else "trying again"
+
+
+def _failure(rollout: Rollout, status: Mapping[str, Any]) -> str:
+    problem = _problem(status) or "it fails"
+    if rollout is Rollout.FAILING and status.get("availableReplicas"):
+        return f"its update fails, and the version before serves on: {problem}"
+    return problem
+
+
+def _problem(status: Mapping[str, Any] | None) -> str:
+    return str((status or {}).get("problem", ""))
+
+
+def _rollout(status: Mapping[str, Any] | None) -> Rollout:
+    """A function that is not listed yet is on its way."""
+    return Rollout.RUNNING if status is None else Rollout(status.get("rollout", Rollout.DONE))
 
 
 def _is_same(function: FunctionSpec, status: Mapping[str, Any] | None) -> bool:
     return status is not None and FunctionSpec.from_json({**status, "service": status["name"]}) == function
-
-
-def _is_healthy(status: Mapping[str, Any] | None) -> bool:
-    """Scaled to zero on purpose counts as healthy."""
-    return status is not None and (status["availableReplicas"] > 0 or status["replicas"] == 0)

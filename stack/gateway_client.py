@@ -8,15 +8,15 @@ from typing import Any
 import requests
 
 from stack.credentials import Credentials
-from stack.errors import StackError
+from stack.errors import Refused, StackError
 from swarmfn.wire.functions import FunctionSpec
 
 ANSWER_TIMEOUT = 30.0
 
 
 class GatewayClient:
-    """Talks to one gateway (host:port) as its administrator. Every method may raise StackError; `timeout` is in
-    seconds. Close it after use."""
+    """Talks to one gateway (host:port) as its administrator. Every method may raise StackError, which is Refused
+    where it answered; `timeout` is in seconds. Close it after use."""
 
     def __init__(self, address: str, credentials: Credentials, timeout: float = ANSWER_TIMEOUT) -> None:
         self._address = address
@@ -66,7 +66,7 @@ class GatewayClient:
 
     def _check(self, reply: requests.Response, what: str) -> None:
         if reply.status_code not in (200, 201, 202):
-            raise StackError(f"cannot {what}: the gateway answers {reply.status_code}: {reply.text.strip()[:500]}")
+            raise Refused(f"cannot {what}: the gateway answers {reply.status_code}: {reply.text.strip()[:500]}")
 
     def __enter__(self) -> GatewayClient:
         return self

@@ -69,6 +69,10 @@ class StateDirectory:
         """The log file of a service, or of `supervisor`."""
         return self.logs / f"{service}.log"
 
+    def is_unused(self) -> bool:
+        """Whether no `up` has come so far here as to choose anything."""
+        return not self._settings.exists()
+
     def exists(self) -> bool:
         """Whether this is a state directory already."""
         return self._marker.is_file()

@@ -22,9 +22,8 @@ def ui_routes(provider: Provider, counts: Callable[[str], float]) -> Blueprint:
     )
 
     def show_functions() -> str:
-        problems = {name: route.problem for name, route in provider.table().items()}
         functions = [(status, int(counts(status.spec.name))) for status in provider.functions()]
-        return render_template("ui/functions.html", functions=functions, problems=problems, version=__version__)
+        return render_template("ui/functions.html", functions=functions, version=__version__)
 
     routes.get("/ui/")(show_functions)
     routes.get("/")(_go_to_start)

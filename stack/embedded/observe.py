@@ -8,7 +8,6 @@ from pathlib import Path
 from stack.credentials import Credentials, read_credentials
 from stack.embedded.client import ServiceState, SupervisorClient
 from stack.embedded.engine import checks_of
-from stack.embedded.problems import read_routes
 from stack.embedded.readiness import ReadinessChecks
 from stack.embedded.records import Records
 from stack.embedded.services import reachable
@@ -32,7 +31,7 @@ def observe(state: StateDirectory, root: Path) -> StackStatus:
     if pid is not None and credentials is not None:
         checks = checks_of(settings, credentials)
         services = [_line(service, checks) for service in supervisor.services().values()]
-        functions = _functions(address, credentials, checks)
+        functions = _functions(address, credentials)
     elif state.exists():
         services = [
             make_line(spec.name, "running", process.pid, process.began(), 0, UNSUPERVISED)
@@ -51,20 +50,13 @@ def _line(service: ServiceState, checks: ReadinessChecks) -> ServiceLine:
     return make_line(service.name, service.state, service.pid, service.since, service.restarts, problem)
 
 
-def _functions(address: str, credentials: Credentials, checks: ReadinessChecks) -> list[FunctionLine]:
+def _functions(address: str, credentials: Credentials) -> list[FunctionLine]:
     try:
         with GatewayClient(address, credentials) as gateway:
             statuses = gateway.functions()
     except StackError:
         return []
-    with checks.redis_client() as client:
-        routes = read_routes(client)
     return [
-        FunctionLine(
-            name,
-            int(status["availableReplicas"]),
-            int(status["replicas"]),
-            routes[name].problem if name in routes else "",
-        )
+        FunctionLine(name, int(status["availableReplicas"]), int(status["replicas"]), status.get("problem", ""))
         for name, status in sorted(statuses.items())
     ]

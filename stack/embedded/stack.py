@@ -7,14 +7,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from stack.credentials import make_credentials
-from stack.embedded.engine import Choice, EmbeddedEngine, checks_of
+from stack.embedded.engine import Choice, EmbeddedEngine
 from stack.embedded.log_view import follow, log_files, show
 from stack.embedded.observe import observe
-from stack.embedded.problems import problem_of
 from stack.embedded.services import reachable
 from stack.engine import Outcome
 from stack.errors import StackError
-from stack.examples import deploy_examples, refuse_unhealthy
+from stack.examples import deploy_examples
 from stack.function_files import load_functions
 from stack.gateway_client import GatewayClient
 from stack.lock import exclusive
@@ -34,14 +33,23 @@ class LocalStack:
     def up(self, options: argparse.Namespace) -> Outcome:
         self._state.make()
         with exclusive(self._state.run / "command.lock", "up", self._say):
-            engine = EmbeddedEngine(self._state, self._root, self._say)
-            has_changed = engine.up(Choice(options.port, options.management_port, options.listen, options.files))
-            if not options.no_examples:
-                has_changed = self._deploy_examples() or has_changed
+            has_changed = self._start(Choice(options.port, options.management_port, options.listen, options.files))
+            deployed, problems = (False, {}) if options.no_examples else self._deploy_examples()
         settings = self._state.settings()
         managed_at = reachable(settings, settings.managing_port)
         warnings = read_posture(managed_at, make_credentials(self._state)).warnings
-        return Outcome(has_changed, f"http://{reachable(settings)}", f"http://{managed_at}", warnings)
+        urls = (f"http://{reachable(settings)}", f"http://{managed_at}")
+        return Outcome(has_changed or deployed, *urls, warnings, problems)
+
+    def _start(self, choice: Choice) -> bool:
+        """Whether that changed anything. A first start that fails leaves nothing."""
+        is_first = self._state.is_unused()
+        try:
+            return EmbeddedEngine(self._state, self._root, self._say).up(choice)
+        except StackError:
+            if is_first:
+                self._state.purge()
+            raise
 
     def prepare(self, options: argparse.Namespace) -> str:
         raise StackError("there is nothing to prepare for local processes; `prepare` is for Docker Swarm.")
@@ -79,15 +87,8 @@ class LocalStack:
     def close(self) -> None:
         """Nothing is open."""
 
-    def _deploy_examples(self) -> bool:
+    def _deploy_examples(self) -> tuple[bool, dict[str, str]]:
         settings, credentials = self._state.settings(), make_credentials(self._state)
         functions = load_functions(self._root / "examples" / "stack.yml")
-        with (
-            GatewayClient(reachable(settings, settings.managing_port), credentials) as gateway,
-            checks_of(settings, credentials).redis_client() as client,
-        ):
-            has_changed, problems = deploy_examples(
-                gateway, functions, lambda name: problem_of(client, name), self._say
-            )
-        refuse_unhealthy(problems)
-        return has_changed
+        with GatewayClient(reachable(settings, settings.managing_port), credentials) as gateway:
+            return deploy_examples(gateway, functions, self._say)

@@ -9,12 +9,13 @@ from pathlib import Path
 import docker
 
 from stack.credentials import Credentials
-from stack.examples import deploy_examples, refuse_unhealthy
+from stack.errors import StackError
+from stack.examples import deploy_examples
 from stack.function_files import load_functions, load_sources
 from stack.gateway_client import GatewayClient
 from stack.swarm.images import FunctionSource, ensure_function_images
 from stack.swarm.placement import Placement
-from stack.swarm.services import StackServices
+from swarmfn.wire.functions import FunctionSpec
 
 
 def deploy_swarm_examples(
@@ -25,32 +26,34 @@ def deploy_swarm_examples(
     credentials: Credentials,
     placement: Placement,
     say: Callable[[str], None],
-) -> bool:
-    """Whether anything was deployed. Raises StackError; DeployFailed for examples that are not healthy."""
+) -> tuple[bool, dict[str, str]]:
+    """Whether any was changed, and the problem of each that does not serve as described. Raises StackError."""
     stack_file = root / "examples" / "stack.yml"
     sources = [
         FunctionSource(name, one.folder, one.lang, one.build_args) for name, one in load_sources(stack_file).items()
     ]
-    images = ensure_function_images(client, sources, root, base_image, say)
-    functions = [
-        replace(
-            one,
-            image=_published(client, images[one.name], placement, say),
-            constraints=(*one.constraints, *placement.constraints),
-        )
-        for one in load_functions(stack_file)
-    ]
-    services = StackServices(client, "")
-
-    def problem_of(name: str) -> str:
-        found = services.find(name)
-        tasks = services.tasks(found.id) if found else []
-        return next((task.error for task in tasks if task.error), "")
-
+    images, problems = ensure_function_images(client, sources, root, base_image, say)
+    functions = []
+    for one in load_functions(stack_file):
+        try:
+            if one.name in images:
+                functions.append(_placed(client, one, images[one.name], placement, say))
+        except StackError as exc:
+            problems[one.name] = str(exc)
     with GatewayClient(address, credentials) as gateway:
-        has_changed, problems = deploy_examples(gateway, functions, problem_of, say)
-    refuse_unhealthy(problems)
-    return has_changed
+        has_changed, more = deploy_examples(gateway, functions, say)
+    return has_changed, problems | more
+
+
+def _placed(
+    client: docker.DockerClient,
+    function: FunctionSpec,
+    image: str,
+    placement: Placement,
+    say: Callable[[str], None],
+) -> FunctionSpec:
+    constraints = (*function.constraints, *placement.constraints)
+    return replace(function, image=_published(client, image, placement, say), constraints=constraints)
 
 
 def _published(client: docker.DockerClient, image: str, placement: Placement, say: Callable[[str], None]) -> str:

@@ -68,18 +68,26 @@ def ensure_watchdog_image(client: docker.DockerClient, root: Path, base: str, sa
 
 def ensure_function_images(
     client: docker.DockerClient, functions: Iterable[FunctionSource], root: Path, base: str, say: Say
-) -> dict[str, str]:
+) -> tuple[dict[str, str], dict[str, str]]:
     """The image of each function by the function's name, built where the engine does not have it:
     `swarmfn/NAME:DIGEST`, so that a change of a function's code, or of the watchdog's, is a change of its image's name.
+    And what is wrong with each whose image cannot be built.
 
     `base` is the base image of the watchdog's image.
     """
-    watchdog = ensure_watchdog_image(client, root, base, say).name
-    images = {}
+    images: dict[str, str] = {}
+    problems: dict[str, str] = {}
+    try:
+        watchdog = ensure_watchdog_image(client, root, base, say).name
+    except StackError as exc:
+        return images, {one.name: str(exc) for one in functions}
     for one in functions:
         recipe_of = partial(build_recipe, one.folder, one.lang, root, watchdog, one.build_args)
-        images[one.name] = ensure_image(client, f"swarmfn/{one.name}:{LATEST}", recipe_of, say).name
-    return images
+        try:
+            images[one.name] = ensure_image(client, f"swarmfn/{one.name}:{LATEST}", recipe_of, say).name
+        except StackError as exc:
+            problems[one.name] = str(exc)
+    return images, problems
 
 
 def ensure_image(client: docker.DockerClient, image: str, recipe_of: Callable[[], Recipe], say: Say) -> ImageRef:

@@ -86,11 +86,13 @@ class SwarmStack:
             restored = restore(self._client, self._name, self._say)
             has_changed = has_changed or bool(restored.names)
             address = reach_gateway(lambda: self._addresses(settings.managing_port), prepared.credentials)
-            if not options.no_examples:
-                has_changed = self._deploy_examples(address, prepared.credentials, settings) or has_changed
+            deployed, problems = (
+                (False, {}) if options.no_examples else self._deploy_examples(address, prepared.credentials, settings)
+            )
             self._remove_old_images()
         warnings = read_posture(address, prepared.credentials).warnings
-        return Outcome(has_changed, f"http://{_at(address, settings.port)}", f"http://{address}", warnings)
+        urls = (f"http://{_at(address, settings.port)}", f"http://{address}")
+        return Outcome(has_changed or deployed, *urls, warnings, problems)
 
     def prepare(self, options: argparse.Namespace) -> str:
         self._state.make()
@@ -206,7 +208,9 @@ class SwarmStack:
         objects.remove_configs(keep=around.configs.values())
         return not plan.is_empty
 
-    def _deploy_examples(self, address: str, credentials: Credentials, settings: Settings) -> bool:
+    def _deploy_examples(
+        self, address: str, credentials: Credentials, settings: Settings
+    ) -> tuple[bool, dict[str, str]]:
         return deploy_swarm_examples(
             self._client, self._root, settings.base_image, address, credentials, self._placement(settings), self._say
         )

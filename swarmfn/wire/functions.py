@@ -16,6 +16,7 @@ from swarmfn.wire.names import CALLBACKS, NAMESPACE, check_new_name
 from swarmfn.wire.policies import Policy, policy_of
 from swarmfn.wire.priorities import is_lane
 from swarmfn.wire.quantities import parse_cpu, parse_memory
+from swarmfn.wire.rollouts import Rollout
 
 SCALE_MIN_LABEL = "com.openfaas.scale.min"
 QUEUE_ANNOTATION = "com.openfaas.queue"
@@ -204,7 +205,8 @@ def _is_kept(queue: str) -> bool:
 
 @dataclass(frozen=True)
 class FunctionStatus:
-    """A deployed function as the platform reports it. `created_at` is RFC 3339 text in UTC."""
+    """A deployed function as the platform reports it. `created_at` is RFC 3339 text in UTC; `problem` says why no
+    replica is healthy, or an update failed ("" if nothing is known)."""
 
     spec: FunctionSpec
     replicas: int
@@ -212,6 +214,8 @@ class FunctionStatus:
     created_at: str
     invocation_count: float = 0
     usage: Mapping[str, float] | None = None
+    rollout: Rollout = Rollout.DONE
+    problem: str = ""
 
     def to_json(self) -> dict[str, Any]:
         document = {
@@ -224,6 +228,10 @@ class FunctionStatus:
         }
         if self.usage is not None:
             document["usage"] = dict(self.usage)
+        if self.rollout is not Rollout.DONE:
+            document["rollout"] = str(self.rollout)
+        if self.problem:
+            document["problem"] = self.problem
         return document
 
 

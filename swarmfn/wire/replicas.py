@@ -15,6 +15,7 @@ from typing import Any
 from swarmfn.wire.errors import FunctionNotFound
 from swarmfn.wire.names import function_name
 from swarmfn.wire.policies import NO_POLICY, Policy
+from swarmfn.wire.rollouts import Rollout
 
 REPLICAS_KEY = "swarmfn:replicas"
 TABLE_TTL = 10
@@ -29,7 +30,7 @@ class Route:
     may run; queue: where its asynchronous calls wait; problem: why no replica is healthy, in a sentence ("" if known
     of none); policy: what it asks of its asynchronous calls; lost: addresses that were there until their node went
     down, what runs on them will never answer; is_site: its pages are trusted with the whole origin of a port that
-    serves no management.
+    serves no management; rollout: how far its present description has got.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Route:
     policy: Policy = NO_POLICY
     lost: tuple[str, ...] = ()
     is_site: bool = False
+    rollout: Rollout = Rollout.DONE
 
 
 ReplicaTable = Mapping[str, Route]
@@ -81,6 +83,8 @@ def _row(route: Route) -> dict[str, Any]:
         row["lost"] = list(route.lost)
     if route.is_site:
         row["site"] = True
+    if route.rollout is not Rollout.DONE:
+        row["rollout"] = route.rollout
     return row
 
 
@@ -98,8 +102,13 @@ def decode_table(document: bytes) -> dict[str, Route]:
             policy=Policy.from_json(row["policy"]) if "policy" in row else NO_POLICY,
             lost=tuple(row.get("lost", ())),
             is_site=row.get("site") is True,
+            rollout=_rollout(row.get("rollout")),
         )
     return table
+
+
+def _rollout(word: object) -> Rollout:
+    return next((rollout for rollout in Rollout if rollout == word), Rollout.DONE)
 
 
 def lost_addresses(table: ReplicaTable) -> frozenset[str]:

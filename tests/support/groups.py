@@ -15,7 +15,10 @@ ON_DOCKER_ENGINE = {
         "tests/integration/swarm/test_log_view.py",
         "tests/integration/swarm/test_stored_functions.py",
     ),
-    "the stack, down and up": ("tests/integration/swarm/test_down_and_up.py",),
+    "the stack, down and up": (
+        "tests/integration/swarm/test_down_and_up.py",
+        "tests/integration/swarm/test_examples.py",
+    ),
     "deployments": (
         "tests/integration/swarm/test_deployment.py",
         "tests/integration/swarm/test_ordinary_keys_on_swarm.py",

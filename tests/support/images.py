@@ -72,7 +72,9 @@ def watchdog_image(engine: DockerEngine) -> str:
 def example_images(engine: DockerEngine) -> dict[str, str]:
     """The images of the example functions by their names."""
     with _client(engine) as client:
-        return ensure_function_images(client, _examples(), REPOSITORY, base_image(engine), _say_nothing)
+        images, problems = ensure_function_images(client, _examples(), REPOSITORY, base_image(engine), _say_nothing)
+        assert not problems, problems
+        return images
 
 
 def function_image(engine: DockerEngine, folder: Path, lang: str = "python3-http") -> str:

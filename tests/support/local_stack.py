@@ -10,8 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from stack.credentials import read_credentials
-from stack.embedded.engine import checks_of
-from stack.embedded.problems import problem_of
 from stack.examples import deploy_examples
 from stack.function_files import load_functions
 from stack.gateway_client import GatewayClient
@@ -22,16 +20,17 @@ Completed = subprocess.CompletedProcess[str]
 
 
 class Stack:
-    """A state directory and the commands on it."""
+    """A state directory and the commands on it, of the product in `root`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, root: Path = REPOSITORY) -> None:
+        self.root = root
         self.folder = folder
         self.state = StateDirectory(folder / "state")
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
 
     def command(self, *words: str) -> list[str]:
-        return [sys.executable, str(REPOSITORY / "deploy_extended.py"), *words, "--state-dir", str(self.state.root)]
+        return [sys.executable, str(self.root / "deploy_extended.py"), *words, "--state-dir", str(self.state.root)]
 
     def run(self, *words: str, **environment: str) -> Completed:
         return subprocess.run(
@@ -46,6 +45,9 @@ class Stack:
 
     def up(self, *words: str, **environment: str) -> Completed:
         return self.run("up", "--no-examples", "--port", str(self.port), *words, **environment)
+
+    def up_with_examples(self, **environment: str) -> Completed:
+        return self.run("up", "--engine", "local", "--port", str(self.port), **environment)
 
     def start(self, *words: str) -> ChildProcess:
         """`up` as a process that can be interrupted."""
@@ -79,16 +81,11 @@ def processes_of(stack: Stack) -> list[str]:
 def deployer(
     stack: Stack, path: Path, said: list[str], timeout: float = 120
 ) -> Callable[[], tuple[bool, dict[str, str]]]:
-    settings, credentials = stack.state.settings(), read_credentials(stack.state)
+    credentials = read_credentials(stack.state)
     assert credentials is not None
 
     def deploy() -> tuple[bool, dict[str, str]]:
-        with (
-            GatewayClient(f"127.0.0.1:{stack.port}", credentials) as gateway,
-            checks_of(settings, credentials).redis_client() as client,
-        ):
-            return deploy_examples(
-                gateway, load_functions(path), lambda name: problem_of(client, name), said.append, timeout
-            )
+        with GatewayClient(f"127.0.0.1:{stack.port}", credentials) as gateway:
+            return deploy_examples(gateway, load_functions(path), said.append, timeout)
 
     return deploy

@@ -12,6 +12,7 @@ from pathlib import Path
 import requests
 
 from stack.swarm.services import StackServices
+from tests.support import base_image
 from tests.support.docker_engine import DockerEngine
 from tests.support.images import stack_image
 from tests.support.processes import REPOSITORY, ChildProcess
@@ -22,9 +23,10 @@ PORT = 7080
 
 
 class Command:
-    """deploy_extended.py with a state directory of its own, for one stack on the engine."""
+    """deploy_extended.py of the product in `root`, with a state directory of its own, for one stack on the engine."""
 
-    def __init__(self, engine: DockerEngine, folder: Path) -> None:
+    def __init__(self, engine: DockerEngine, folder: Path, root: Path = REPOSITORY) -> None:
+        self.root = root
         self.engine = engine
         self.folder = folder
         self.state = folder / "state"
@@ -32,7 +34,7 @@ class Command:
         self.image = stack_image(engine)
 
     def words(self, *words: str) -> list[str]:
-        program = [sys.executable, str(REPOSITORY / "deploy_extended.py")]
+        program = [sys.executable, str(self.root / "deploy_extended.py")]
         return [*program, *words, "--state-dir", str(self.state), "--stack", STACK]
 
     def environment(self, **variables: str) -> dict[str, str]:
@@ -48,6 +50,9 @@ class Command:
 
     def up(self, *more: str, **variables: str) -> Completed:
         return self.run(*self.up_words(*more), **variables)
+
+    def up_with_examples(self) -> Completed:
+        return self.run("up", "--port", str(PORT), "--image", self.image, SWARMFN_BASE_IMAGE=base_image.NAME)
 
     def start_up(self, **variables: str) -> ChildProcess:
         """`up` as a process that can be interrupted."""

@@ -32,6 +32,7 @@ from swarmfn.provider.starting import getting_ready, next_word
 from swarmfn.wire.errors import FunctionExists, FunctionNotFound
 from swarmfn.wire.functions import FunctionSpec
 from swarmfn.wire.replicas import ReplicaTable, Route
+from swarmfn.wire.rollouts import Rollout
 
 logger = logging.getLogger(__name__)
 
@@ -270,10 +271,11 @@ class Engine:
     def _route(self, definition: Definition) -> Route:
         function = definition.function
         ready = self._ready(function.name)
-        problem = ""
+        rollout, problem = Rollout.DONE, ""
         if definition.replicas and not any(r.record.revision == definition.revision for r in ready):
-            trouble = self._troubles.of(function.name)
-            problem = self._venvs.problem(definition.program.venv) or trouble.reason or self._progress(definition)
+            trouble, venv = self._troubles.of(function.name), definition.program.venv
+            rollout = Rollout.FAILING if trouble.failures or self._venvs.has_failed(venv) else Rollout.RUNNING
+            problem = self._venvs.problem(venv) or trouble.reason or self._progress(definition)
         return Route(
             name=function.name,
             addresses=tuple(replica.record.address for replica in ready),
@@ -283,6 +285,7 @@ class Engine:
             problem=problem,
             policy=function.policy,
             is_site=function.is_site,
+            rollout=rollout,
         )
 
     def _progress(self, definition: Definition) -> str:

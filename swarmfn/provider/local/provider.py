@@ -22,6 +22,7 @@ from swarmfn.provider.notifications import Notifier
 from swarmfn.wire.errors import FunctionExists, FunctionNotFound, InvalidFunction, InvalidRequest
 from swarmfn.wire.functions import SCALE_MIN_LABEL, FunctionSpec, FunctionStatus
 from swarmfn.wire.replicas import ReplicaTable
+from swarmfn.wire.rollouts import Rollout
 
 MAX_REPLICAS = 100
 """Of one function, on one machine."""
@@ -136,10 +137,12 @@ def _check_first_replicas(function: FunctionSpec) -> None:
 
 
 def _status(definition: Definition, table: ReplicaTable) -> FunctionStatus:
-    name = definition.function.name
+    row = table.get(definition.function.name)
     return FunctionStatus(
         spec=definition.function,
         replicas=definition.replicas,
-        available_replicas=len(table[name].addresses) if name in table else 0,
+        available_replicas=len(row.addresses) if row else 0,
         created_at=definition.created_at,
+        rollout=row.rollout if row else Rollout.RUNNING,
+        problem=row.problem if row else "",
     )

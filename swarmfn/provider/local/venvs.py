@@ -96,6 +96,11 @@ class Venvs:
             return f"cannot install {REQUIREMENTS}: {build.reason}"
         return f"installing {REQUIREMENTS}" if build.needs_packages else "making a Python environment"
 
+    def has_failed(self, key: str) -> bool:
+        """Whether the last attempt to make the environment failed."""
+        build = self._builds.get(key)
+        return build is not None and build.failures > 0
+
     def retry_at(self, key: str) -> float | None:
         build = self._builds.get(key)
         return build.retry_at if build and not build.is_running and build.failures else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from swarmfn.provider.swarm.references import without_digest
@@ -45,13 +45,19 @@ class Update:
     def has_failed(self) -> bool:
         return self.state in _FAILED_UPDATES
 
+    @property
+    def is_going_back(self) -> bool:
+        """It has failed, and what was before is not back yet."""
+        return self.state == "rollback_started"
+
 
 NO_UPDATE = Update()
 
 
 @dataclass(frozen=True)
 class Deployed:
-    """One function and its service. `replicas` is None for a service that runs one task on every node."""
+    """One function and its service. `replicas` is None for a service that runs one task on every node; `template` is
+    what its tasks are made from."""
 
     function: FunctionSpec
     service_id: str
@@ -61,6 +67,7 @@ class Deployed:
     exec_timeout: float
     networks: tuple[str, ...]
     update: Update = NO_UPDATE
+    template: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def name(self) -> str:
@@ -103,6 +110,7 @@ def deployed_function(service: Mapping[str, Any], default_exec_timeout: float) -
         exec_timeout=_exec_timeout(function, labels, default_exec_timeout),
         networks=tuple(network["Target"] for network in networks),
         update=Update(update.get("State", ""), update.get("StartedAt", ""), update.get("Message", "")),
+        template=spec["TaskTemplate"],
     )
 
 

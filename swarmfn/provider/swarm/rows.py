@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from swarmfn.provider.starting import START_TIMEOUT
 from swarmfn.provider.swarm.deployed import Deployed
@@ -12,6 +13,7 @@ from swarmfn.provider.swarm.service_spec import FUNCTION_PORT
 from swarmfn.provider.swarm.tasks import Task
 from swarmfn.wire.functions import FunctionStatus
 from swarmfn.wire.replicas import Route
+from swarmfn.wire.rollouts import Rollout
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,9 @@ def replica_table(
         silent = [task for task in candidates[name] if task not in serving]
         tasks = cluster.tasks_of(deployed.service_id)
         trouble = problem(deployed, tasks, serving, silent, failures.get(name))
+        # Of a replica that accepts no connection yet nobody knows that it never will.
+        is_failing = bool(trouble) and (name in failures or not silent)
+        rollout = _rollout(deployed, serving, is_failing)
         if not trouble and not serving:
             trouble = progress(tasks, clock.now, deployed.function.start_timeout(clock.start_timeout))
         table[name] = Route(
@@ -72,8 +77,28 @@ def replica_table(
             problem=trouble,
             lost=_addresses(lost.get(name, ())),
             is_site=deployed.function.is_site,
+            rollout=rollout,
         )
     return table
+
+
+def _rollout(deployed: Deployed, serving: Iterable[Task], is_failing: bool) -> Rollout:
+    if deployed.update.is_going_back:
+        return Rollout.RUNNING
+    if deployed.update.has_failed:
+        return Rollout.TAKEN_BACK
+    wanted = _what_runs(deployed.template)
+    is_served = any(_what_runs(task.template) == wanted for task in serving)
+    if deployed.replicas == 0 or (is_served and not deployed.update.is_running):
+        return Rollout.DONE
+    return Rollout.FAILING if is_failing else Rollout.RUNNING
+
+
+def _what_runs(template: Mapping[str, Any]) -> dict[str, Any]:
+    """What replaces a task when it changes."""
+    # Swarm lets a task run on that was placed by other rules, as long as its node fulfils the new ones. The engine
+    # tells of the runtime only in services.
+    return {key: value for key, value in template.items() if value and key not in ("Placement", "Runtime")}
 
 
 def status(deployed: Deployed, cluster: Cluster, table: Mapping[str, Route]) -> FunctionStatus:
@@ -84,6 +109,8 @@ def status(deployed: Deployed, cluster: Cluster, table: Mapping[str, Route]) -> 
         replicas=wanted(deployed, cluster),
         available_replicas=len(row.addresses) if row else 0,
         created_at=deployed.created_at,
+        rollout=row.rollout if row else Rollout.RUNNING,
+        problem=row.problem if row else "",
     )
 
 

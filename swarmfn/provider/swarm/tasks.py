@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,7 +16,8 @@ _UNREACHABLE = frozenset({"down", "disconnected"})
 
 @dataclass(frozen=True)
 class Task:
-    """One run of one replica. `ip` is "" until it has one; `since`: when its state was entered, sortable."""
+    """One run of one replica. `ip` is "" until it has one; `since`: when its state was entered, sortable; `template`:
+    what it was made from, as the service had it then."""
 
     id: str
     service_id: str
@@ -27,6 +28,7 @@ class Task:
     since: str = ""
     error: str = ""
     exit_code: int = 0
+    template: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def has_failed(self) -> bool:
@@ -80,6 +82,7 @@ def _read(task: Mapping[str, Any]) -> Task:
         since=status.get("Timestamp", ""),
         error=status.get("Err", ""),
         exit_code=int((status.get("ContainerStatus") or {}).get("ExitCode") or 0),
+        template=task.get("Spec") or {},
     )
 
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from swarmfn.provider import Provider
-from swarmfn.wire.functions import FunctionSpec
+from swarmfn.wire.functions import FunctionSpec, FunctionStatus
+from swarmfn.wire.rollouts import Rollout
 from tests.contract.provider.calls import InBackground, SteadyCalls, call, call_function, wait_for_replicas
 from tests.contract.provider.engines import Engine
 from tests.support.waiting import wait_until
@@ -104,6 +105,36 @@ def test_a_function_that_crashes_at_start_says_why(engine: Engine, provider: Pro
     assert provider.table()["broken"].addresses == ()
     assert provider.get("broken").available_replicas == 0
     assert "crashed on purpose" in provider.logs("broken")
+
+
+def wait_for_rollout(provider: Provider, name: str, *wanted: Rollout) -> FunctionStatus:
+    wait_until(lambda: provider.get(name).rollout in wanted, 60, f"{name} is {wanted}: {provider.get(name)}")
+    return provider.get(name)
+
+
+def test_a_status_tells_how_far_the_last_change_has_got(engine: Engine, provider: Provider) -> None:
+    provider.deploy(engine.answering("who", "first"))
+    assert provider.get("who").rollout is Rollout.RUNNING
+    assert wait_for_rollout(provider, "who", Rollout.DONE).problem == ""
+    provider.update(engine.answering("who", "second"))
+    assert provider.get("who").rollout is Rollout.RUNNING
+    wait_for_rollout(provider, "who", Rollout.DONE)
+    assert call_function(engine, "who").body == "second"
+    provider.update(engine.crashing("who"))
+    failed = wait_for_rollout(provider, "who", Rollout.FAILING, Rollout.TAKEN_BACK)
+    wait_until(lambda: "crashed on purpose" in provider.get("who").problem)
+    assert failed.available_replicas == 1
+    assert call_function(engine, "who").body == "second"
+    provider.update(engine.answering("who", "third"))
+    wait_for_rollout(provider, "who", Rollout.DONE)
+    assert call_function(engine, "who").body == "third"
+    provider.scale("who", 0)
+    assert provider.get("who").rollout is Rollout.DONE
+
+
+def test_a_deployment_that_fails_is_said_to(engine: Engine, provider: Provider) -> None:
+    provider.deploy(engine.crashing("broken"))
+    wait_for_rollout(provider, "broken", Rollout.FAILING)
 
 
 def busy(function: FunctionSpec) -> FunctionSpec:

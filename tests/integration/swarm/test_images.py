@@ -88,13 +88,14 @@ def test_functions_get_an_image_each_with_the_watchdog(client: docker.DockerClie
         FunctionSource("echo", examples / "echo", "dockerfile"),
         FunctionSource("notify", examples / "notify", "python3-http"),
     ]
-    images = ensure_function_images(client, functions, REPOSITORY, BASE, said.append)
+    images, problems = ensure_function_images(client, functions, REPOSITORY, BASE, said.append)
+    assert problems == {}
     assert sorted(images) == ["echo", "notify"]
     for name, image in images.items():
         assert image.startswith(f"swarmfn/{name}:")
         assert "fwatchdog" in client.images.get(image).attrs["Config"]["Cmd"]
     said.clear()
-    assert ensure_function_images(client, functions, REPOSITORY, BASE, said.append) == images
+    assert ensure_function_images(client, functions, REPOSITORY, BASE, said.append) == (images, {})
     assert said == []
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from swarmfn.wire.policies import Policy, RetryPolicy
 from swarmfn.wire.replicas import Route, decode_table, encode_table, lost_addresses
+from swarmfn.wire.rollouts import Rollout
 
 ECHO = Route("echo", ("127.0.0.1:1", "[::1]:2"), 2, 60.0, "echo")
 BROKEN = Route("broken", (), 1, 1.5, "slow-lane", "exited with 3: no such file «x»", lost=("10.0.1.7:8080",))
@@ -16,7 +17,12 @@ BROKEN = Route("broken", (), 1, 1.5, "slow-lane", "exited with 3: no such file �
 LIMITED = Route("limited", ("h:1",), 1, 60.0, "limited", policy=Policy(RetryPolicy(3), 2, ("annotation x: odd",)))
 
 
-@pytest.mark.parametrize("table", [{}, {"limited": LIMITED}, {"echo": ECHO}, {"echo": ECHO, "broken": BROKEN}])
+FAILING = Route("failing", ("h:1",), 1, 60.0, "failing", "no luck", rollout=Rollout.FAILING)
+
+
+@pytest.mark.parametrize(
+    "table", [{}, {"failing": FAILING}, {"limited": LIMITED}, {"echo": ECHO}, {"echo": ECHO, "broken": BROKEN}]
+)
 def test_a_table_is_read_back_as_it_was_written(table: dict[str, Route]) -> None:
     assert decode_table(encode_table(table)) == table
 
@@ -35,6 +41,11 @@ def test_the_document_is_json_that_other_programs_can_read() -> None:
 
 def test_fields_of_a_newer_gateway_are_ignored_and_a_missing_problem_is_none_known() -> None:
     row = {"addresses": ["h:1"], "replicas": 1, "exec_timeout": 5, "queue": "q", "colour": "blue"}
+    assert decode_table(json.dumps({"f": row}).encode()) == {"f": Route("f", ("h:1",), 1, 5, "q")}
+
+
+def test_a_rollout_of_a_newer_gateway_that_is_not_known_is_taken_for_done() -> None:
+    row = {"addresses": ["h:1"], "replicas": 1, "exec_timeout": 5, "queue": "q", "rollout": "sideways"}
     assert decode_table(json.dumps({"f": row}).encode()) == {"f": Route("f", ("h:1",), 1, 5, "q")}
 
 

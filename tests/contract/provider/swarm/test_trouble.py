@@ -8,6 +8,7 @@ import pytest
 
 from swarmfn.provider.swarm import SwarmProvider
 from swarmfn.wire.errors import InvalidFunction
+from swarmfn.wire.rollouts import Rollout
 from tests.contract.provider.calls import call_function, wait_for_replicas
 from tests.contract.provider.swarm_engine import SwarmEngine
 from tests.support.waiting import wait_until
@@ -51,7 +52,8 @@ def test_an_update_that_fails_is_taken_back_and_explained_until_the_next(
     provider.update(engine.crashing("who"))
     wait_until(lambda: "the last update failed" in problem(provider, "who"))
     wait_until(lambda: "exited with status 1: crashed on purpose" in problem(provider, "who"))
-    wait_until(lambda: provider.get("who") == before)
+    wait_until(lambda: provider.get("who").rollout is Rollout.TAKEN_BACK)
+    assert (provider.get("who").spec, provider.get("who").available_replicas) == (before.spec, 2)
     assert engine.service("who").attrs["UpdateStatus"]["State"].startswith("rollback")
     provider.update(before.spec)
     wait_until(lambda: problem(provider, "who") == "")

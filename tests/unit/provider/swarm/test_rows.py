@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +14,7 @@ from swarmfn.provider.swarm.rows import Clock, Cluster, replica_table, status
 from swarmfn.provider.swarm.tasks import Task, latest_failure, read_tasks, unreachable_nodes
 from swarmfn.wire.functions import FunctionSpec
 from swarmfn.wire.replicas import Route
+from swarmfn.wire.rollouts import Rollout
 
 CLOCK = Clock(now=datetime(2026, 1, 31, 12, 1, 30, tzinfo=UTC).timestamp(), start_timeout=300.0)
 
@@ -102,6 +104,37 @@ def test_an_update_that_failed_stays_the_problem(state: str) -> None:
         "the last update failed and was taken back: No such image: x:latest"
     )
     assert row([task(2)], failed).problem == "the last update failed"
+
+
+NEW, OLD = {"ContainerSpec": {"Image": "new"}}, {"ContainerSpec": {"Image": "old"}}
+
+
+@pytest.mark.parametrize(
+    ("tasks", "state", "expected"),
+    [
+        ([], "", Rollout.RUNNING),
+        ([task(1, template=NEW)], "", Rollout.DONE),
+        ([task(1, template={**NEW, "Placement": {"Constraints": ["a == b"]}})], "", Rollout.DONE),
+        ([task(1, template=OLD)], "", Rollout.RUNNING),
+        ([task(1, template=OLD)], "updating", Rollout.RUNNING),
+        ([task(1, template=NEW), task(2, template=OLD)], "updating", Rollout.RUNNING),
+        ([task(1, template=NEW)], "completed", Rollout.DONE),
+        ([task(1, template=OLD)], "rollback_started", Rollout.RUNNING),
+        ([task(1, template=NEW)], "rollback_completed", Rollout.TAKEN_BACK),
+        ([task(1, template=NEW)], "rollback_paused", Rollout.TAKEN_BACK),
+        ([task(1, template=NEW)], "paused", Rollout.TAKEN_BACK),
+        ([task(1, "pending", ip="", error="no suitable node", template=NEW)], "", Rollout.FAILING),
+    ],
+)
+def test_how_far_a_change_has_got(tasks: list[Task], state: str, expected: Rollout) -> None:
+    assert row(tasks, replace(deployed(update=Update(state, "t")), template=NEW)).rollout is expected
+
+
+def test_a_replica_that_accepts_no_connection_yet_has_not_failed() -> None:
+    failure = Failure(task(2, "failed", error="task: non-zero exit (1)"))
+    assert row([task(1)], admitted=False).rollout is Rollout.RUNNING
+    assert row([task(1)], admitted=False, failure=failure).rollout is Rollout.FAILING
+    assert row([], deployed(0)).rollout is Rollout.DONE
 
 
 @pytest.mark.parametrize(
