@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 from stack.posture import NOTHING_KNOWN, Posture
-from stack.tables import table
+from stack.tables import brief, table
 from swarmfn.wire.durations import format_duration
 
 
@@ -91,7 +91,7 @@ def render(status: StackStatus) -> str:
             str(line.pid or "-"),
             format_duration(int(line.uptime)),
             str(line.restarts),
-            line.problem,
+            brief(line.problem),
         )
         for line in status.services
     ]
@@ -100,7 +100,9 @@ def render(status: StackStatus) -> str:
     parts = [head, table(services)]
     if status.functions:
         functions = [("FUNCTION", "REPLICAS", "PROBLEM")]
-        functions += [(line.name, f"{line.available}/{line.replicas}", line.problem) for line in status.functions]
+        functions += [
+            (line.name, f"{line.available}/{line.replicas}", brief(line.problem)) for line in status.functions
+        ]
         parts.append(table(functions))
     return "\n\n".join([*parts, *status.posture.parts()])
 

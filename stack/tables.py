@@ -6,6 +6,14 @@ from collections.abc import Sequence
 
 from swarmfn.wire.visible import visible
 
+_BRIEF = 120
+
+
+def brief(text: str) -> str:
+    """The first line of it, short enough for a column."""
+    line = text.strip().partition("\n")[0]
+    return line if len(line) <= _BRIEF else f"{line[: _BRIEF - 1].rstrip()}…"
+
 
 def table(rows: Sequence[Sequence[str]]) -> str:
     """Rows as aligned columns, without spaces at line ends."""

@@ -14,7 +14,7 @@ from stack.posture import NOTHING_KNOWN, Posture
 from stack.status import FunctionLine, where, with_posture
 from stack.swarm.engine_client import engine_errors
 from stack.swarm.function_services import function_name, function_services
-from stack.tables import table
+from stack.tables import brief, table
 from swarmfn.provider.swarm.problems import Failure, describe
 from swarmfn.provider.swarm.tasks import Task, latest_failure, read_tasks, unreachable_nodes
 from swarmfn.wire.durations import format_duration
@@ -83,7 +83,7 @@ class SwarmStatus:
                 f"{row.available}/{row.replicas}",
                 format_duration(int(row.uptime)),
                 str(row.restarts),
-                row.problem,
+                brief(row.problem),
             )
             for row in self.services
         ]
@@ -94,7 +94,9 @@ class SwarmStatus:
         parts = [f"{where(self.url, self.management_url)}   stack {self.stack}   {nodes}", table(services)]
         if self.functions:
             functions = [("FUNCTION", "REPLICAS", "PROBLEM")]
-            functions += [(line.name, f"{line.available}/{line.replicas}", line.problem) for line in self.functions]
+            functions += [
+                (line.name, f"{line.available}/{line.replicas}", brief(line.problem)) for line in self.functions
+            ]
             parts.append(table(functions))
         return "\n\n".join([*parts, *self.posture.parts()])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 import time
 from typing import Any
@@ -11,6 +12,10 @@ from typing import Any
 from swarmfn.wire.visible import visible, visible_lines
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+_TEXT_LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z [A-Z]+ [\w.]+: (.*?)(?: \[\w+=[^\[\]]*\])?", re.DOTALL)
+_TIME = re.compile(r"\[?\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?: ?(?:Z|[+-]\d\d:?\d\d))?\]?[\s:]+")
+"""As most programs write it at the beginning of a line."""
 
 
 class _Extras(logging.Formatter):
@@ -54,6 +59,26 @@ class JsonFormatter(_Extras):
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str)
+
+
+def sentence_of(line: str) -> str:
+    """What a line of a log says, without its time and the values beside it. A line of another form than ours loses
+    only its time."""
+    if ours := _TEXT_LINE.fullmatch(line):
+        return ours[1]
+    if line.startswith("{"):
+        return _sentence_of_json(line)
+    time_of = _TIME.match(line)
+    return line[time_of.end() :] if time_of else line
+
+
+def _sentence_of_json(line: str) -> str:
+    try:
+        document = json.loads(line)
+    except ValueError:
+        return line
+    message = document.get("message")
+    return message if isinstance(message, str) and "time" in document else line
 
 
 def configure_logging(log_format: str = "text", level: int = logging.INFO) -> None:

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 from swarmfn.provider.local.state_dir import StateDir
+from swarmfn.wire.logs import sentence_of
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +73,7 @@ class Output:
 
 
 def last_line(log: Path, offset: int = 0) -> str:
-    """The last line with text in `log` after `offset`, shortened; "" if there is none."""
+    """What the last line with text in `log` after `offset` says, shortened; "" if there is none."""
     try:
         size = log.stat().st_size
         start = offset if offset <= size else 0
@@ -82,7 +83,7 @@ def last_line(log: Path, offset: int = 0) -> str:
     except OSError:
         return ""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1][:_LINE_LIMIT] if lines else ""
+    return sentence_of(lines[-1])[:_LINE_LIMIT] if lines else ""
 
 
 def _end_of(path: Path, length: int) -> bytes:

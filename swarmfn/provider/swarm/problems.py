@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from swarmfn.provider.starting import getting_ready
 from swarmfn.provider.swarm.deployed import Deployed
 from swarmfn.provider.swarm.tasks import Task
+from swarmfn.wire.logs import sentence_of
 
 _EXIT = re.compile(r"task: non-zero exit \((\d+)\)(?:: (.*))?")
 _LINE_LIMIT = 300
@@ -64,7 +65,7 @@ def progress(tasks: Sequence[Task], now: float, limit: float) -> str:
 def describe(failure: Failure) -> str:
     """`exited with status 1: its last line`."""
     what = _ending(failure.task)
-    line = failure.line.strip()[:_LINE_LIMIT]
+    line = sentence_of(failure.line.strip())[:_LINE_LIMIT]
     return f"{what}: {line}" if line else what
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from swarmfn.wire.logs import JsonFormatter, TextFormatter, configure_logging
+from swarmfn.wire.logs import JsonFormatter, TextFormatter, configure_logging, sentence_of
 
 
 def record(message: str, *args: object, exc_info: object = None, **extra: object) -> logging.LogRecord:
@@ -66,6 +66,33 @@ def test_a_text_record_with_an_exception_shows_the_traceback_below_the_line() ->
     first, *rest = TextFormatter().format(record("It broke.", exc_info=failure(), event="broken")).splitlines()
     assert first.endswith("It broke. [event=broken]")
     assert rest[0].startswith("Traceback")
+
+
+@pytest.mark.parametrize("formatter", [TextFormatter(), JsonFormatter()])
+def test_what_a_line_of_ours_says_is_found_again(formatter: logging.Formatter) -> None:
+    line = formatter.format(record("cannot start: no [luck] %s", "today", event="cannot_start", call_id="a b"))
+    assert sentence_of(line) == "cannot start: no [luck] today"
+    assert sentence_of(formatter.format(record("no luck %s", "today"))) == "no luck today"
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("RuntimeError: no luck", "RuntimeError: no luck"),
+        ("2026-01-31 12:00:00,123 ERROR no luck", "ERROR no luck"),
+        ("[2026-01-31 12:00:00 +0000] [7] [ERROR] no luck", "[7] [ERROR] no luck"),
+        ("2026/01/31 12:00:00 no luck", "no luck"),
+        ("2026-01-31T12:00:00.5Z no luck", "no luck"),
+        ("at 2026-01-31 12:00:00 no luck", "at 2026-01-31 12:00:00 no luck"),
+        ("2026-01-31T12:00:00Z", "2026-01-31T12:00:00Z"),
+        ('{"message": "of another program"}', '{"message": "of another program"}'),
+        ('{"time": "now", "message": 7}', '{"time": "now", "message": 7}'),
+        ("{no JSON", "{no JSON"),
+        ("", ""),
+    ],
+)
+def test_of_other_lines_only_the_time_is_left_out(line: str, expected: str) -> None:
+    assert sentence_of(line) == expected
 
 
 @pytest.fixture
