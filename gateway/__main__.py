@@ -70,6 +70,8 @@ def main() -> int:
         print(exc, file=sys.stderr)
         return 2
     configure_logging(settings.log_format)
+    for sentence in settings.misspelt:
+        logger.warning("%s", sentence, extra={"event": "setting_misspelt"})
     try:
         provider = _provider(settings)
     except FaasError as exc:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
 from swarmfn.wire.callback_guard import CallbackGuard, read_guard
-from swarmfn.wire.environment import Environment
+from swarmfn.wire.environment import Environment, check_settings
 from swarmfn.wire.headers import MAX_HOPS
 from swarmfn.wire.redis_address import RedisAddress
 
@@ -62,6 +64,7 @@ class Settings:
     management_port: int
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
     log_format: str
+    misspelt: tuple[str, ...] = ()
 
     @classmethod
     def from_environment(cls, variables: Mapping[str, str]) -> Settings:
@@ -114,7 +117,7 @@ class Settings:
         )
         settings._check(env, secrets)
         env.finish()
-        return settings
+        return replace(settings, misspelt=env.misspelt())
 
     def _check(self, env: Environment, secrets: str) -> None:
         if self.basic_auth and (not self.user or not self.password):
@@ -136,3 +139,7 @@ class Settings:
         for name in ("upstream_timeout", "exec_timeout", "idempotency_window", "functions_start_timeout"):
             if getattr(self, name) <= 0:
                 env.problem(name, "must be more than 0")
+
+
+if __name__ == "__main__":  # to have settings checked before anything starts
+    sys.exit(check_settings(Settings.from_environment, os.environ))

@@ -31,6 +31,8 @@ def main() -> int:
     configure_logging(settings.log_format)
     allow_many_descriptors()
     name = os.environ.get(NAME_VARIABLE)
+    for sentence in () if name else settings.misspelt:
+        logger.warning("%s", sentence, extra={"event": "setting_misspelt"})
     return _work(settings, name) if name else Supervisor(settings).run()
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from swarmfn.wire.addresses import split_address
 from swarmfn.wire.callback_guard import CallbackGuard, read_guard
-from swarmfn.wire.environment import Environment
+from swarmfn.wire.environment import Environment, check_settings
 from swarmfn.wire.headers import MAX_HOPS
 from swarmfn.wire.redis_address import RedisAddress
 
@@ -37,6 +39,7 @@ class Settings:
     metrics_address: str
     metrics_port: int
     log_format: str
+    misspelt: tuple[str, ...] = ()
 
     @classmethod
     def from_environment(cls, variables: Mapping[str, str]) -> Settings:
@@ -76,7 +79,7 @@ class Settings:
         if settings.metrics_port + settings.worker_processes > 65536:
             env.problem("metrics_port", f"there is no port {settings.metrics_port + settings.worker_processes - 1}")
         env.finish()
-        return settings
+        return replace(settings, misspelt=env.misspelt())
 
 
 def _aliases(env: Environment) -> dict[str, str]:
@@ -92,3 +95,7 @@ def _aliases(env: Environment) -> dict[str, str]:
             continue
         aliases[name.lower()] = address
     return aliases
+
+
+if __name__ == "__main__":  # to have settings checked before anything starts
+    sys.exit(check_settings(Settings.from_environment, os.environ))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stack.compose.loading import load_compose
+from stack.compose.model import Service
 from stack.credentials import Credentials, make_credentials
 from stack.draining import with_room_to_drain
 from stack.embedded.client import SupervisorClient
@@ -21,6 +22,7 @@ from stack.embedded.redis_config import redis_config
 from stack.embedded.redis_data import note_writer
 from stack.embedded.services import EmbeddedServices, reachable
 from stack.errors import StackError
+from stack.settings_check import check_settings
 from stack.state import Settings, StateDirectory, refuse_one_port, write_private
 from swarmfn.provider.local import stop_all
 
@@ -53,13 +55,14 @@ class EmbeddedEngine:
         Raises StackError. What a first start began is stopped again when it fails.
         """
         is_first_start = self.supervisor.pid() is None and not Records(self.state.run / "services").running()
+        compose = self._compose(choice.files)
         program = program_for(self.state.redis)
         settings = self._settle(choice)
         credentials = make_credentials(self.state)
-        wanted = self._wanted(settings, credentials, program.path, choice.files)
-        self.supervisor.ensure()
-        note_writer(self.state.redis, program.server)
+        wanted = self._wanted(settings, credentials, program.path, compose)
         try:
+            self.supervisor.ensure()
+            note_writer(self.state.redis, program.server)
             plan = converge(self.supervisor, wanted, self._say)
         except StackError:
             if is_first_start:
@@ -121,11 +124,16 @@ class EmbeddedEngine:
         if not is_ours and not is_free(address, port):
             raise StackError(f"port {port} is in use{holder_of(port)}. Choose another, such as --port {port + 1}.")
 
-    def _wanted(
-        self, settings: Settings, credentials: Credentials, redis_server: Path, files: Sequence[Path]
-    ) -> Sequence[Sequence[Wanted]]:
+    def _compose(self, files: Sequence[Path]) -> Mapping[str, Service]:
+        """The services. Settings that their programs cannot use are refused here, before anything is changed."""
         first, *later = files or [self._root / "docker-compose.swarm.yml"]
         compose = with_room_to_drain(load_compose(first, os.environ, later).services)
+        check_settings(compose, (first, *later), self._root, self._say)
+        return compose
+
+    def _wanted(
+        self, settings: Settings, credentials: Credentials, redis_server: Path, compose: Mapping[str, Service]
+    ) -> Sequence[Sequence[Wanted]]:
         services = EmbeddedServices(compose, self._root, self.state, settings)
         shared = (self._root / "stack" / "redis.conf").read_text()
         chosen = dict(compose["redis"].environment)

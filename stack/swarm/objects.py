@@ -50,6 +50,10 @@ class StackObjects:
                 if entry["ID"] not in kept:
                     self._remove_config(entry["ID"])
 
+    def has_networks(self) -> bool:
+        """Whether any of the stack's networks is there."""
+        return bool(self._networks({"label": [f"{STACK_LABEL}={self._stack}"]}))
+
     def remove_networks(self, timeout: float) -> None:
         """Removes the stack's networks, once the last container has left them."""
         label = f"{STACK_LABEL}={self._stack}"

@@ -15,6 +15,7 @@ from stack.compose.model import ComposeFile
 from stack.credentials import Credentials
 from stack.draining import with_room_to_drain
 from stack.errors import StackError
+from stack.settings_check import check_settings
 from stack.state import Settings, StateDirectory
 from stack.swarm.engine_client import engine_errors, engine_host
 from stack.swarm.images import STACK_IMAGE, ensure_stack_image
@@ -65,8 +66,11 @@ class Preparation:
         self._say = say
 
     def prepare(self, settings: Settings, present_redis: str) -> Prepared:
-        """`present_redis` is the image that the stack's Redis has now; "" without one."""
+        """`present_redis` is the image that the stack's Redis has now; "" without one. Settings that cannot be used are
+        refused before anything is made."""
         compose = self.compose(settings)
+        if compose.services["gateway"].image == STACK_IMAGE:  # of another image's settings nobody knows here
+            check_settings(compose.services, self._files, self._root, self._say)
         credentials, secrets = ensure_secrets(self._client, settings.stack, compose.secrets, self._state)
         stack_image, stack_reference = self._stack_image(compose, settings)
         redis_image = choose_redis_image(self._client, self._environ, stack_image, present_redis, self._say)

@@ -58,6 +58,11 @@ def ensure_secrets(
     return credentials, references
 
 
+def has_secrets(client: docker.DockerClient, stack: str) -> bool:
+    """Whether the swarm has any of this stack, made by us or by hand."""
+    return any(name.startswith(f"{stack}_") for name in _present(client))
+
+
 def remove_secrets(client: docker.DockerClient, stack: str) -> None:
     """Removes those that this stack made."""
     with engine_errors("remove the secrets"):

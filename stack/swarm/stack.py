@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,9 +32,10 @@ from stack.swarm.observe import observe
 from stack.swarm.placement import Placement
 from stack.swarm.preparation import REDIS, REQUIRED, Preparation, Prepared, data_node, variables_of
 from stack.swarm.removal import Removal
+from stack.swarm.secrets import has_secrets
 from stack.swarm.services import StackServices
 from stack.swarm.spec import Surroundings, service_spec
-from stack.swarm.stored_functions import restore, stored_images
+from stack.swarm.stored_functions import restore, stored_configs, stored_images
 from stack.swarm.taking_down import TakingDown
 from swarmfn.provider.swarm.hardening import offers_no_new_privileges
 
@@ -77,11 +79,9 @@ class SwarmStack:
     def up(self, options: argparse.Namespace) -> Outcome:
         self._state.make()
         with exclusive(self._state.run / "command.lock", "up", self._say):
-            settings = self._settle(options)
-            present = self._present_redis(settings)
-            prepared = self._preparation(options, settings).prepare(settings, present)
-            settings = self._with_data_server(settings, present, prepared)
-            has_changed = self._deploy(prepared, settings)
+            with self._undone_at_first():
+                settings, prepared = self._prepare(options)
+                has_changed = self._deploy(prepared, settings)
             self._state.remember(replace(settings, redis_image=prepared.redis_image))
             restored = restore(self._client, self._name, self._say)
             has_changed = has_changed or bool(restored.names)
@@ -97,20 +97,20 @@ class SwarmStack:
     def prepare(self, options: argparse.Namespace) -> str:
         self._state.make()
         with exclusive(self._state.run / "command.lock", "prepare", self._say):
-            settings = self._settle(options)
-            present = self._present_redis(settings)
-            prepared = self._preparation(options, settings).prepare(settings, present)
-            self._with_data_server(settings, present, prepared)
+            with self._undone_at_first():
+                settings, prepared = self._prepare(options)
             self._state.remember(settings)
         return _how_to_deploy(settings, prepared, self._environ, options.files)
 
     def down(self, purge: bool) -> str:
+        is_unused = self._state.is_unused()
         self._state.make()
         with exclusive(self._state.run / "command.lock", "down", self._say):
             taking_down = TakingDown(self._client, self._name, self._services, self._say)
             was_there = taking_down.stop()
             if purge:
                 taking_down.purge()
+            if purge or (is_unused and not was_there):
                 self._state.purge()
         if purge:
             return "stopped; everything of the stack is removed from the swarm, and the state directory"
@@ -134,6 +134,38 @@ class SwarmStack:
 
     def close(self) -> None:
         self._client.close()
+
+    @contextmanager
+    def _undone_at_first(self) -> Iterator[None]:
+        """A first start that fails in the body leaves nothing but the images that it built."""
+        is_unused = self._state.is_unused()
+        is_new = is_unused and not self._is_known()
+        try:
+            yield
+        except StackError:
+            if is_new:
+                taking_down = TakingDown(self._client, self._name, self._services, self._say)
+                taking_down.stop()
+                taking_down.remove_data()
+            if is_new or (is_unused and not self._state.credentials.exists()):
+                self._state.purge()
+            raise
+
+    def _is_known(self) -> bool:
+        """Whether the swarm has anything of this stack."""
+        return bool(
+            self._services.present()
+            or stored_configs(self._client, self._name)
+            or StackObjects(self._client, self._name).has_networks()
+            or has_secrets(self._client, self._name)
+            or TakingDown(self._client, self._name, self._services, self._say).volumes()
+        )
+
+    def _prepare(self, options: argparse.Namespace) -> tuple[Settings, Prepared]:
+        settings = self._settle(options)
+        present = self._present_redis(settings)
+        prepared = self._preparation(options, settings).prepare(settings, present)
+        return self._with_data_server(settings, present, prepared), prepared
 
     def _settle(self, options: argparse.Namespace) -> Settings:
         """The settings of this run. Once it has succeeded they are remembered for the next; only the stack's name is at

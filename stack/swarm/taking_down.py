@@ -55,15 +55,23 @@ class TakingDown:
     def purge(self) -> None:
         """Removes what `stop` leaves: functions, secrets, volumes, and the images that were built here and no
         other stack uses."""
-        forget(self._client, self._stack)
-        remove_secrets(self._client, self._stack)
-        with engine_errors("list the volumes"):
-            entries = self._api.volumes(filters={"label": [f"{STACK_LABEL}={self._stack}"]})["Volumes"] or []
-        for entry in entries:
-            self._remove_volume(entry["Name"])
+        self.remove_data()
         with engine_errors("list the services"):
             others = images_of(self._api.services())
         remove_built(self._client, others | stored_images(self._client), self._say)
+
+    def remove_data(self) -> None:
+        """Removes functions, secrets and volumes."""
+        forget(self._client, self._stack)
+        remove_secrets(self._client, self._stack)
+        for name in self.volumes():
+            self._remove_volume(name)
+
+    def volumes(self) -> list[str]:
+        """The names of the stack's volumes on this node."""
+        with engine_errors("list the volumes"):
+            entries = self._api.volumes(filters={"label": [f"{STACK_LABEL}={self._stack}"]})["Volumes"] or []
+        return [entry["Name"] for entry in entries]
 
     def _stop_functions(self) -> list[str]:
         names = [service["Spec"]["Name"] for service in function_services(self._client, self._stack)]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Collection, Iterable, Mapping
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from swarmfn.wire.addresses import check_engine_address, parse_host, split_address
 from swarmfn.wire.durations import parse_duration
 from swarmfn.wire.errors import SettingsError
+from swarmfn.wire.nearest import nearest
 from swarmfn.wire.quantities import parse_cpu, parse_memory
 from swarmfn.wire.redis_address import RedisAddress, parse_redis_address
 from swarmfn.wire.secret_files import read_secret
@@ -18,6 +20,35 @@ Value = TypeVar("Value")
 
 _TRUE = {"1", "true", "yes", "on"}
 _FALSE = {"0", "false", "no", "off"}
+
+
+def misspelt_settings(variables: Iterable[str], known: Collection[str]) -> tuple[str, ...]:
+    """A sentence for each name in `variables` that is nearly one of `known`."""
+    found = {name: nearest(name, known) for name in variables if name not in known and _could_be_ours(name, known)}
+    return tuple(f"there is no setting {name}: is {meant} meant?" for name, meant in sorted(found.items()) if meant)
+
+
+class Checked(Protocol):
+    """What a program's settings are."""
+
+    @property
+    def misspelt(self) -> tuple[str, ...]: ...
+
+
+def check_settings(load: Callable[[Mapping[str, str]], Checked], variables: Mapping[str, str]) -> int:
+    """Reads settings and writes what is wrong with them to standard error, and what is only odd to standard output;
+    2 when they cannot be used, else 0."""
+    try:
+        print("\n".join(load(variables).misspelt))
+    except SettingsError as exc:
+        print("\n".join(exc.problems), file=sys.stderr)
+        return 2
+    return 0
+
+
+def _could_be_ours(name: str, known: Collection[str]) -> bool:
+    # Nearly all of an environment's other names are in capital letters, and none of ours.
+    return (name.islower() and "_" in name) or name.lower() in known
 
 
 class Environment:
@@ -30,8 +61,10 @@ class Environment:
     def __init__(self, variables: Mapping[str, str]) -> None:
         self._variables = variables
         self._problems: list[str] = []
+        self._asked: set[str] = set()
 
     def text(self, name: str, default: str = "") -> str:
+        self._asked.add(name)
         return self._variables.get(name, "").strip() or default
 
     def integer(self, name: str, default: int, minimum: int = 0, most: int | None = None) -> int:
@@ -131,9 +164,14 @@ class Environment:
         """Notes a problem that only the caller can see, such as two settings that contradict each other."""
         self._problems.append(f"{name}: {what}")
 
+    def misspelt(self, others: Collection[str] = ()) -> tuple[str, ...]:
+        """A sentence for each variable that nobody asked for, but for one that is called nearly so; `others` are those
+        that somebody else reads. Call it when all are read."""
+        return misspelt_settings(set(self._variables).difference(others), self._asked)
+
     def finish(self) -> None:
         if self._problems:
-            raise SettingsError("cannot start: " + "; ".join(self._problems))
+            raise SettingsError(self._problems)
 
     def _parsed(self, name: str, default: Value, parse: Callable[[str], Value], expected: str) -> Value:
         text = self.text(name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class FaasError(Exception):
     """Something the platform cannot do for a caller.
@@ -157,4 +159,8 @@ class UpstreamTimeout(FaasError):
 
 
 class SettingsError(Exception):
-    """The environment cannot be used; the message names every bad variable. Programs exit with 2."""
+    """The environment cannot be used; `problems` and the message name every bad variable. Programs exit with 2."""
+
+    def __init__(self, problems: Iterable[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("cannot start: " + "; ".join(self.problems))

@@ -13,6 +13,7 @@ import yaml
 
 from fwatchdog.settings import Settings as WatchdogSettings
 from gateway.settings import Settings as GatewaySettings
+from swarmfn.wire.environment import misspelt_settings
 from swarmfn.wire.errors import SettingsError
 from worker.settings import Settings as WorkerSettings
 
@@ -90,6 +91,19 @@ def test_the_programs_accept_every_setting_that_the_compose_file_gives_them(root
         with contextlib.suppress(SettingsError):
             load(variables)
         assert set(services[name]["environment"]) <= variables.asked, name
+
+
+def test_no_setting_is_taken_for_another_one_misspelt(pages: dict[str, Any], secrets: str) -> None:
+    page = pages["docs/reference/settings.md"]
+    sections = ("With deploy_extended.py", "Gateway", "Worker")
+    known = {name for section in sections for name in page.settings(section)}
+    known |= set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", pages["docs/reference/watchdog.md"].text))
+    odd = dict.fromkeys(known, "")
+    assert len(odd) > 60
+    assert GatewaySettings.from_environment({**odd, "secret_mount_path": secrets}).misspelt == ()
+    assert WorkerSettings.from_environment({**odd, "secret_mount_path": secrets}).misspelt == ()
+    assert [line for line in WatchdogSettings.load({**odd, "fprocess": "cat"}).warnings if "meant" in line] == []
+    assert misspelt_settings(known, set(page.settings(sections[0]))) == ()
 
 
 def test_what_the_watchdog_reads_is_in_its_reference(pages: dict[str, Any]) -> None:

@@ -159,6 +159,18 @@ def test_a_port_in_use_is_named_with_its_holder(fresh: Stack) -> None:
     assert f"port {fresh.port} is in use by process {os.getpid()}" in done.stderr
     assert "--port" in done.stderr
     assert processes_of(fresh) == []
+    assert not fresh.state.root.exists()
+
+
+def test_a_first_start_that_fails_late_leaves_nothing(fresh: Stack) -> None:
+    with socket.socket() as holder:
+        holder.bind(("0.0.0.0", 0))
+        holder.listen()
+        done = fresh.up(metrics_port=str(holder.getsockname()[1]))
+    assert done.returncode == 1
+    assert "gateway ended" in done.stderr
+    assert processes_of(fresh) == []
+    assert not fresh.state.root.exists()
 
 
 def test_a_redis_port_that_someone_took_is_replaced_by_another(fresh: Stack) -> None:
@@ -173,12 +185,42 @@ def test_a_redis_port_that_someone_took_is_replaced_by_another(fresh: Stack) -> 
     assert fresh.state.settings().redis_port != port
 
 
-def test_a_bad_setting_fails_with_the_reason_and_leaves_nothing_running(fresh: Stack) -> None:
-    done = fresh.up(upstream_timeout="soon")
+def test_bad_settings_are_named_together_before_anything_starts(fresh: Stack) -> None:
+    bad = {"upstream_timeout": "soon", "callback_timeout": "later", "redis_appendfsync": "often", "max_result": "big"}
+    done = fresh.up(**bad)
     assert done.returncode == 1
-    assert "gateway refuses its settings" in done.stderr
-    assert "'soon'" in done.stderr
-    assert processes_of(fresh) == []
+    for line in (
+        "gateway: upstream_timeout: expected seconds or a duration such as \"1m30s\", got 'soon'",
+        "worker: callback_timeout: expected seconds or a duration such as \"1m30s\", got 'later'",
+        "worker: max_result: expected an amount of memory such as \"64Mi\", got 'big'",
+        "redis: redis_appendfsync: expected one of always, everysec, no, got 'often'",
+    ):
+        assert f"\n  {line}\n" in done.stderr
+    assert "starting" not in done.stderr
+    assert not fresh.state.root.exists()
+
+
+def test_a_bad_setting_leaves_what_runs_as_it_is(fresh: Stack) -> None:
+    fresh.up()
+    before = fresh.pids()
+    assert fresh.up(upstream_timeout="soon").returncode == 1
+    assert fresh.pids() == before
+    assert "nothing to do" in fresh.up().stdout
+
+
+def test_a_misspelt_setting_is_said_with_the_one_that_is_meant(fresh: Stack, tmp_path: Path) -> None:
+    (tmp_path / "more.yml").write_text('services: {gateway: {environment: {max_hopps: "16"}}}')
+    files = ("-f", str(fresh.root / "docker-compose.swarm.yml"), "-f", str(tmp_path / "more.yml"))
+    done = fresh.up(*files, exec_timeot="5m", UPSTREAM_TIMEOUT="5m", worker_replica="1")
+    assert done.returncode == 0, done.stderr
+    warnings = sorted(line for line in done.stderr.splitlines() if "there is no setting" in line)
+    assert warnings == [
+        "warning: there is no setting UPSTREAM_TIMEOUT: is upstream_timeout meant?",
+        "warning: there is no setting exec_timeot: is exec_timeout meant?",
+        "warning: there is no setting max_hopps: is max_hops meant?",
+        "warning: there is no setting worker_replica: is worker_replicas meant?",
+    ]
+    assert "there is no setting exec_timeot" in fresh.state.log("gateway").read_text()
 
 
 def test_stale_records_of_processes_are_ignored(fresh: Stack) -> None:

@@ -11,6 +11,21 @@ import requests
 from tests.support.swarm_command import PORT, Command
 
 
+def test_a_first_up_that_fails_leaves_nothing(clean: Command) -> None:
+    before = clean.leftovers()
+    done = clean.up(upstream_timeout="soon")
+    assert done.returncode == 1
+    assert "It refuses its settings" in done.stderr
+    assert clean.leftovers() == before
+    assert not clean.state.exists()
+
+
+def test_down_of_what_was_never_there_leaves_nothing(clean: Command) -> None:
+    done = clean.run("down")
+    assert (done.returncode, done.stdout) == (0, 'nothing to do: there is no stack "trial" on this swarm\n')
+    assert not clean.state.exists()
+
+
 def test_up_starts_a_healthy_stack_and_a_second_one_has_nothing_to_do(clean: Command) -> None:
     done = clean.up()
     assert done.returncode == 0, done.stderr
@@ -90,4 +105,5 @@ def test_passwords_that_were_made_elsewhere_are_not_guessed(running: Command, tm
     assert done.returncode == 1
     assert "Docker does not give secrets back" in done.stderr
     assert "--state-dir" in done.stderr
+    assert not (tmp_path / "state").exists()
     assert requests.get(f"{running.url}/healthz", timeout=10).status_code == 200

@@ -111,3 +111,14 @@ def test_a_secret_that_cannot_be_read_is_a_problem_that_names_the_file_and_not_i
     assert str(tmp_path / "folder") in str(raised.value)
     assert str(tmp_path / "binary") in str(raised.value)
     assert "hunter2" not in str(raised.value)
+
+
+def test_variables_that_are_called_nearly_like_one_that_was_asked_for_are_named() -> None:
+    variables = {"exec_timeot": "5m", "READ_TIMEOUT": "5s", "PORT": "1", "HOME": "/", "other_thing": "1", "exec": "1"}
+    env = Environment({**variables, "read_timeout": "5s"})
+    for name in ("exec_timeout", "read_timeout", "write_timeout", "mode"):
+        env.text(name)
+    assert env.misspelt() == (
+        "there is no setting READ_TIMEOUT: is read_timeout meant?",
+        "there is no setting exec_timeot: is exec_timeout meant?",
+    )
