@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fwatchdog.http.addresses import HttpAddress
+from swarmfn.wire.commands import quoted_part
 from swarmfn.wire.durations import parse_duration
 from swarmfn.wire.environment import Environment
 
@@ -44,6 +45,10 @@ _ANY_LINE = 16 * 2**20
 
 _FEWEST_WORKERS = 2
 _ASGI_CALLS = 32
+
+
+_FOR_FUNCTIONS = ("gateway_url",)
+"""What the platform tells a function, beside its settings."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +125,12 @@ class Settings:
             handler=env.text("handler", "handler:handle" if mode == PYTHON else "handler:app"),
             workers=env.integer("workers", _default_workers(), minimum=1),
             threads=env.integer("threads", _ASGI_CALLS if mode == ASGI else 1, minimum=1),
-            warnings=(*lenient.warnings, *_ignored(mode, upstream_url)),
+            warnings=(
+                *lenient.warnings,
+                *_ignored(mode, upstream_url),
+                *_quoted(command),
+                *env.misspelt(others=_FOR_FUNCTIONS),
+            ),
         )
         env.finish()
         return settings
@@ -201,6 +211,12 @@ def _ignored(mode: str, upstream_url: str) -> tuple[str, ...]:
     if upstream_url and mode != HTTP:
         return (f"upstream_url: has no meaning with mode={mode}; mode=http passes calls on to a server",)
     return ()
+
+
+def _quoted(command: str) -> tuple[str, ...]:
+    if not (part := quoted_part(command)):
+        return ()
+    return (f"fprocess: it is split at spaces, without a shell; the quotes of {part:.100} stay in it",)
 
 
 def _path(env: Environment, name: str) -> str:

@@ -14,7 +14,8 @@ from gateway.invoke.problems import problem
 from swarmfn import __version__
 from swarmfn.provider import Provider
 from swarmfn.wire.errors import InvalidFunction, InvalidRequest
-from swarmfn.wire.functions import FunctionSpec, FunctionStatus, check_namespace
+from swarmfn.wire.function_requests import refuse_misspelt, requested_function
+from swarmfn.wire.functions import FunctionStatus, check_namespace
 from swarmfn.wire.names import NAMESPACE, function_name
 
 _TRUE = frozenset({"1", "t", "true"})
@@ -61,15 +62,16 @@ class _SystemViews:
         return jsonify(self._describe(self._provider.get(function_name(name)), with_usage))
 
     def deploy(self) -> Response:
-        self._provider.deploy(FunctionSpec.from_json(read_object(request)))
+        self._provider.deploy(requested_function(read_object(request)))
         return _accepted()
 
     def update(self) -> Response:
-        self._provider.update(FunctionSpec.from_json(read_object(request)))
+        self._provider.update(requested_function(read_object(request)))
         return _accepted()
 
     def remove(self) -> Response:
         body = read_object(request)
+        refuse_misspelt(body, ("functionName", "namespace"))
         check_namespace(body)
         self._provider.remove(function_name(_named(body, "functionName")))
         return _accepted()
@@ -77,6 +79,7 @@ class _SystemViews:
     def scale(self, name: str) -> Response:
         wanted = function_name(name)
         body = read_object(request)
+        refuse_misspelt(body, ("serviceName", "replicas", "namespace"))
         check_namespace(body)
         if body.get("serviceName") and function_name(_named(body, "serviceName")) != wanted:
             raise InvalidRequest(f'serviceName: expected "{wanted}", the name in the path, or none.')

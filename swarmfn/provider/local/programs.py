@@ -14,6 +14,7 @@ from typing import Any
 from swarmfn.provider.local import contents, dockerfile, requirements
 from swarmfn.provider.local.environment import host_path
 from swarmfn.wire.errors import InvalidFunction
+from swarmfn.wire.function_requests import check_command
 from swarmfn.wire.functions import EXEC_TIMEOUT, FunctionSpec
 
 logger = logging.getLogger(__name__)
@@ -134,6 +135,7 @@ def _checked_mode(mode: str, command: str, folder: Path | None) -> str:
 
 
 def _check_command(command: str, folder: Path | None, has_venv: bool) -> None:
+    check_command("envProcess", command)  # it may be the Dockerfile's
     program = command.split(" ")[0]
     if "/" in program:
         path = (folder or Path("/")) / program

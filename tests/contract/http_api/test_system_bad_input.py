@@ -191,3 +191,67 @@ def test_values_that_look_like_markup_or_paths_are_only_text(gateway: GatewayPro
     assert gateway.post("/system/functions", json=body).status_code == 202
     status = gateway.get("/system/function/echo").json()
     assert (status["labels"], status["envVars"]) == (body["labels"], body["envVars"])
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+@pytest.mark.parametrize(
+    ("field", "value", "meant"),
+    [
+        ("envvars", {"a": "b"}, "envVars"),
+        ("env_process", "cat", "envProcess"),
+        ("lables", {}, "labels"),
+        ("limit", {}, "limits"),
+        ("readonlyRootFileSystem", True, "readOnlyRootFilesystem"),
+    ],
+)
+def test_a_misspelt_field_is_refused_with_the_one_that_is_meant(
+    gateway: GatewayProcess, method: str, field: str, value: Any, meant: str
+) -> None:
+    gateway.post("/system/functions", json=FUNCTION)
+    response = gateway.request(method, "/system/functions", json={**FUNCTION, "envProcess": "tac", field: value})
+    assert response.status_code == 400
+    assert response.text.strip() == f"{field}: there is no such field. Is {meant} meant?"
+    assert gateway.get("/system/function/echo").json()["envProcess"] == "cat"
+
+
+def test_misspelt_fields_of_other_bodies_are_refused_too(gateway: GatewayProcess) -> None:
+    gateway.post("/system/functions", json=FUNCTION)
+    limits = gateway.request("PUT", "/system/functions", json={**FUNCTION, "limits": {"memroy": "1G"}})
+    scale = gateway.post("/system/scale-function/echo", json={"replica": 2})
+    remove = gateway.request("DELETE", "/system/functions", json={"function_name": "echo"})
+    assert [answer.status_code for answer in (limits, scale, remove)] == [400, 400, 400]
+    assert "Is limits.memory meant?" in limits.text
+    assert "Is replicas meant?" in scale.text
+    assert "Is functionName meant?" in remove.text
+
+
+def test_fields_of_other_names_are_passed_over_and_a_status_may_be_sent_back(gateway: GatewayProcess) -> None:
+    assert gateway.post("/system/functions", json={**FUNCTION, "debug": True, "x": 1}).status_code == 202
+    status = gateway.get("/system/function/echo", params={"usage": "1"}).json()
+    body = {**status, "service": "echo", "usage": {}, "rollout": "running", "problem": "none"}
+    assert gateway.request("PUT", "/system/functions", json=body).status_code == 202
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"envProcess": 'sh -c "cat; date"'},
+        {"envProcess": "env A='b c' printenv A"},
+        {"envVars": {"fprocess": "sh -c 'cat; date'"}},
+        {"envVars": {"function_process": "sh -c 'cat; date'"}},
+    ],
+)
+def test_a_command_that_needs_a_shell_is_refused_with_the_way_out(
+    gateway: GatewayProcess, method: str, fields: dict[str, Any]
+) -> None:
+    gateway.post("/system/functions", json=FUNCTION)
+    response = gateway.request(method, "/system/functions", json={**FUNCTION, **fields})
+    assert response.status_code == 400
+    assert "a watchdog splits a command at each space and starts it without a shell" in response.text
+    assert "Put the command into a script" in response.text
+    assert gateway.get("/system/function/echo").json()["envProcess"] == "cat"
+
+
+def test_quotes_within_a_word_are_the_words_own(gateway: GatewayProcess) -> None:
+    assert gateway.post("/system/functions", json={**FUNCTION, "envProcess": 'echo .["a"]'}).status_code == 202
