@@ -6,13 +6,16 @@ from collections.abc import Sequence
 
 from swarmfn.wire.visible import visible
 
-_BRIEF = 120
+_HEAD, _TAIL = 40, 75
 
 
 def brief(text: str) -> str:
-    """The first line of it, short enough for a column."""
+    """The first line of it, short enough for a column. What is left out is in the middle: what went wrong is said at
+    the beginning, and why at the end."""
     line = text.strip().partition("\n")[0]
-    return line if len(line) <= _BRIEF else f"{line[: _BRIEF - 1].rstrip()}…"
+    if len(line) <= _HEAD + _TAIL + 3:
+        return line
+    return f"{line[:_HEAD].rpartition(' ')[0] or line[:_HEAD]} … {line[-_TAIL:].partition(' ')[2] or line[-_TAIL:]}"
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
