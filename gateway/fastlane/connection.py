@@ -17,6 +17,7 @@ from uvicorn.server import ServerState
 
 from gateway.crowd import CROWDED, RESERVED_PATIENCE, Crowd, Place, is_reserved_for
 from gateway.fastlane.exchange import App, Exchange
+from gateway.fastlane.half_closed import HalfClosed
 from gateway.invoke.incoming import RawHeaders
 from swarmfn.upstream.deadlines import DeadlineTimer
 from swarmfn.wire.request_heads import BadRequest, check_host, check_path, check_version
@@ -76,6 +77,7 @@ class ClientConnection(asyncio.Protocol):
         "_fed",
         "_good_host",
         "_had_body",
+        "_half_closed",
         "_has_begun",
         "_head_size",
         "_headers",
@@ -127,6 +129,7 @@ class ClientConnection(asyncio.Protocol):
         self._is_draining = False
         self._is_paused = False
         self._is_reserved = False
+        self._half_closed: HalfClosed | None = None  # by the client
         # Reading.
         self._url = b""
         self._headers: RawHeaders = []
@@ -213,6 +216,34 @@ class ClientConnection(asyncio.Protocol):
                     self._refuse(_TOO_LARGE)
         if not self._has_begun or not self._in_head:
             self._seen = b""
+
+    def eof_received(self) -> bool:
+        """The client will send no more. Whether it still waits for an answer shows when it is sent something."""
+        answering = self._answering
+        if answering is None or not answering.is_received:
+            return False  # closes the connection
+        self._parser = None
+        if self._receiving is not None:  # a request that will not be whole
+            if self._receiving in self._waiting:
+                self._waiting.remove(self._receiving)
+            self._receiving = None
+        (self._waiting[-1] if self._waiting else answering).keep_alive = False
+        self._half_closed = HalfClosed()
+        self._timer.set(self._loop.time() + self._half_closed.pause)
+        return True
+
+    def _look_for_client(self, half_closed: HalfClosed) -> None:
+        exchange = self._answering
+        if exchange is None or self.transport.is_closing():
+            return
+        connection = self.transport.get_extra_info("socket")
+        probe = half_closed.next_step(connection, exchange.is_started, exchange.is_http_1_0)
+        if probe is None:
+            self.transport.abort()
+            return
+        if probe:
+            self.write(probe)
+        self._timer.set(self._loop.time() + half_closed.pause)
 
     def _limit_framing(self, size: int) -> None:
         """Counts bytes of chunk extensions and trailers, of which the parser keeps the latter."""
@@ -453,7 +484,9 @@ class ClientConnection(asyncio.Protocol):
         task.cancel()
 
     def _on_deadline(self) -> None:
-        if self._parser is None or not self._has_begun:
+        if self._half_closed is not None:
+            self._look_for_client(self._half_closed)
+        elif self._parser is None or not self._has_begun:
             self.transport.close()
         elif self._receiving is not None and self._receiving.is_gone:
             self.transport.close()  # it has its answer and goes on sending
