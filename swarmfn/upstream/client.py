@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine
+from typing import Any
 
 from swarmfn.upstream.connection import Connection
 from swarmfn.upstream.failures import DeadlinePassed, NotPermitted, NotSent
 from swarmfn.upstream.names import Names
 from swarmfn.upstream.pool import Pool
+from swarmfn.upstream.racing import first_of, interleaved
 from swarmfn.upstream.response import Response
 from swarmfn.upstream.sending import LAST_CHUNK, chunk, framed
 from swarmfn.wire.addresses import split_address
@@ -132,18 +134,16 @@ class Upstream:
     async def _reach(self, address: str, tls: bool) -> Connection:
         """A connection to the first of the host's addresses that takes one."""
         host, port = split_address(address)
-        failure: OSError | None = None
         places = await self._names.addresses(host)
         if self._permits is not None:
             places = [place for place in places if self._permits(place)]
             if not places:
                 raise NotPermitted(address, "has no address that may be connected to.")
-        for place in places:
-            try:
-                return await self._open_connection(address, tls, host, place, port)
-            except OSError as exc:
-                failure = exc
-        raise failure or OSError("it has no address")
+
+        def connect(place: str) -> Coroutine[Any, Any, Connection]:
+            return self._open_connection(address, tls, host, place, port)
+
+        return await first_of(interleaved(places), connect, Connection.close)
 
     async def _open_connection(self, address: str, tls: bool, host: str, place: str, port: int) -> Connection:
         key = "tls:" + address if tls else address
