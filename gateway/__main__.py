@@ -29,7 +29,7 @@ from gateway.flask_server import FlaskServer
 from gateway.invoke.asynchronous import Asynchronous, Rules
 from gateway.invoke.bodies import BodyBudget
 from gateway.invoke.bridge import Bridge
-from gateway.invoke.credentials import Credentials
+from gateway.invoke.credentials import MountedCredentials
 from gateway.invoke.room import Room
 from gateway.invoke.synchronous import Synchronous
 from gateway.load_metrics import LoadMetrics
@@ -42,6 +42,7 @@ from gateway.settings import Settings
 from gateway.warnings import warnings_of
 from swarmfn.exposition.listener import MetricsListener, serve_metrics
 from swarmfn.jobs.connection import Unreachable, connect, connect_blocking
+from swarmfn.jobs.logging_in import MountedPasswords
 from swarmfn.jobs.server import ServerTooOld, require_supported
 from swarmfn.jobs.stored_layout import require_readable
 from swarmfn.jobs.submissions import Submissions
@@ -180,11 +181,12 @@ class Gateway:
             stack.callback(listener.close)
             if managing is not None:
                 stack.callback(managing.close)
-            connections = connect(settings.redis_address, settings.redis_password)
+            passwords = MountedPasswords(settings.secret_mount_path)
+            connections = connect(settings.redis_address, passwords)
             stack.push_async_callback(connections.aclose)
             upstream = Upstream()
             stack.push_async_callback(upstream.close)
-            blocking = connect_blocking(settings.redis_address, settings.redis_password)
+            blocking = connect_blocking(settings.redis_address, passwords)
             stack.callback(blocking.close)
             _require_usable(blocking)
 
@@ -255,7 +257,7 @@ class Gateway:
         self._metrics.add(QueueMetrics(blocking))
         credentials = None
         if settings.basic_auth:
-            credentials = Credentials(settings.user or "", settings.password or "")
+            credentials = MountedCredentials(settings.secret_mount_path, settings.user or "", settings.password or "")
         return Parts(
             management=Management(
                 provider=self._provider,

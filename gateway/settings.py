@@ -43,6 +43,7 @@ class Settings:
     callback_guard: CallbackGuard
     max_hops: int
     basic_auth: bool
+    secret_mount_path: str
     user: str | None
     password: str | None = field(repr=False)
     redis_address: RedisAddress
@@ -93,6 +94,7 @@ class Settings:
             callback_guard=read_guard(env),
             max_hops=env.integer("max_hops", MAX_HOPS),
             basic_auth=env.flag("basic_auth", True),
+            secret_mount_path=secrets,
             user=env.secret(secrets, "basic-auth-user"),
             password=env.secret(secrets, "basic-auth-password"),
             redis_address=env.redis_address("faas_redis_address", "redis:6379"),

@@ -59,6 +59,7 @@ class StateDirectory:
         self.root = root.resolve()
         self.credentials = self.root / "credentials"
         self.secrets = self.root / "secrets"
+        self.in_force = self.root / "in-force"
         self.redis = self.root / "redis"
         self.logs = self.root / "logs"
         self.run = self.root / "run"
@@ -81,7 +82,7 @@ class StateDirectory:
         """Makes it, with everything in it private to the user. Raises StackError for a directory of someone else's."""
         self._refuse_foreign()
         try:
-            for directory in (self.root, self.secrets, self.redis, self.logs, self.run):
+            for directory in (self.root, self.secrets, self.in_force, self.redis, self.logs, self.run):
                 directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._marker.write_text(_MARKER_TEXT)
         except OSError as exc:

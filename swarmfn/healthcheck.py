@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from swarmfn.wire.redis_address import RedisAddress, parse_redis_address
-from swarmfn.wire.secret_files import read_secret
+from swarmfn.wire.secret_files import PREVIOUS, REDIS_PASSWORD, read_secret
 
 _PATIENCE = 4.0
 
@@ -31,16 +31,31 @@ _SILENT_AFTER = 60.0
 Check = Callable[[Mapping[str, str]], str]
 
 
+class RefusedByRedis(OSError):
+    """It answered with an error."""
+
+
 class RedisSays:
     """One connection to Redis, in its protocol. Raises OSError."""
 
-    def __init__(self, address: RedisAddress, password: str) -> None:
+    def __init__(self, address: RedisAddress, passwords: Sequence[str]) -> None:
         self._socket = _open(address)
         self._stream = self._socket.makefile("rb")
-        if password := password or address.password:
-            self.ask("AUTH", *filter(None, [address.username]), password)
+        if passwords := passwords or list(filter(None, [address.password])):
+            self._log_in(address.username, passwords)
         if address.database:
             self.ask("SELECT", str(address.database))
+
+    def _log_in(self, username: str, passwords: Sequence[str]) -> None:
+        """With the first of the passwords that is taken: the one of before may still be the right one."""
+        *others, last = passwords
+        for password in others:
+            try:
+                self.ask("AUTH", *filter(None, [username]), password)
+            except RefusedByRedis:
+                continue
+            return
+        self.ask("AUTH", *filter(None, [username]), last)
 
     def ask(self, *words: str) -> list[str]:
         """The answer, a single one as a list of one; "" stands for nothing."""
@@ -60,7 +75,7 @@ class RedisSays:
         if kind == "$":
             return ["" if rest == "-1" else self._stream.read(int(rest) + 2)[:-2].decode(errors="replace")]
         if kind not in ("+", ":"):
-            raise OSError(rest or "Redis closed the connection")
+            raise RefusedByRedis(rest) if rest else OSError("Redis closed the connection")
         return [rest]
 
 
@@ -94,7 +109,7 @@ def redis(variables: Mapping[str, str]) -> str:
     A question, and no PING, which fails as well when it takes no writes (its disk is full, say). Such a Redis is up: to
     start it again would take from everybody what can still be read. That it is not well, the gateway says.
     """
-    client = RedisSays(RedisAddress("127.0.0.1", int(variables.get("port") or 6379)), _password(variables))
+    client = RedisSays(RedisAddress("127.0.0.1", int(variables.get("port") or 6379)), _passwords(variables))
     try:
         client.ask("EXISTS", "swarmfn:healthcheck")
     finally:
@@ -110,7 +125,7 @@ def worker(variables: Mapping[str, str]) -> str:
     """
     address = parse_redis_address(variables.get("faas_redis_address") or "redis:6379")
     try:
-        client = RedisSays(address, _password(variables))
+        client = RedisSays(address, _passwords(variables))
     except OSError:
         return ""
     try:
@@ -141,11 +156,15 @@ def _age(heartbeat: str) -> float:
         return float("inf")
 
 
-def _password(variables: Mapping[str, str]) -> str:
-    try:
-        return read_secret(os.path.join(variables.get("secret_mount_path") or "/run/secrets", "redis-password"))
-    except OSError:
-        return ""
+def _passwords(variables: Mapping[str, str]) -> list[str]:
+    folder = variables.get("secret_mount_path") or "/run/secrets"
+    found = []
+    for name in (REDIS_PASSWORD, REDIS_PASSWORD + PREVIOUS):
+        try:
+            found.append(read_secret(os.path.join(folder, name)))
+        except OSError:
+            continue
+    return [password for password in found if password]
 
 
 CHECKS: Mapping[str, Check] = {"gateway": gateway, "redis": redis, "worker": worker}

@@ -8,6 +8,7 @@ import sys
 import time
 
 from swarmfn.jobs.connection import Unreachable, connect_blocking
+from swarmfn.jobs.logging_in import MountedPasswords
 from swarmfn.jobs.server import ServerTooOld, require_supported
 from swarmfn.jobs.stored_layout import require_readable
 from swarmfn.wire.descriptors import allow_many_descriptors
@@ -39,7 +40,7 @@ def main() -> int:
 def _work(settings: Settings, name: str) -> int:
     from worker.rq_worker import make_worker  # the supervisor stays small without RQ and uvloop
 
-    connection = connect_blocking(settings.redis_address, settings.redis_password)
+    connection = connect_blocking(settings.redis_address, MountedPasswords(settings.secret_mount_path))
     wait = 0.2
     while True:
         try:

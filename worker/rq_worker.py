@@ -26,6 +26,7 @@ from swarmfn.jobs.connection import Connections, Unreachable, connect_like
 from swarmfn.jobs.layout import rq_time
 from swarmfn.memory import memory_for_us
 from swarmfn.upstream import Upstream
+from swarmfn.wire.secret_files import SIGNING_KEY, SecretFile
 from worker.attempts import FunctionCaller
 from worker.budget import ByteBudget, GrowingBudget, room_for
 from worker.decisions import Keeping
@@ -75,7 +76,7 @@ class FunctionWorker(BaseWorker):
             upstream,
             settings.host_aliases,
             settings.callback_timeout,
-            Signer(settings.callback_signing_key),
+            Signer(SecretFile(settings.secret_mount_path, SIGNING_KEY).value),
             settings.callback_guard,
             settings.max_hops,
         )

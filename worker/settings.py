@@ -18,6 +18,7 @@ from swarmfn.wire.redis_address import RedisAddress
 class Settings:
     """Durations are seconds, sizes bytes. docs/reference/settings.md explains each."""
 
+    secret_mount_path: str
     redis_address: RedisAddress
     redis_password: str | None = field(repr=False)
     callback_signing_key: str | None = field(repr=False)
@@ -48,6 +49,7 @@ class Settings:
         secrets = env.text("secret_mount_path", "/run/secrets")
         aliases = _aliases(env)
         settings = cls(
+            secret_mount_path=secrets,
             redis_address=env.redis_address("faas_redis_address", "redis:6379"),
             redis_password=env.secret(secrets, "redis-password"),
             callback_signing_key=env.secret(secrets, "callback-signing-key"),

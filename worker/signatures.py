@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+from collections.abc import Callable
 
 from swarmfn.wire.headers import CALLBACK_SIGNATURE, CALLBACK_TIMESTAMP, Headers
 
@@ -19,18 +20,19 @@ def signature(key: bytes, timestamp: int, body: bytes) -> str:
 
 
 class Signer:
-    """Signs with `key`; without one, nothing."""
+    """Signs with the key that `key` gives, which is asked each time; without one, nothing."""
 
-    def __init__(self, key: str | None) -> None:
-        self._key = key.encode() if key else b""
+    def __init__(self, key: Callable[[], str | None]) -> None:
+        self._key = key
 
     async def headers(self, body: bytes, now: float) -> Headers:
         """What to send along with `body` at the Unix time `now`: another signature for each try."""
-        if not self._key:
+        key = (self._key() or "").encode()
+        if not key:
             return []
         timestamp = int(now)
         if len(body) > _ON_THREAD:
-            signed = await asyncio.to_thread(signature, self._key, timestamp, body)
+            signed = await asyncio.to_thread(signature, key, timestamp, body)
         else:
-            signed = signature(self._key, timestamp, body)
+            signed = signature(key, timestamp, body)
         return [(CALLBACK_TIMESTAMP, str(timestamp)), (CALLBACK_SIGNATURE, signed)]

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from swarmfn.jobs.claims import hand_back_all
 from swarmfn.jobs.connection import Unreachable, connect_blocking
+from swarmfn.jobs.logging_in import MountedPasswords
 from worker.isolation import NAME_VARIABLE
 from worker.presence import forget
 from worker.settings import Settings
@@ -135,7 +136,7 @@ class Supervisor:
         logger.info("started worker process %d", process.pid, extra={"event": "worker_started", "worker": name})
 
     def _hand_back(self, name: str) -> None:
-        client = connect_blocking(self.settings.redis_address, self.settings.redis_password)
+        client = connect_blocking(self.settings.redis_address, MountedPasswords(self.settings.secret_mount_path))
         try:
             returned = hand_back_all(client, name)
             forget(client, name)

@@ -5,15 +5,20 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import logging
 import re
 from dataclasses import dataclass, field
+
+from swarmfn.wire.secret_files import PASSWORD, USER, SecretFile
+
+logger = logging.getLogger(__name__)
 
 _RUNS = re.compile(rb"[A-Za-z0-9+/_-]+")
 _MOST_RUNS = 256
 _ONE_ALPHABET = bytes.maketrans(b"-_", b"+/")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Credentials:
     """The one user of the management API."""
 
@@ -40,6 +45,23 @@ class Credentials:
             for secret in secrets:
                 is_told |= hmac.compare_digest(candidate, secret)
         return is_told
+
+
+class MountedCredentials(Credentials):
+    """Those in the secret files of a folder: looked at when somebody asks to be let in, and whoever does with the old
+    ones is not. Calls are too many to look at files for each; for them they are what they were when last looked at."""
+
+    def __init__(self, directory: str, user: str, password: str) -> None:
+        super().__init__(user, password)
+        self._files = SecretFile(directory, USER), SecretFile(directory, PASSWORD)
+
+    def let_in(self, authorization: str) -> bool:
+        """As for Credentials."""
+        user, password = (file.value() for file in self._files)
+        if user and password and (user, password) != (self.user, self.password):
+            self.user, self.password = user, password
+            logger.info("other credentials are in force now", extra={"event": "credentials_changed"})
+        return super().let_in(authorization)
 
 
 def basic_credentials(authorization: str) -> bytes | None:

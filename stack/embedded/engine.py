@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import redis
+
 from stack.compose.loading import load_compose
 from stack.compose.model import Service
 from stack.credentials import Credentials, make_credentials
@@ -14,11 +16,12 @@ from stack.draining import with_room_to_drain
 from stack.embedded.client import SupervisorClient
 from stack.embedded.converge import Wanted, converge
 from stack.embedded.memory import AUTO, default_maxmemory
+from stack.embedded.passwords import Renewal
 from stack.embedded.ports import free_port, holder_of, is_free
 from stack.embedded.readiness import ReadinessChecks
 from stack.embedded.records import Records
 from stack.embedded.redis_binary import program_for
-from stack.embedded.redis_config import redis_config
+from stack.embedded.redis_config import redis_config, with_password
 from stack.embedded.redis_data import note_writer
 from stack.embedded.services import EmbeddedServices, reachable
 from stack.errors import StackError
@@ -59,7 +62,13 @@ class EmbeddedEngine:
         program = program_for(self.state.redis)
         settings = self._settle(choice)
         credentials = make_credentials(self.state)
-        wanted = self._wanted(settings, credentials, program.path, compose)
+        config, wanted = self._wanted(settings, credentials, program.path, compose)
+        renewal = self._renewal(settings, credentials)
+        renewed = renewal.begin()
+        write_private(self.state.redis / "redis.conf", with_password(config, credentials.redis_password))
+        renewal.finish()
+        for name in renewed:
+            self._say(f"{name}: the new one is in force")
         try:
             self.supervisor.ensure()
             note_writer(self.state.redis, program.server)
@@ -69,7 +78,7 @@ class EmbeddedEngine:
                 self._say("stopping what was started")
                 self.stop()
             raise
-        return not plan.is_empty
+        return bool(renewed) or not plan.is_empty
 
     def stop(self) -> None:
         """Stops everything: workers first, so that they can finish, then the gateway, the functions and Redis.
@@ -133,22 +142,29 @@ class EmbeddedEngine:
 
     def _wanted(
         self, settings: Settings, credentials: Credentials, redis_server: Path, compose: Mapping[str, Service]
-    ) -> Sequence[Sequence[Wanted]]:
+    ) -> tuple[str, Sequence[Sequence[Wanted]]]:
+        """Redis's configuration without the password, and the services in stages."""
         services = EmbeddedServices(compose, self._root, self.state, settings)
         shared = (self._root / "stack" / "redis.conf").read_text()
         chosen = dict(compose["redis"].environment)
         if chosen.get("maxmemory", AUTO) == AUTO:
             chosen["maxmemory"] = str(default_maxmemory())
-        config = redis_config(shared, chosen, self.state.redis, settings.redis_port, credentials.redis_password)
-        write_private(self.state.redis / "redis.conf", config)
+        config = redis_config(shared, chosen, self.state.redis, settings.redis_port)
         checks = checks_of(settings, credentials)
-        return [
+        return config, [
             [Wanted(services.redis(redis_server, config), checks.redis_server)],
             [
                 Wanted(services.gateway(), checks.gateway),
                 *(Wanted(spec, checks.worker) for spec in services.workers()),
             ],
         ]
+
+    def _renewal(self, settings: Settings, credentials: Credentials) -> Renewal:
+        def connect(password: str) -> redis.Redis:
+            return checks_of(settings, replace(credentials, redis_password=password)).redis_client()
+
+        running = {spec.name for spec, _ in Records(self.state.run / "services").running()}
+        return Renewal(self.state, connect if "redis" in running else None)
 
 
 def checks_of(settings: Settings, credentials: Credentials) -> ReadinessChecks:

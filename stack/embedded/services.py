@@ -32,6 +32,7 @@ class EmbeddedServices:
         self._settings = settings
 
     def redis(self, program: Path, config: str) -> ServiceSpec:
+        """`config` is all of its configuration that it has to be started again for: not the password."""
         file = program.stat()
         version = hashlib.sha256(f"{config}{file.st_size}{file.st_mtime_ns}".encode()).hexdigest()
         command = (str(program), str(self._state.redis / "redis.conf"))
@@ -88,7 +89,7 @@ class EmbeddedServices:
         return {
             "PYTHONPATH": str(self._root),
             "PYTHONUNBUFFERED": "1",
-            "secret_mount_path": str(self._state.secrets),
+            "secret_mount_path": str(self._state.in_force),
             "faas_redis_address": f"127.0.0.1:{self._settings.redis_port}",
         }
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import docker
 
 from stack.compose.model import Secret
-from stack.credentials import Credentials, make_credentials, read_one
+from stack.credentials import Credentials, make_credentials, read_one, secret_in_force
 from stack.errors import StackError
 from stack.state import StateDirectory
 from stack.swarm.engine_client import engine_errors
@@ -29,30 +30,36 @@ CHECK_LABEL = "com.swarmfn.check"
 class _Found:
     id: str
     check: str
+    stack: str
 
 
 def ensure_secrets(
     client: docker.DockerClient, stack: str, secrets: Mapping[str, Secret], state: StateDirectory
 ) -> tuple[Credentials, dict[str, Reference]]:
-    """The stack's credentials, and the secrets by their key in the compose file; each is made once, in both places.
+    """The stack's credentials as they are wanted, and the secrets by their key in the compose file.
 
-    Raises StackError where the swarm has secrets that the state directory has no copy of, or another one.
+    Docker cannot change a secret: another value is another secret, with a suffix to its name. Raises StackError where
+    the swarm has secrets that the state directory has no copy of, or others.
     """
     present = _present(client)
-    ours = {key: secret.external_name for key, secret in secrets.items()}
-    known = {key for key in ours if (state.secrets / key).exists()}
-    lost = [name for key, name in ours.items() if name in present and key not in known]
+    versions = {key: _versions(secret.external_name, stack, present) for key, secret in secrets.items()}
+    names = {key: secret.external_name for key, secret in secrets.items()}
+    lost = [names[key] for key, found in versions.items() if found and not (state.secrets / key).exists()]
     if lost:
         raise StackError(_lost(stack, lost, state, "has no copy of them"))
     credentials = make_credentials(state)
-    values = {key: _value(state, key) for key in ours}
-    others = [ours[key] for key, value in values.items() if ours[key] in present and not _matches(
-        value, present[ours[key]].check
-    )]  # fmt: skip
+    values = {key: _value(state, key) for key in names}
+    chosen = {key: _of_value(values[key], versions[key], secret_in_force(state, key)) for key in names}
+    others = [
+        names[key]
+        for key, found in versions.items()
+        if found and not chosen[key] and not _is_ours(state, key, found)
+    ]  # fmt: skip
     if others:
         raise StackError(_lost(stack, others, state, "has others"))
     references = {}
-    for key, name in ours.items():
+    for key, base in names.items():
+        name = chosen[key] or (f"{base}.{os.urandom(4).hex()}" if versions[key] else base)
         found = present.get(name)
         references[key] = Reference(found.id if found else _create(client, stack, name, values[key]), name)
     return credentials, references
@@ -61,6 +68,16 @@ def ensure_secrets(
 def has_secrets(client: docker.DockerClient, stack: str) -> bool:
     """Whether the swarm has any of this stack, made by us or by hand."""
     return any(name.startswith(f"{stack}_") for name in _present(client))
+
+
+def remove_superseded(client: docker.DockerClient, stack: str, secrets: Mapping[str, Secret], keep: set[str]) -> None:
+    """Removes the versions of the secrets that no service needs any more; `keep` holds ids."""
+    present = _present(client)
+    for secret in secrets.values():
+        for name, found in _versions(secret.external_name, stack, present).items():
+            if found.id not in keep and found.stack == stack:
+                with engine_errors(f"remove the secret {name}"):
+                    client.api.remove_secret(found.id)
 
 
 def remove_secrets(client: docker.DockerClient, stack: str) -> None:
@@ -76,20 +93,42 @@ def check_of(value: str, salt: bytes) -> str:
     return f"{base64.b64encode(salt).decode()}${base64.b64encode(digest).decode()}"
 
 
-def _matches(value: str, check: str) -> bool:
-    """A secret without our label was made by hand; it is taken for what the local copy says."""
+def _versions(base: str, stack: str, present: Mapping[str, _Found]) -> dict[str, _Found]:
+    """The secrets that hold or held one value of the stack's, by name; the first one first."""
+    version = re.compile(re.escape(base) + r"\.[0-9a-f]{8}")
+    first = {base: present[base]} if base in present else {}
+    return first | {
+        name: found for name, found in present.items() if version.fullmatch(name) and found.stack == stack
+    }  # fmt: skip
+
+
+def _of_value(value: str, versions: Mapping[str, _Found], in_force: str | None) -> str:
+    """The name of the one with this value; "" for none."""
+    return next((name for name, found in versions.items() if _matches(value, found.check, in_force)), "")
+
+
+def _is_ours(state: StateDirectory, key: str, versions: Mapping[str, _Found]) -> bool:
+    """Whether this state directory is the one of the stack: it knows a value that the stack has had."""
+    in_force = secret_in_force(state, key)
+    return in_force is not None and bool(_of_value(in_force, versions, in_force))
+
+
+def _matches(value: str, check: str, in_force: str | None) -> bool:
+    """A secret without our label was made by hand; it is taken for what the local copy said at first."""
     if "$" not in check:
-        return True
+        return in_force in (None, value)
     salt = base64.b64decode(check.partition("$")[0])
     return check_of(value, salt) == check
 
 
 def _present(client: docker.DockerClient) -> dict[str, _Found]:
     with engine_errors("list the secrets"):
-        entries = client.api.secrets()
+        entries = [entry["Spec"] | {"ID": entry["ID"]} for entry in client.api.secrets()]
+    labels = {entry["Name"]: entry.get("Labels") or {} for entry in entries}
     return {
-        entry["Spec"]["Name"]: _Found(entry["ID"], (entry["Spec"].get("Labels") or {}).get(CHECK_LABEL, ""))
+        entry["Name"]: _Found(entry["ID"], of.get(CHECK_LABEL, ""), of.get(OWNER_LABEL, ""))
         for entry in entries
+        for of in [labels[entry["Name"]]]
     }
 
 

@@ -11,13 +11,14 @@ from typing import Any
 
 import docker
 
-from stack.credentials import Credentials, read_credentials
+from stack.credentials import NAMES, Credentials, put_in_force, read_credentials
 from stack.engine import Outcome
 from stack.errors import StackError
 from stack.lock import exclusive
 from stack.posture import NOTHING_KNOWN, read_posture
 from stack.state import Settings, StateDirectory, refuse_one_port
 from stack.status import Status
+from stack.swarm import passwords
 from stack.swarm.addresses import candidates, likely_address, reach_gateway
 from stack.swarm.data_server import require_reader
 from stack.swarm.deployment import Deployment, stages_of
@@ -33,11 +34,13 @@ from stack.swarm.placement import Placement
 from stack.swarm.preparation import REDIS, REQUIRED, Preparation, Prepared, data_node, variables_of
 from stack.swarm.removal import Removal
 from stack.swarm.secrets import has_secrets
+from stack.swarm.secrets import remove_superseded as remove_superseded_secrets
 from stack.swarm.services import StackServices
 from stack.swarm.spec import Surroundings, service_spec
 from stack.swarm.stored_functions import restore, stored_configs, stored_images
 from stack.swarm.taking_down import TakingDown
 from swarmfn.provider.swarm.hardening import offers_no_new_privileges
+from swarmfn.wire.secret_files import REDIS_PASSWORD
 
 Say = Callable[[str], None]
 
@@ -82,6 +85,7 @@ class SwarmStack:
             with self._undone_at_first():
                 settings, prepared = self._prepare(options)
                 has_changed = self._deploy(prepared, settings)
+                put_in_force(self._state, self._names_of(prepared))
             self._state.remember(replace(settings, redis_image=prepared.redis_image))
             restored = restore(self._client, self._name, self._say)
             has_changed = has_changed or bool(restored.names)
@@ -100,6 +104,8 @@ class SwarmStack:
             with self._undone_at_first():
                 settings, prepared = self._prepare(options)
             self._state.remember(settings)
+            # Who runs Docker's own command next, and whether it succeeds, nobody tells us.
+            put_in_force(self._state, self._names_of(prepared))
         return _how_to_deploy(settings, prepared, self._environ, options.files)
 
     def down(self, purge: bool) -> str:
@@ -147,7 +153,7 @@ class SwarmStack:
                 taking_down = TakingDown(self._client, self._name, self._services, self._say)
                 taking_down.stop()
                 taking_down.remove_data()
-            if is_new or (is_unused and not self._state.credentials.exists()):
+            if is_new or (is_unused and not any(self._state.secrets.glob("*"))):
                 self._state.purge()
             raise
 
@@ -219,26 +225,38 @@ class SwarmStack:
         objects = StackObjects(self._client, self._name)
         health = HealthWait(self._services, FailureReports(self._client), self._say)
         deployment = Deployment(self._services, objects, health, Removal(self._services, self._say), self._say)
-        compose = prepared.compose
+        compose, wanted = prepared.compose, prepared.secrets
+        services, secrets, is_changing = compose.services, dict(wanted), False
+        if REDIS_PASSWORD in wanted:
+            present = self._services.find(f"{self._name}_{REDIS}")
+            client = self._services.find(f"{self._name}_gateway")
+            is_changing = passwords.is_changing(present, wanted[REDIS_PASSWORD])
+            if before := passwords.password_before(present, client, wanted[REDIS_PASSWORD]):
+                services = passwords.with_password_before(services, REDIS)
+                secrets[passwords.BEFORE] = before
         try:
             around = Surroundings(
                 stack=self._name,
                 images=prepared.images,
                 networks=objects.ensure_networks(compose.networks.values()),
                 configs=objects.ensure_configs(compose.configs.values()),
-                secrets=prepared.secrets,
+                secrets=secrets,
                 volumes=compose.volumes,
                 data_node=settings.data_node,
                 constraints=self._placement(settings).constraints,
                 has_no_new_privileges=offers_no_new_privileges(self._client.api.api_version),
             )
-            specs = {name: service_spec(service, around) for name, service in compose.services.items()}
-            plan = deployment.apply(stages_of(compose.services, specs))
+            stages = stages_of(services, {name: service_spec(service, around) for name, service in services.items()})
+            plan = deployment.apply(stages[::-1] if is_changing else stages)
         except StackError:
             deployment.restore()
             raise
         objects.remove_configs(keep=around.configs.values())
+        remove_superseded_secrets(self._client, self._name, compose.secrets, {secret.id for secret in secrets.values()})
         return not plan.is_empty
+
+    def _names_of(self, prepared: Prepared) -> list[str]:
+        return list(dict.fromkeys([*NAMES, *prepared.secrets]))
 
     def _deploy_examples(
         self, address: str, credentials: Credentials, settings: Settings
@@ -270,10 +288,19 @@ def _at(address: str, port: int) -> str:
     return f"{address.rpartition(':')[0]}:{port}"
 
 
+def _versions(prepared: Prepared) -> dict[str, str]:
+    """What the compose file adds to the names of secrets whose value is not their first one."""
+    return {
+        f"{key.replace('-', '_')}_version": secret.name.removeprefix(prepared.compose.secrets[key].external_name)
+        for key, secret in prepared.secrets.items()
+        if secret.name != prepared.compose.secrets[key].external_name
+    }
+
+
 def _how_to_deploy(settings: Settings, prepared: Prepared, environ: Mapping[str, str], files: Sequence[Path]) -> str:
     named = " ".join(f"-c {file}" for file in files or [Path("docker-compose.swarm.yml")])
     images = {"SWARMFN_IMAGE": prepared.stack_image, "REDIS_IMAGE": prepared.redis_image}
-    variables = {**variables_of(settings, environ), **images}
+    variables = {**variables_of(settings, environ), **images, **_versions(prepared)}
     put_in = "".join(f"{name}={value} " for name, value in variables.items() if value != _USUAL.get(name))
     return (
         f"ready for Docker's own command:\n  {put_in}docker stack deploy --resolve-image never {named} {settings.stack}"

@@ -15,6 +15,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, OutOfMemoryError, RedisError, ResponseError
 from redis.retry import Retry
 
+from swarmfn.jobs.logging_in import AsyncLogsIn, OverSocket, OverTcp, OverTls, Passwords
 from swarmfn.jobs.scripts import STORE, Script
 from swarmfn.wire.errors import QueueUnavailable
 from swarmfn.wire.redis_address import RedisAddress, parse_redis_address
@@ -46,15 +47,15 @@ class _PacksScripts(AbstractConnection):
         return [hiredis.pack_command(words)] if words[0] == "EVALSHA" else super().pack_command(*words)
 
 
-class _Connection(_PacksScripts, redis.asyncio.Connection):
+class _Connection(AsyncLogsIn, _PacksScripts, redis.asyncio.Connection):
     """Over TCP."""
 
 
-class _TlsConnection(_PacksScripts, redis.asyncio.SSLConnection):
+class _TlsConnection(AsyncLogsIn, _PacksScripts, redis.asyncio.SSLConnection):
     """Over TLS."""
 
 
-class _LocalConnection(_PacksScripts, redis.asyncio.UnixDomainSocketConnection):
+class _LocalConnection(AsyncLogsIn, _PacksScripts, redis.asyncio.UnixDomainSocketConnection):
     """Over a socket in the file system."""
 
 
@@ -145,17 +146,26 @@ class Connections:
             await client.aclose()
 
 
-def connect(address: RedisAddress | str, password: str | None) -> Connections:
-    """For a gateway, whose clients do not wait for ever. `password` goes before one in the address."""
+def connect(address: RedisAddress | str, password: str | Passwords | None) -> Connections:
+    """For a gateway, whose clients do not wait for ever. `password` goes before one in the address; Passwords are asked
+    for each new connection, and the address's is used while they have none."""
     place, is_tls = _place(address, password)
     kind = _LocalConnection if "path" in place else _TlsConnection if is_tls else _Connection
     return _connections(_PATIENCE, kind, **place)
 
 
-def _place(address: RedisAddress | str, password: str | None) -> tuple[dict[str, Any], bool]:
+def _place(address: RedisAddress | str, password: str | Passwords | None) -> tuple[dict[str, Any], bool]:
     """What redis-py calls it, and whether over TLS."""
+    passwords = None
+    if not isinstance(password, str | None):
+        password, passwords = None, password
     at = parse_redis_address(address) if isinstance(address, str) else address
-    login = {"username": at.username or None, "password": password or at.password or None, "db": at.database}
+    login: dict[str, Any] = {
+        "username": at.username or None,
+        "password": password or at.password or None,
+        "passwords": passwords,
+        "db": at.database,
+    }
     if at.path:
         return {"path": at.path, **login}, False
     trust = {"ssl_ca_certs": at.ca_certs} if at.ca_certs else {}
@@ -166,7 +176,7 @@ def connect_like(client: redis.Redis) -> Connections:
     """For a worker, to the server and database of a blocking client that somebody else made. Who waits for a connection
     waits as long as it takes: a call in flight has nothing better to do."""
     known = client.get_connection_kwargs()
-    login = {key: known.get(key) for key in ("username", "password")} | {"db": known.get("db", 0)}
+    login = {key: known.get(key) for key in ("username", "password", "passwords")} | {"db": known.get("db", 0)}
     if "path" in known:
         return _connections(None, _LocalConnection, path=known["path"], **login)
     place = {"host": known.get("host", "localhost"), "port": known.get("port", 6379)}
@@ -197,15 +207,14 @@ def _connections(patience: float | None, connection_class: type[AbstractConnecti
     return Connections(client(_COMMANDS_AT_ONCE), client(_TRANSFERS_AT_ONCE, _TRANSFER_TIMEOUT), client(_VITAL_AT_ONCE))
 
 
-def connect_blocking(address: RedisAddress | str, password: str | None) -> redis.Redis:
-    """A client for threads, with the same limits. A thread that finds all connections in use waits for one."""
+def connect_blocking(address: RedisAddress | str, password: str | Passwords | None) -> redis.Redis:
+    """A client for threads, with the same limits and passwords. Who finds all connections in use waits for one."""
     place, is_tls = _place(address, password)
-    local = redis.UnixDomainSocketConnection
     keepalive = {} if "path" in place else {"socket_keepalive": True}
     pool = redis.BlockingConnectionPool(  # type: ignore[no-untyped-call]
         max_connections=_COMMANDS_AT_ONCE,
         timeout=_PATIENCE,
-        connection_class=local if "path" in place else redis.SSLConnection if is_tls else redis.Connection,
+        connection_class=OverSocket if "path" in place else OverTls if is_tls else OverTcp,
         **place,
         **keepalive,
         socket_connect_timeout=2.0,

@@ -103,7 +103,7 @@ def test_a_name_that_is_public_when_it_is_checked_and_private_when_it_is_used_ga
         (seen,) = await Names(lookup).addresses("rebinding.example")
         assert guard.permits(seen)
         upstream = Upstream()
-        sender = CallbackSender(upstream, {}, 5.0, Signer(None), guard)
+        sender = CallbackSender(upstream, {}, 5.0, Signer(lambda: None), guard)
         sender._guarded._names = Names(lookup)
         try:
             return await sender.deliver(delivery("cb_1", "a", f"http://rebinding.example:{port}/"), b"secret")

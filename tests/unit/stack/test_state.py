@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stack.credentials import make_credentials, read_credentials
+from stack.credentials import make_credentials, put_in_force, read_credentials
 from stack.errors import StackError
 from stack.lock import exclusive
 from stack.state import Settings, StateDirectory
@@ -30,24 +30,51 @@ def test_everything_is_private_to_the_user(tmp_path: Path) -> None:
     state = made(tmp_path)
     make_credentials(state)
     assert mode(state.root) == mode(state.secrets) == mode(state.run) == 0o700
+    put_in_force(state)
+    assert mode(state.in_force) == 0o700
     assert mode(state.credentials) == 0o600
-    assert {mode(file) for file in state.secrets.iterdir()} == {0o600}
+    assert {mode(file) for folder in (state.secrets, state.in_force) for file in folder.iterdir()} == {0o600}
 
 
 def test_credentials_are_made_once(tmp_path: Path) -> None:
     state = made(tmp_path)
     assert read_credentials(state) is None
     first = make_credentials(state)
+    assert put_in_force(state) == []
     assert make_credentials(state) == first == read_credentials(state)
     assert state.credentials.read_text().splitlines()[0] == f"admin:{first.password}"
 
 
-def test_a_changed_credentials_file_is_not_overwritten(tmp_path: Path) -> None:
+def test_a_changed_secret_is_what_counts_once_it_is_put_in_force(tmp_path: Path) -> None:
     state = made(tmp_path)
-    make_credentials(state)
-    state.credentials.write_text("mine")
-    make_credentials(state)
-    assert state.credentials.read_text() == "mine"
+    first = make_credentials(state)
+    put_in_force(state)
+    (state.secrets / "basic-auth-password").write_text("other ")
+    assert make_credentials(state).password == "other "
+    assert read_credentials(state) == first
+    assert state.credentials.read_text().startswith(f"admin:{first.password}\n")
+    assert put_in_force(state) == ["basic-auth-password"]
+    assert read_credentials(state) == make_credentials(state)
+    assert state.credentials.read_text().startswith("admin:other \n")
+
+
+def test_the_credentials_file_never_tells_anything_else(tmp_path: Path) -> None:
+    state = made(tmp_path)
+    password = make_credentials(state).password
+    state.credentials.write_text("stale")
+    put_in_force(state)
+    state.remember(Settings(port=9))
+    put_in_force(state)
+    assert f"admin:{password}" in state.credentials.read_text()
+    assert "http://127.0.0.1:9/" in state.credentials.read_text()
+
+
+def test_a_removed_secret_is_made_anew(tmp_path: Path) -> None:
+    state = made(tmp_path)
+    first = make_credentials(state)
+    put_in_force(state)
+    (state.secrets / "redis-password").unlink()
+    assert make_credentials(state).redis_password != first.redis_password
 
 
 def test_settings_are_remembered(tmp_path: Path) -> None:

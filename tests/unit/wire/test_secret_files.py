@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from swarmfn.wire.secret_files import read_secret
+from stack.state import write_private
+from swarmfn.wire.secret_files import SecretFile, read_secret
 
 
 @pytest.mark.parametrize(
@@ -26,3 +27,17 @@ def test_what_cannot_be_a_password_is_refused_without_showing_it(tmp_path: Path,
     with pytest.raises(ValueError, match="it ") as refusal:
         read_secret(path)
     assert "hush" not in str(refusal.value)
+
+
+def test_a_file_that_is_replaced_is_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    secret = SecretFile(tmp_path, "secret")
+    assert secret.value() is None
+    write_private(path, "one")
+    assert secret.value() == "one"
+    write_private(path, "two")
+    assert secret.value() == "two"
+    path.write_bytes(b"un\nusable")
+    assert secret.value() == "two"
+    path.unlink()
+    assert secret.value() is None

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 
 import pytest
 
-from gateway.invoke.credentials import Credentials
+from gateway.invoke.credentials import Credentials, MountedCredentials
+from stack.state import write_private
 
 OWN = Credentials("admin", "ö/only~for?tests>>")
 RIGHT = f"{OWN.user}:{OWN.password}".encode()
 ENCODED = base64.b64encode(RIGHT)
+
+
+def basic(login: str) -> str:
+    return f"Basic {base64.b64encode(login.encode()).decode()}"
 
 
 @pytest.mark.parametrize(
@@ -65,3 +71,17 @@ def test_only_the_exact_form_opens() -> None:
 
 def test_the_password_is_not_in_what_python_prints() -> None:
     assert OWN.password not in repr(OWN)
+
+
+def test_mounted_credentials_are_those_of_the_files_as_they_are_now(tmp_path: Path) -> None:
+    (tmp_path / "basic-auth-user").write_text("admin")
+    (tmp_path / "basic-auth-password").write_text("old")
+    mounted = MountedCredentials(str(tmp_path), "admin", "old")
+    assert mounted.let_in(basic("admin:old"))
+    write_private(tmp_path / "basic-auth-password", "new")
+    assert not mounted.let_in(basic("admin:old"))
+    assert mounted.let_in(basic("admin:new"))
+    assert mounted.are_told_by(basic("admin:new").encode())
+    assert not mounted.are_told_by(basic("admin:old").encode())
+    (tmp_path / "basic-auth-password").write_text("")
+    assert mounted.let_in(basic("admin:new"))
