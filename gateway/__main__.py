@@ -21,6 +21,7 @@ import uvloop
 from gateway.api.heads import JudgeByHead
 from gateway.api.management import Management
 from gateway.app import Parts, create_app
+from gateway.call_counts import CallCounts
 from gateway.crowd import Crowd, most_connections
 from gateway.fastlane.app import FastLane
 from gateway.fastlane.connection import Limits
@@ -197,7 +198,8 @@ class Gateway:
             await self._follow_replicas(stack, Publisher(connections.vital, begin_anew), upstream)
             watch = await self._redis_watch(stack, connections.vital)
             room = await self._room(stack, connections.vital)
-            parts = self._parts(upstream, Submissions(connections, self._upload_ttl()), blocking, room, watch)
+            counts = await self._call_counts(stack, connections.vital)
+            parts = self._parts(upstream, Submissions(connections, self._upload_ttl()), blocking, room, watch, counts)
             if settings.metrics_port:
                 stack.enter_context(self._metrics_listener())
             limits = Limits(settings.read_timeout, settings.write_timeout)
@@ -242,6 +244,14 @@ class Gateway:
         _in_background(stack, watch.run())
         return watch
 
+    async def _call_counts(self, stack: AsyncExitStack, client: redis.asyncio.Redis) -> CallCounts:
+        """Known before the first call, and stored after the last."""
+        counts = CallCounts(self._metrics, client)
+        await counts.look()
+        stack.push_async_callback(counts.look)
+        _in_background(stack, counts.run())
+        return counts
+
     async def _room(self, stack: AsyncExitStack, client: redis.asyncio.Redis) -> Room:
         """Looks once before the first call, then every second."""
         settings = self._settings
@@ -251,7 +261,13 @@ class Gateway:
         return room
 
     def _parts(
-        self, upstream: Upstream, submissions: Submissions, blocking: redis.Redis, room: Room, watch: RedisWatch
+        self,
+        upstream: Upstream,
+        submissions: Submissions,
+        blocking: redis.Redis,
+        room: Room,
+        watch: RedisWatch,
+        counts: CallCounts,
     ) -> Parts:
         settings = self._settings
         self._metrics.add(QueueMetrics(blocking))
@@ -262,6 +278,7 @@ class Gateway:
             management=Management(
                 provider=self._provider,
                 metrics=self._metrics,
+                counts=counts.now,
                 dashboard_redis=blocking,
                 redis_address=settings.redis_address.url,
                 credentials=credentials,

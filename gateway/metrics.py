@@ -112,10 +112,10 @@ class InvocationMetrics:
             answers.buckets[bucket] += 1
             answers.seconds += seconds
 
-    def invocation_count(self, name: str) -> float:
-        """Calls of `name` that have ended since this gateway started."""
-        function = self._functions.get(name)
-        return float(function.finished) if function else 0.0
+    def ended(self) -> dict[str, int]:
+        """Calls that have ended since this gateway started, by function."""
+        with self._lock:
+            return {name: function.finished for name, function in self._functions.items()}
 
     def observe_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """One request for a route of the gateway's own; `route` is its pattern, such as `/system/function/<name>`.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,12 +35,13 @@ class Management:
     `dashboard_redis` is a client for threads, with time limits; `redis_address` (a URL, no password) is what its pages
     show. Without `credentials` everything is open. The fast lane tells who its client is with `peer_secret`; proxies in
     `trusted_proxies` are believed whom they speak for.
-    `limits` gives the rows of /system/limits, `warnings` the sentences of
+    `counts` gives the calls of each function; `limits` the rows of /system/limits, `warnings` the sentences of
     /system/warnings.
     """
 
     provider: Provider
     metrics: InvocationMetrics
+    counts: Callable[[], Mapping[str, int]]
     dashboard_redis: Redis
     redis_address: str
     credentials: Credentials | None
@@ -68,7 +69,7 @@ def add_management(app: Flask, parts: Management) -> None:
     app.after_request(audit_changes(client))
     app.before_request(refuse_other_sites)
     note_head_checks(app)
-    app.register_blueprint(system_routes(parts.provider, parts.metrics.invocation_count, parts.limits, parts.warnings))
+    app.register_blueprint(system_routes(parts.provider, parts.counts, parts.limits, parts.warnings))
     app.register_blueprint(invocation_routes(parts.dashboard_redis))
-    app.register_blueprint(ui_routes(parts.provider, parts.metrics.invocation_count))
+    app.register_blueprint(ui_routes(parts.provider, parts.counts))
     mount_dashboard(app, parts.dashboard_redis, parts.redis_address)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
@@ -23,11 +23,11 @@ _TRUE = frozenset({"1", "t", "true"})
 
 def system_routes(
     provider: Provider,
-    counts: Callable[[str], float],
+    counts: Callable[[], Mapping[str, int]],
     limits: Callable[[], list[dict[str, Any]]],
     warnings: Callable[[], list[str]],
 ) -> Blueprint:
-    """The routes under /system. `counts` gives the invocations of a function so far, by its plain name; `limits` what
+    """The routes under /system. `counts` gives the invocations so far by function; `limits` what
     is limited, and how much there is now; `warnings` what an operator should know of.
 
     Changes answer 202 with no body: they are accepted, and replicas follow.
@@ -50,16 +50,17 @@ def system_routes(
 
 
 class _SystemViews:
-    def __init__(self, provider: Provider, counts: Callable[[str], float]) -> None:
+    def __init__(self, provider: Provider, counts: Callable[[], Mapping[str, int]]) -> None:
         self._provider = provider
         self._counts = counts
 
     def list_functions(self) -> Response:
-        return jsonify([self._describe(status, with_usage=False) for status in self._provider.functions()])
+        counts = self._counts()
+        return jsonify([_describe(status, counts, with_usage=False) for status in self._provider.functions()])
 
     def show(self, name: str) -> Response:
         with_usage = request.args.get("usage", "").lower() in _TRUE
-        return jsonify(self._describe(self._provider.get(function_name(name)), with_usage))
+        return jsonify(_describe(self._provider.get(function_name(name)), self._counts(), with_usage))
 
     def deploy(self) -> Response:
         self._provider.deploy(requested_function(read_object(request)))
@@ -92,13 +93,14 @@ class _SystemViews:
         provider = {"provider": f"swarmfn-{kind}", "version": version, "orchestration": kind}
         return jsonify({"provider": provider, "version": version, "arch": platform.machine()})
 
-    def _describe(self, status: FunctionStatus, with_usage: bool) -> dict[str, Any]:
-        counted = dataclasses.replace(
-            status,
-            invocation_count=self._counts(status.spec.name),
-            usage=status.usage if with_usage else None,
-        )
-        return counted.to_json()
+
+def _describe(status: FunctionStatus, counts: Mapping[str, int], with_usage: bool) -> dict[str, Any]:
+    counted = dataclasses.replace(
+        status,
+        invocation_count=counts.get(status.spec.name, 0),
+        usage=status.usage if with_usage else None,
+    )
+    return counted.to_json()
 
 
 def _check_query_namespace() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
@@ -15,14 +15,15 @@ POLICY = (
 )
 
 
-def ui_routes(provider: Provider, counts: Callable[[str], float]) -> Blueprint:
-    """`/` and `/ui/`. `counts` gives the invocations of a function so far, by its plain name."""
+def ui_routes(provider: Provider, counts: Callable[[], Mapping[str, int]]) -> Blueprint:
+    """`/` and `/ui/`. `counts` gives the invocations so far by function."""
     routes = Blueprint(
         "ui", __name__, template_folder="templates", static_folder="static", static_url_path="/ui/static"
     )
 
     def show_functions() -> str:
-        functions = [(status, int(counts(status.spec.name))) for status in provider.functions()]
+        called = counts()
+        functions = [(status, called.get(status.spec.name, 0)) for status in provider.functions()]
         return render_template("ui/functions.html", functions=functions, version=__version__)
 
     routes.get("/ui/")(show_functions)

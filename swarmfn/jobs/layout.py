@@ -55,6 +55,9 @@ TOTALS_KEY = "swarmfn:totals"
 cancelled, redriven, purged, forgotten; of callbacks `EVENT:FUNCTION`: delivered, undelivered, offered_again,
 redelivered; and `foreign::QUEUE`, `unreadable::QUEUE`."""
 
+INVOCATIONS_KEY = "swarmfn:invocations"
+"""Hash by function: synchronous calls that have ended. The gateway's, for the status of functions."""
+
 LETTERS_KEY = "swarmfn:letters"
 """Set of the kinds of letters there are: names of counters, such as `failed:echo:echo` or `undelivered:echo`."""
 

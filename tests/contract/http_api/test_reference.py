@@ -41,7 +41,8 @@ def management(tmp_path: Path) -> Iterator[Management]:
         closing(LocalProvider(tmp_path, 60.0, "127.0.0.1:8080")) as provider,
         closing(connect_blocking("127.0.0.1:1", None)) as connection,
     ):
-        yield Management(provider, InvocationMetrics(provider.table), connection, "127.0.0.1:1", CREDENTIALS, "", ())
+        metrics = InvocationMetrics(provider.table)
+        yield Management(provider, metrics, metrics.ended, connection, "127.0.0.1:1", CREDENTIALS, "", ())
 
 
 def documented_routes() -> set[tuple[str, str]]:

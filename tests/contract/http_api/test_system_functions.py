@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.gateway import GatewayProcess
+from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_until
+from tests.support.worker import WorkerProcess
 
 FUNCTION = {"service": "echo", "image": "docker.io/any/echo:1", "envProcess": "cat"}
 
@@ -117,6 +120,27 @@ def test_a_ready_function_counts_its_calls(gateway: GatewayProcess) -> None:
     # A call counts once its answer is sent, which the client may see a moment earlier.
     wait_until(lambda: gateway.get("/system/function/counted").json()["invocationCount"] == 3)
     assert functions(gateway)[0]["invocationCount"] == 3
+
+
+def test_asynchronous_runs_count_too_and_a_restart_forgets_nothing(
+    gateway: GatewayProcess, redis_process: RedisServer, tmp_path: Path
+) -> None:
+    gateway.deploy("tallied")
+
+    def count() -> float:
+        return float(gateway.get("/system/function/tallied").json()["invocationCount"])
+
+    assert gateway.post("/function/tallied", data=b"x").status_code == 200
+    with WorkerProcess(tmp_path, redis_process.address, redis_process.password):
+        for _ in range(2):
+            assert gateway.post("/async-function/tallied", data=b"x").status_code == 202
+        wait_until(lambda: count() == 3, message="all three count")
+    with redis_process.client() as client:
+        wait_until(lambda: client.hget("swarmfn:invocations", "tallied") == b"1", message="it is stored")
+    gateway.kill_and_restart()
+    assert count() == 3
+    assert gateway.post("/function/tallied", data=b"x").status_code == 200
+    wait_until(lambda: count() == 4)
 
 
 def test_an_update_replaces_the_description(gateway: GatewayProcess) -> None:

@@ -80,17 +80,17 @@ def test_a_function_that_is_gone_is_forgotten_once_its_calls_have_ended() -> Non
     assert "gateway_function_invocation_inflight{function_name=echo.openfaas-fn}" in samples(metrics)
     metrics.finished("echo", 200, 0.1)
     assert not any("echo" in key for key in samples(metrics))
-    assert metrics.invocation_count("echo") == 0
+    assert metrics.ended().get("echo", 0) == 0
 
 
 def test_the_invocation_count_is_of_calls_that_ended_whatever_their_status() -> None:
     metrics = InvocationMetrics(lambda: table("echo"))
-    assert metrics.invocation_count("echo") == 0
+    assert metrics.ended().get("echo", 0) == 0
     for status in (200, 500):
         metrics.started("echo")
         metrics.finished("echo", status, 0.1)
     metrics.started("echo")
-    assert metrics.invocation_count("echo") == 2
+    assert metrics.ended() == {"echo": 2}
 
 
 def test_no_count_is_lost_between_threads() -> None:
@@ -106,7 +106,7 @@ def test_no_count_is_lost_between_threads() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert metrics.invocation_count("echo") == 8000
+    assert metrics.ended() == {"echo": 8000}
 
 
 def test_requests_for_own_routes_are_counted_by_pattern() -> None:
