@@ -9,7 +9,7 @@ from pathlib import Path
 
 from swarmfn.provider.local.decisions import Phase
 from swarmfn.provider.local.processes import ProcessId
-from swarmfn.provider.local.state_dir import StateDir, write_atomically
+from swarmfn.provider.local.state_dir import UNFINISHED, StateDir, write_atomically
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,10 @@ class RecordStore:
         self._folder = state.records
 
     def load(self) -> list[Record]:
-        """Every record. One that cannot be read is deleted; its replica is then found by its environment."""
+        """Every record. One that cannot be read is deleted, as is what an owner that was killed has left half written;
+        its replica is then found by its environment. Only the owner may call it."""
+        for part in self._folder.glob(f"*{UNFINISHED}"):
+            part.unlink(missing_ok=True)
         records = []
         for path in sorted(self._folder.glob("*.json")):
             try:

@@ -78,12 +78,16 @@ class Lock:
         return True
 
 
+UNFINISHED = ".new"
+"""At the end of the name of a file that is being written."""
+
+
 def write_atomically(path: Path, content: bytes, durable: bool) -> None:
     """Puts `content` at `path` so that readers see the old file or the new one, never a part.
 
     `durable` also waits until it would survive a power cut.
     """
-    temporary = path.with_name(path.name + ".new")
+    temporary = path.with_name(path.name + UNFINISHED)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)

@@ -82,15 +82,18 @@ def _processes_naming(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("command", "reason"),
+    ("command", "before", "reason"),
     [
-        (["setpriv", "--reuid", "65534", "--clear-groups"], "needs root"),
-        (["env", "PATH=/nonexistent"], "no dockerd, iptables"),
-        (["setpriv", "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin"], "refuses namespaces"),
+        # It may be that only root may read the checkout.
+        ([], "os.seteuid(65534)", "needs root"),
+        (["env", "PATH=/nonexistent"], "", "no dockerd, iptables"),
+        (["setpriv", "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin"], "", "refuses namespaces"),
     ],
 )
-def test_where_no_engine_can_be_started_a_test_is_skipped_with_the_reason(command: list[str], reason: str) -> None:
-    program = "from tests.support.docker_engine import need_engine\nneed_engine()"
+def test_where_no_engine_can_be_started_a_test_is_skipped_with_the_reason(
+    command: list[str], before: str, reason: str
+) -> None:
+    program = f"import os\nfrom tests.support.docker_engine import need_engine\n{before}\nneed_engine()"
     environment = {**os.environ, "REQUIRE": "", "PYTHONDONTWRITEBYTECODE": "1"}
     run = [*command, sys.executable, "-c", program]
     done = subprocess.run(run, cwd=REPOSITORY, env=environment, capture_output=True, text=True)

@@ -9,6 +9,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -87,9 +88,28 @@ def _check_next_owner(engine: LocalEngine) -> None:
 
 def _told(state_dir: Path) -> str:
     """What there is to know when it does not settle."""
-    records = [json.loads(path.read_text()) for path in (state_dir / "run" / "replicas").iterdir()]
-    known = [(record["process"]["pid"], record["phase"]) for record in records]
+    known = [(record["process"]["pid"], record["phase"]) for record in recorded(state_dir)]
     return f"recorded: {known}, marked: {list(processes.marked())}"
+
+
+def recorded(state_dir: Path) -> list[dict[str, Any]]:
+    """An owner that was killed may have left half of another one beside them."""
+    return [json.loads(path.read_text()) for path in (state_dir / "run" / "replicas").glob("*.json")]
+
+
+def test_half_a_record_that_a_killed_owner_left_is_taken_away(
+    engine: LocalEngine, provider: LocalProvider, caplog: pytest.LogCaptureFixture
+) -> None:
+    provider.deploy(engine.identifying("who"))
+    pid = engine.replica_pid("who")
+    provider.close()
+    (record,) = (engine.state_dir / "run" / "replicas").iterdir()
+    half = record.with_name("0123456789abcdef.json.new")
+    half.write_text(record.read_text()[:30])
+    engine.reopen()
+    assert engine.replica_pid("who") == pid
+    assert not half.exists()
+    assert "cannot be read" not in caplog.text
 
 
 def test_a_replica_that_was_not_written_down_is_ended(engine: LocalEngine, provider: LocalProvider) -> None:
@@ -145,8 +165,7 @@ def test_a_replica_told_to_stop_by_a_killed_owner_is_not_taken_back(
     addresses = wait_for_replicas(provider, "nap", 2)
     naps = [InBackground(lambda a=a: _interrupted(engine, a)) for a in addresses]
     provider.scale("nap", 1)
-    records = engine.state_dir / "run" / "replicas"
-    wait_until(lambda: any(json.loads(r.read_text())["phase"] == "stopping" for r in records.iterdir()))
+    wait_until(lambda: any(record["phase"] == "stopping" for record in recorded(engine.state_dir)))
     kept = provider.table()["nap"].addresses
     again = engine.reopen()
     assert again.table()["nap"].addresses == kept
