@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,11 @@ FILES_TO_SEND = 100
 """The tutorial sends the whole standard library; so does a test of the platform's, and here a part is enough."""
 
 
-def commands(page: str, platform: Platform) -> str:
-    """The shell blocks of `page` as one script. The platform runs already, at another address than the page's."""
-    blocks = re.findall(r"^```sh\n(.*?)^```$", (REPOSITORY / page).read_text(), re.MULTILINE | re.DOTALL)
+def commands(page: str, platform: Platform, after: str = "", before: str = "\0") -> str:
+    """The shell blocks of `page`, between two of its headings, as one script. The platform runs already, at another
+    address than the page's."""
+    text = (REPOSITORY / page).read_text().partition(after)[2] if after else (REPOSITORY / page).read_text()
+    blocks = re.findall(r"^```sh\n(.*?)^```$", text.partition(before)[0], re.MULTILINE | re.DOTALL)
     assert blocks
     script = "\n".join(blocks).replace("http://127.0.0.1:8080", platform.url)
     return re.sub(r"^(python3 deploy_extended\.py.*|\./test)$", ":", script, flags=re.MULTILINE)
@@ -39,7 +42,7 @@ def run(script: str, folder: Path) -> str:
 
 @pytest.mark.usefixtures("platform")
 def test_the_three_calls_of_the_readme_do_what_it_says(platform: Platform, tmp_path: Path) -> None:
-    script = commands("README.md", platform)
+    script = commands("README.md", platform, before="## Your own function")
     # The page's last line looks at what came back; a person takes longer to type it than the callback to arrive.
     script = script.replace("curl ", f"curl -s -X DELETE {platform.url}/function/notify >/dev/null\ncurl ", 1)
     head, _, last = script.rpartition("curl ")
@@ -49,6 +52,25 @@ def test_the_three_calls_of_the_readme_do_what_it_says(platform: Platform, tmp_p
     assert "HTTP/1.1 202 Accepted" in output
     assert re.search(r"^location: /async-function/", output, re.MULTILINE | re.IGNORECASE)
     assert '"function_name": "wordcount"' in output
+
+
+@pytest.mark.usefixtures("platform")
+def test_a_function_of_ones_own_is_deployed_changed_looked_at_and_removed(platform: Platform, tmp_path: Path) -> None:
+    page = (REPOSITORY / "README.md").read_text()
+    script = commands("README.md", platform, after="## Your own function")
+    script = script.replace(".swarmfn/credentials", str(platform.state / "credentials"))
+    logs = f"{sys.executable} {REPOSITORY}/deploy_extended.py logs hello --state-dir {platform.state}"
+    assert "python3 deploy_extended.py logs hello" in page
+    # A person looks again until the change is rolled out.
+    again = f"curl -s {platform.url}/function/hello --data Bea"
+    changed = f"until {again} | grep -q 'Good morning, Bea!'; do sleep 0.1; done"
+    script = script.replace("\n:\n", f"\n{changed}\n{logs}\n")
+    output = run(script, tmp_path)
+    assert "Hello, Ann!" in output
+    assert f'"image":"dir:{tmp_path}/hello"' in output
+    assert "called by 'Ann'" in output
+    assert "called by 'Bea'" in output
+    assert platform.system("GET", "/system/function/hello").status_code == 404
 
 
 def test_the_tutorial_does_what_it_says(platform: Platform, tmp_path: Path) -> None:
