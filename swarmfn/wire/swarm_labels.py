@@ -37,5 +37,8 @@ EXEC_TIMEOUT_LABEL = "com.swarmfn.exec_timeout"
 CREATED_LABEL = "com.swarmfn.created"
 """When the function was deployed first, RFC 3339 in UTC; kept when the stack goes down and comes up again."""
 
+IMAGE_LABEL = "com.swarmfn.image"
+"""What the name of the function's image stood for when it was deployed: a digest or an id."""
+
 STACK_LABEL = "com.docker.stack.namespace"
 """On everything of a stack, but not on functions: `docker stack rm` would remove them."""

@@ -83,6 +83,11 @@ class DockerEngine:
         return self._plug.address
 
     @property
+    def network(self) -> EngineNetwork:
+        assert self._network is not None, "the engine is closed"
+        return self._network
+
+    @property
     def machine(self) -> Machine:
         assert self._machine is not None, "the machine is lost; start() brings it back"
         return self._machine

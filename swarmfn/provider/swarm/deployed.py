@@ -18,6 +18,7 @@ from swarmfn.wire.swarm_labels import (
     CREATED_LABEL,
     EXEC_TIMEOUT_LABEL,
     FUNCTION_LABEL,
+    IMAGE_LABEL,
     INTERNAL_PREFIX,
     IS_FUNCTION,
     IS_FUNCTION_LABEL,
@@ -56,8 +57,9 @@ NO_UPDATE = Update()
 
 @dataclass(frozen=True)
 class Deployed:
-    """One function and its service. `replicas` is None for a service that runs one task on every node; `template` is
-    what its tasks are made from."""
+    """One function and its service. `replicas` is None for a service that runs one task on every node; `image_identity`
+    is what its image's name stood for when it was deployed, "" if that is not known; `template` is what its tasks are
+    made from."""
 
     function: FunctionSpec
     service_id: str
@@ -67,6 +69,7 @@ class Deployed:
     exec_timeout: float
     networks: tuple[str, ...]
     update: Update = NO_UPDATE
+    image_identity: str = ""
     template: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -110,6 +113,7 @@ def deployed_function(service: Mapping[str, Any], default_exec_timeout: float) -
         exec_timeout=_exec_timeout(function, labels, default_exec_timeout),
         networks=tuple(network["Target"] for network in networks),
         update=Update(update.get("State", ""), update.get("StartedAt", ""), update.get("Message", "")),
+        image_identity=labels.get(IMAGE_LABEL, ""),
         template=spec["TaskTemplate"],
     )
 

@@ -26,6 +26,7 @@ from swarmfn.wire.swarm_labels import FUNCTION_LABEL, NETWORK_LABEL, NETWORK_VAL
 logger = logging.getLogger(__name__)
 
 Document = Mapping[str, Any]
+_REGISTRY_PATIENCE = 3.0
 _RPC = re.compile(r"rpc error: code = \w+ desc = ")
 
 
@@ -94,19 +95,28 @@ class EngineApi:
         wanted = set(names)
         return [secret for secret in self._list("/secrets", {}) if secret["Spec"]["Name"] in wanted]
 
-    def image_env(self, image: str) -> dict[str, str]:
-        """ENV of an image that this engine has, or nothing."""
+    def image(self, image: str) -> Document | None:
+        """An image that this engine has."""
         try:
-            document = self._json("GET", f"/images/{image}/json")
+            found: Document = self._json("GET", f"/images/{image}/json")
         except EngineRefused as exc:
             if exc.status != 404:
                 raise
-            return {}
-        entries = (document.get("Config") or {}).get("Env") or []
-        return dict(entry.partition("=")[::2] for entry in entries)
+            return None
+        return found
+
+    def registry_digest(self, image: str, registry_auth: str) -> str:
+        """The digest that a registry has for the image now, "" where none answers soon."""
+        headers = _auth_header(registry_auth, image)
+        try:
+            found = self._json("GET", f"/distribution/{image}/json", headers=headers, timeout=_REGISTRY_PATIENCE)
+        except (EngineRefused, EngineUnavailable) as exc:
+            logger.debug("no registry tells of %s: %s", image, exc)
+            return ""
+        return str(found["Descriptor"]["digest"])
 
     def create_service(self, spec: Document, registry_auth: str) -> None:
-        self._json("POST", "/services/create", json=spec, headers=_auth_header(registry_auth, spec))
+        self._json("POST", "/services/create", json=spec, headers=_auth_header(registry_auth, _image_of(spec)))
 
     def update_service(self, service: Document, spec: Document, registry_auth: str = "") -> None:
         """Replaces the specification. EngineRefused if `service` is no longer what it is."""
@@ -115,7 +125,7 @@ class EngineApi:
             f"/services/{service['ID']}/update",
             params={"version": service["Version"]["Index"], "registryAuthFrom": "spec"},
             json=spec,
-            headers=_auth_header(registry_auth, spec),
+            headers=_auth_header(registry_auth, _image_of(spec)),
         )
 
     def remove_service(self, service_id: str) -> None:
@@ -151,7 +161,8 @@ class EngineApi:
     def _request(self, method: str, path: str, **arguments: Any) -> requests.Response:
         with self._translated():
             client = self._connected()
-            response: requests.Response = client.request(method, client._url(path), timeout=self._timeout, **arguments)
+            options = {"timeout": self._timeout, **arguments}
+            response: requests.Response = client.request(method, client._url(path), **options)
             client._raise_for_status(response)
             return response
 
@@ -207,12 +218,16 @@ def _refusal(exc: docker.errors.APIError) -> EngineRefused | EngineUnavailable:
     return EngineRefused(status, text)
 
 
-def _auth_header(registry_auth: str, spec: Document) -> dict[str, str]:
+def _auth_header(registry_auth: str, image: str) -> dict[str, str]:
     """`registry_auth` is `user:password`; "" for none."""
     if not registry_auth:
         return {}
     user, _, password = registry_auth.partition(":")
-    host = str(spec["TaskTemplate"]["ContainerSpec"]["Image"]).partition("/")[0]
+    host = image.partition("/")[0]
     is_host = "." in host or ":" in host or host == "localhost"
     document = {"username": user, "password": password, "serveraddress": host if is_host else ""}
     return {"X-Registry-Auth": base64.urlsafe_b64encode(json.dumps(document).encode()).decode()}
+
+
+def _image_of(spec: Document) -> str:
+    return str(spec["TaskTemplate"]["ContainerSpec"]["Image"])

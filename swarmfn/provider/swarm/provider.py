@@ -16,12 +16,13 @@ from swarmfn.provider.swarm.deployed import Deployed, deployed_functions
 from swarmfn.provider.swarm.engine_api import Document, EngineApi, EngineRefused
 from swarmfn.provider.swarm.events import Events
 from swarmfn.provider.swarm.hardening import DEFAULTS, Hardening, check_drop, offers_no_new_privileges
+from swarmfn.provider.swarm.image_identity import identity_of
 from swarmfn.provider.swarm.investigator import Investigator
 from swarmfn.provider.swarm.log_frames import in_order, last_bytes, unframed
 from swarmfn.provider.swarm.observer import Observer
 from swarmfn.provider.swarm.references import check_image
 from swarmfn.provider.swarm.rows import status
-from swarmfn.provider.swarm.service_spec import check_constraints, service_spec, warnings
+from swarmfn.provider.swarm.service_spec import check_constraints, marked, service_spec, warnings
 from swarmfn.provider.swarm.surroundings import Finder
 from swarmfn.provider.swarm.timing import Timing
 from swarmfn.wire.errors import EngineUnavailable, FunctionExists, FunctionNotFound, InvalidFunction, InvalidRequest
@@ -116,7 +117,8 @@ class SwarmProvider:
             _check(function)
             around = self._finder.surroundings(function)
             now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-            spec = service_spec(function, around, function.initial_replicas, now)
+            identity = identity_of(self._api, function.image, _credentials(function))
+            spec = marked(service_spec(function, around, function.initial_replicas, now), identity)
             try:
                 self._api.create_service(spec, _credentials(function))
             except EngineRefused as exc:
@@ -126,12 +128,19 @@ class SwarmProvider:
 
     def update(self, function: FunctionSpec) -> None:
         with self._changing():
+            self._found(function.name)
+            _check(function)
+            identity = identity_of(self._api, function.image, _credentials(function))
             for _ in range(_ATTEMPTS):
                 service, deployed = self._found(function.name)
                 is_equal = deployed.function == function.without_credentials()
-                if is_equal and not function.registry_auth and not deployed.update.has_failed:
+                is_known = identity in ("", deployed.image_identity)
+                if is_equal and is_known and not function.registry_auth and not deployed.update.has_failed:
                     return
                 spec = service["Spec"] if is_equal else self._updated(function, service, deployed)
+                # Of an image that nobody knew the identity of so far, it is not known either that it is another one.
+                is_rebuilt = deployed.function.image == function.image and bool(deployed.image_identity)
+                spec = marked(spec, identity, must_roll=is_rebuilt and not is_known)
                 if self._replaced(service, spec, _credentials(function)):
                     _warn(function)
                     return
@@ -218,7 +227,6 @@ class SwarmProvider:
         return found
 
     def _updated(self, function: FunctionSpec, service: Document, deployed: Deployed) -> Document:
-        _check(function)
         around = self._finder.surroundings(function)
         present = service["Spec"]
         spec = service_spec(function, around, deployed.replicas or 0, deployed.created_at)

@@ -20,6 +20,7 @@ from swarmfn.wire.swarm_labels import (
     CREATED_LABEL,
     EXEC_TIMEOUT_LABEL,
     FUNCTION_LABEL,
+    IMAGE_LABEL,
     INTERNAL_PREFIX,
     IS_FUNCTION,
     IS_FUNCTION_LABEL,
@@ -97,6 +98,17 @@ def warnings(function: FunctionSpec) -> list[str]:
         for kind, amounts in (("limits", function.limits), ("requests", function.requests))
         if amounts.memory and 0 < parse_memory(amounts.memory) < MIN_MEMORY
     ]
+
+
+def marked(spec: Mapping[str, Any], image_identity: str, must_roll: bool = False) -> dict[str, Any]:
+    """The specification with what its image's name stands for; `must_roll`: its tasks are replaced even if nothing else
+    differs."""
+    labels, task = {**spec["Labels"]}, {**spec["TaskTemplate"]}
+    if image_identity:
+        labels[IMAGE_LABEL] = image_identity
+    if must_roll:
+        task["ForceUpdate"] = task.get("ForceUpdate", 0) + 1
+    return {**spec, "Labels": labels, "TaskTemplate": task}
 
 
 def stored_spec(function: FunctionSpec) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from swarmfn.provider.starting import START_TIMEOUT
 from swarmfn.provider.swarm.engine_api import EngineApi, EngineRefused
 from swarmfn.provider.swarm.hardening import DEFAULTS, Hardening, offers_no_new_privileges
+from swarmfn.provider.swarm.image_identity import environment_of
 from swarmfn.provider.swarm.service_spec import Surroundings
 from swarmfn.wire.errors import EngineUnavailable, InvalidFunction
 from swarmfn.wire.functions import FunctionSpec
@@ -48,7 +49,7 @@ class Finder:
 
     def _image_env(self, image: str) -> dict[str, str]:
         try:
-            return self._api.image_env(image)
+            return environment_of(self._api.image(image))
         except EngineRefused as exc:
             raise InvalidFunction("image", f"{exc.text}.") from exc
 
