@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import re
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 DOCKERFILE = "Dockerfile"
+_ARG = re.compile(r"""\s*ARG\s+(\w+)(?:=["']?([^\s"']*))?""", re.IGNORECASE)
+_FROM = re.compile(r"\s*FROM\s+(?:--\S+\s+)*(\S+)(?:\s+AS\s+(\S+))?", re.IGNORECASE)
+_VARIABLE = re.compile(r"\$(?:\{(\w+)(?::-([^}]*))?\}|(\w+))")
 
 _SKIPPED = frozenset({"__pycache__", ".git", ".hg", ".venv", "venv", "node_modules", ".mypy_cache", ".pytest_cache"})
 
@@ -26,9 +30,27 @@ class Recipe:
     files: Mapping[str, Path | bytes]
     build_args: Mapping[str, str] = field(default_factory=dict)
 
-    def content_hash(self) -> str:
-        """Twelve hexadecimal digits, the same while the build would give the same image; the base counts by name."""
-        digest = hashlib.sha256()
+    def bases(self) -> list[str]:
+        """The images that the build begins from, by the names that its Dockerfile gives them."""
+        arguments: dict[str, str] = {}
+        stages = {"scratch"}
+        found: list[str] = []
+        for line in self.dockerfile.splitlines():
+            if argument := _ARG.match(line):
+                name, default = argument.groups()
+                arguments[name] = self.build_args.get(name, default or "")
+            elif begins := _FROM.match(line):
+                image, stage = begins.groups()
+                image = _VARIABLE.sub(lambda used: arguments.get(used[1] or used[3]) or used[2] or "", image)
+                if image and image not in (*stages, *found):
+                    found.append(image)
+                stages.add(stage or "")
+        return found
+
+    def content_hash(self, bases: Iterable[str] = ()) -> str:
+        """Twelve hexadecimal digits, the same while the build would give the same image. What it begins from counts by
+        name, and by what is said in `bases` of each."""
+        digest = hashlib.sha256("".join(f"{base}\0" for base in bases).encode())
         for name, mode, content in self._entries():
             digest.update(f"{name}\0{mode:o}\0{len(content)}\0".encode() + content)
         for name, value in sorted(self.build_args.items()):

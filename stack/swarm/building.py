@@ -25,7 +25,7 @@ _SILENCE = 900
 _REPORT_INTERVAL = 5.0
 _SHOWN = 15
 _WIDTH = 110
-_NO_BASE = (
+NO_BASE = (
     "\nThe base image is neither on this engine nor could it be pulled. SWARMFN_BASE_IMAGE names another one, such as "
     "one that was loaded with `docker load`."
 )
@@ -90,7 +90,7 @@ class Progress:
     def failure(self, reason: str) -> BuildFailed:
         """What went wrong, in which step, and the last lines before."""
         at = f" at step {self._step}" if self._step else ""
-        hint = _NO_BASE if "(FROM " in self._step else ""
+        hint = NO_BASE if "(FROM " in self._step else ""
         lines = "".join(f"\n  | {line}" for line in self._lines)
         return BuildFailed(f"cannot build the image {self._name}{at}: {reason.strip()}{hint}{lines}")
 

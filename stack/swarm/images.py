@@ -1,8 +1,8 @@
 """The images that the stack builds: the platform's own, the watchdog's, and those of the example functions.
 
-Each is tagged with a digest of what it was built from (`swarmfn:0c1d2e3f4a5b`), and carries that digest as a label. A
-tag like that never changes its content, so a service that names it can be rolled back to what it was, and whatever
-carries it is known to be ours: labels alone are inherited by every image built FROM one of ours.
+Each is tagged with a digest of what it was built from, its base image too (`swarmfn:0c1d2e3f4a5b`), and carries that
+digest as a label. A tag like that never changes its content, so a service that names it can be rolled back to what it
+was, and whatever carries it is known to be ours: labels alone are inherited by every image built FROM one of ours.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from docker.utils import parse_repository_tag
 from stack.build_recipes import Recipe, stack_recipe, watchdog_recipe
 from stack.errors import StackError
 from stack.function_images import build_recipe
-from stack.swarm.building import build
+from stack.swarm.building import NO_BASE, BuildFailed, build
 from stack.swarm.engine_client import engine_errors
+from stack.swarm.registry import pull
 
 CODE_LABEL = "com.swarmfn.code"
 """On images: the digest of what they were built from."""
@@ -94,7 +95,7 @@ def ensure_image(client: docker.DockerClient, image: str, recipe_of: Callable[[]
     """The image that a recipe makes, built unless the engine has it. `image` will name it as well."""
     try:
         recipe = recipe_of()
-        code = recipe.content_hash()
+        code = recipe.content_hash(_base_ids(client, image, recipe, say))
     except OSError as exc:
         raise StackError(f"cannot build the image {image}: {exc}") from exc
     repository, tag = parse_repository_tag(image)
@@ -108,6 +109,22 @@ def ensure_image(client: docker.DockerClient, image: str, recipe_of: Callable[[]
     assert found is not None, f"{name} was built"
     _name(client, found["Id"], repository, tag or LATEST)
     return ImageRef(name, found["Id"], code)
+
+
+def _base_ids(client: docker.DockerClient, image: str, recipe: Recipe, say: Say) -> list[str]:
+    """What the names of the bases stand for now. A base that is not on the engine is pulled: else it would be another
+    one after the build than before. Raises BuildFailed."""
+    ids = []
+    for base in recipe.bases():
+        found = _find(client, base)
+        if found is None:
+            try:
+                pull(client, base, say)
+            except StackError as exc:
+                raise BuildFailed(f"cannot build the image {image}: {exc}{NO_BASE}") from exc
+            found = _find(client, base) or {}
+        ids.append(str(found.get("Id", "")))
+    return ids
 
 
 def remove_superseded(client: docker.DockerClient, keep: Iterable[str]) -> list[str]:

@@ -99,6 +99,28 @@ def test_functions_get_an_image_each_with_the_watchdog(client: docker.DockerClie
     assert said == []
 
 
+def test_another_base_under_the_same_name_makes_another_image(client: docker.DockerClient, said: list[str]) -> None:
+    def base(word: str) -> None:
+        client.images.build(
+            fileobj=io.BytesIO(f"FROM {BASE}\nRUN echo {word} > /base\n".encode()), tag="someones/base:1"
+        )
+
+    sources = [FunctionSource("echo", REPOSITORY / "examples" / "echo", "dockerfile")]
+    base("one")
+    first, _ = ensure_function_images(client, sources, REPOSITORY, "someones/base:1", said.append)
+    watchdog = client.images.get("swarmfn/watchdog:latest").id
+    said.clear()
+    assert ensure_function_images(client, sources, REPOSITORY, "someones/base:1", said.append) == (first, {})
+    assert said == []
+    base("two")
+    second, _ = ensure_function_images(client, sources, REPOSITORY, "someones/base:1", said.append)
+    assert second["echo"] != first["echo"]
+    assert client.images.get("swarmfn/watchdog:latest").id != watchdog
+    content = client.containers.run(second["echo"], ["cat", "/base"], remove=True)
+    assert content == b"two\n"
+    client.images.remove("someones/base:1", force=True)
+
+
 def exited(client: docker.DockerClient) -> set[str]:
     return {str(container.id) for container in client.containers.list(all=True, filters={"status": "exited"})}
 

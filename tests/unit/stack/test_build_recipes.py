@@ -155,3 +155,25 @@ def test_every_copied_name_is_in_the_context() -> None:
 
 def test_what_tools_leave_behind_is_no_file_of_a_folder(folder: Path) -> None:
     assert set(folder_files(folder, "x")) == {"x/handler.py", "x/parts/words.txt"}
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "expected"),
+    [
+        ("FROM scratch\n", []),
+        ("FROM debian:12 AS one\nFROM one\nFROM --platform=linux/amd64 alpine\n", ["debian:12", "alpine"]),
+        ("ARG BASE=python:3.11-slim\nFROM ${BASE}\n", ["given:1"]),
+        ("arg BASE\nfrom $BASE as x\n", ["given:1"]),
+        ('ARG OTHER="python:3"\nFROM ${OTHER}\nFROM ${NONE:-debian}\nFROM ${NONE}\n', ["python:3", "debian"]),
+    ],
+)
+def test_the_bases_of_a_build_are_those_that_its_dockerfile_names(dockerfile: str, expected: list[str]) -> None:
+    assert Recipe(dockerfile, {}, {"BASE": "given:1"}).bases() == expected
+
+
+def test_the_hash_changes_with_what_the_bases_are(folder: Path) -> None:
+    recipe = build_recipe(folder, "python3-http", ROOT)
+    assert recipe.content_hash() == recipe.content_hash([])
+    assert (
+        len({recipe.content_hash(bases) for bases in ([], ["sha256:1"], ["sha256:2"], ["sha256:1", "sha256:2"])}) == 4
+    )
