@@ -40,6 +40,7 @@ from gateway.queue_metrics import QueueMetrics
 from gateway.redis_watch import RedisWatch
 from gateway.serving import PortTaken, fast_lane_server, listen
 from gateway.settings import Settings
+from gateway.suspension import Suspension
 from gateway.warnings import warnings_of
 from swarmfn.exposition.listener import MetricsListener, serve_metrics
 from swarmfn.jobs.connection import Unreachable, connect, connect_blocking
@@ -271,6 +272,7 @@ class Gateway:
     ) -> Parts:
         settings = self._settings
         self._metrics.add(QueueMetrics(blocking))
+        suspension = Suspension(blocking)
         credentials = None
         if settings.basic_auth:
             credentials = MountedCredentials(settings.secret_mount_path, settings.user or "", settings.password or "")
@@ -282,10 +284,16 @@ class Gateway:
                 dashboard_redis=blocking,
                 redis_address=settings.redis_address.url,
                 credentials=credentials,
+                notices=suspension.sentences,
                 peer_secret=self._peer_secret,
                 trusted_proxies=settings.trusted_proxies,
                 limits=room.limits,
-                warnings=lambda: [*watch.sentences(), *warnings_of(settings), *self._provider.shortcomings()],
+                warnings=lambda: [
+                    *suspension.sentences(),
+                    *watch.sentences(),
+                    *warnings_of(settings),
+                    *self._provider.shortcomings(),
+                ],
             ),
             synchronous=Synchronous(
                 self._provider.table, upstream, self._metrics, settings.upstream_timeout, credentials, settings.max_hops

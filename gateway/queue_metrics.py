@@ -25,16 +25,18 @@ class QueueMetrics(Collector):
 
     def collect(self) -> Iterable[Metric]:
         up = GaugeMetricFamily("swarmfn_redis_up", "Whether Redis answered when this was read.")
+        suspended = GaugeMetricFamily("swarmfn_workers_suspended", "1: workers claim nothing, after `rq suspend`.")
         try:
             census = take_census(self._client)
         except Unreachable as exc:
             logger.debug("no metrics of the queue: %s", exc)
             up.add_metric([], 0)
-            return [up, *_families(Census((), ()))]
+            return [up, suspended, *_families(Census((), ()))]
         up.add_metric([], 1)
         balance = GaugeMetricFamily("swarmfn_ledger_imbalance", "Calls not accounted for; 0 is right.")
         balance.add_metric([], census.imbalance)
-        return [up, balance, *_families(census)]
+        suspended.add_metric([], int(census.is_suspended))
+        return [up, balance, suspended, *_families(census)]
 
 
 def _families(census: Census) -> list[Metric]:

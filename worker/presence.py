@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -13,12 +14,13 @@ from redis import Redis
 from redis.exceptions import OutOfMemoryError
 
 from swarmfn.jobs.claimed import Claim
+from swarmfn.jobs.claims import LEASE
 from swarmfn.jobs.connection import call, command
-from swarmfn.jobs.layout import CALLBACK_QUEUE, QUEUES_KEY, rq_time
+from swarmfn.jobs.layout import CALLBACK_QUEUE, QUEUES_KEY, SUSPENDED_KEY, rq_time
 from swarmfn.jobs.scripts import REGISTER
 
 _WORKERS = "rq:workers"
-_TTL = 480
+_LEAST_TTL = 5
 _SHOWN_AFTER = 0.5
 _SHOWN_AT_MOST = 20
 _ALL_AGAIN_EVERY = 10
@@ -26,15 +28,22 @@ _ALL_AGAIN_EVERY = 10
 
 
 class Presence:
-    """Keeps one worker's entry in Redis true. `identity` holds the fields of RQ's that do not change."""
+    """Keeps one worker's entry in Redis true. `identity` holds the fields of RQ's that do not change. One that says
+    nothing for as long as its `lease` is gone: its entry with its claims."""
 
     def __init__(
-        self, client: redis.asyncio.Redis, name: str, identity: Mapping[str, str], queues: Sequence[str] = ()
+        self,
+        client: redis.asyncio.Redis,
+        name: str,
+        identity: Mapping[str, str],
+        queues: Sequence[str] = (),
+        lease: float = LEASE,
     ) -> None:
         self._client = client
         self._name = name
         self._identity = identity
         self._only_queues = sorted(queues)
+        self._ttl = max(_LEAST_TTL, math.ceil(lease))
         self._registered: set[str] = set()
         self._times = 0
         self._shown: set[str] = set()
@@ -48,26 +57,46 @@ class Presence:
             "last_heartbeat": rq_time(),
             "queues": ",".join(names),
             "pid": os.getpid(),
-            "state": "busy" if running else "idle",
+            "state": "busy" if running else "suspended" if await self._is_suspended() else "idle",
             "successful_job_count": succeeded,
             "failed_job_count": failed,
         }
         pipeline.hset(worker_key(self._name), mapping=fields)
-        pipeline.expire(worker_key(self._name), _TTL)
+        pipeline.expire(worker_key(self._name), self._ttl)
         pipeline.sadd(_WORKERS, worker_key(self._name))
         self._register(pipeline, set(names))
         self._show_executions(pipeline, running)
+        is_time = self._times % _ALL_AGAIN_EVERY == 1
         try:
             await pipeline.execute()
         except OutOfMemoryError:
             await self._register_in_full_memory(names, fields)
+        if is_time:
+            await self._strike_off_the_dead(names)
+
+    async def _strike_off_the_dead(self, names: Sequence[str]) -> None:
+        """Takes those out of RQ's lists whose entries have expired: RQ's tools would go on counting them."""
+        lists = [_WORKERS, *(f"{_WORKERS}:{name}" for name in names)]
+        members = await command(self._client, "SUNION", *lists)
+        there: Any = self._client.pipeline(transaction=False)
+        for member in members:
+            there.exists(member)
+        gone = [member for member, is_there in zip(members, await there.execute(), strict=True) if not is_there]
+        if gone:
+            strike: Any = self._client.pipeline(transaction=False)
+            for name in lists:
+                strike.srem(name, *gone)
+            await strike.execute()
 
     async def _register_in_full_memory(self, names: Sequence[str], fields: Mapping[str, object]) -> None:
         """What health checks look for; the rest has to wait until there is room."""
         self._times = 0
         self._shown = set()
         flat = [part for field in fields.items() for part in field]
-        await call(self._client, REGISTER, self._name, _TTL, len(names), *names, *flat)
+        await call(self._client, REGISTER, self._name, self._ttl, len(names), *names, *flat)
+
+    async def _is_suspended(self) -> bool:
+        return bool(await command(self._client, "EXISTS", SUSPENDED_KEY))
 
     async def _queue_names(self) -> list[str]:
         names = await command(self._client, "SMEMBERS", QUEUES_KEY)

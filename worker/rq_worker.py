@@ -34,6 +34,7 @@ from worker.deliveries import CallbackSender
 from worker.executor import Executor
 from worker.isolation import ALONE_VARIABLE, Isolation, die_first
 from worker.meter import Meter
+from worker.namesake import Namesake
 from worker.presence import Presence, forget
 from worker.receivers import Receivers
 from worker.replicas import Announcements
@@ -100,8 +101,11 @@ class FunctionWorker(BaseWorker):
             # What is here stays: the collector need not look at it again and again, nor after a few hundred objects.
             gc.freeze()
             gc.set_threshold(20_000, 20, 20)
+            await self._take_name(settings.lease)
             self._say_hello()
-            beat = asyncio.create_task(self._beat(self._presence(connections.vital), executor, connections))
+            beat = asyncio.create_task(
+                self._beat(self._presence(connections.vital, settings.lease), executor, connections)
+            )
             try:
                 if self._is_for_calls_alone:
                     die_first()
@@ -169,7 +173,7 @@ class FunctionWorker(BaseWorker):
                 logger.exception("showing this worker to RQ failed; going on", extra={"event": "upkeep_failed"})
             await asyncio.sleep(_BEAT_EVERY)
 
-    def _presence(self, client: redis.asyncio.Redis) -> Presence:
+    def _presence(self, client: redis.asyncio.Redis, lease: float) -> Presence:
         identity = {
             "birth": rq_time(self.birth_date.timestamp() if self.birth_date else None),
             "hostname": self.hostname or "",
@@ -177,7 +181,7 @@ class FunctionWorker(BaseWorker):
             "version": self.version,
             "python_version": self.python_version,
         }
-        return Presence(client, self.name, identity, self._only_queues)
+        return Presence(client, self.name, identity, self._only_queues, lease)
 
     async def _bury(self, name: str) -> int:
         """Hands back what a process that died had claimed; how many calls that were."""
@@ -198,6 +202,14 @@ class FunctionWorker(BaseWorker):
         """Empty for every queue of ours. `rq worker` without names says "default", which is none of them."""
         names = [queue.name for queue in self.queues]
         return [] if names == ["default"] else names
+
+    async def _take_name(self, lease: float) -> None:
+        """Comes after a worker of the same name that has died, and hands back its calls: as one's own they would be
+        kept for ever. Raises ValueError when there is one that lives."""
+        entry = Namesake(self.connection, self.name, self.hostname or "")
+        await entry.wait_until_gone(lease)
+        if entry.was_there:
+            await self._bury(self.name)
 
     def _say_hello(self) -> None:
         rq: Any = super()  # RQ's methods are not all annotated

@@ -32,6 +32,13 @@ POLL_MILLISECONDS = 4000
 """An open page makes eight or so Redis commands a queue in this time."""
 
 _REFUSED = frozenset({"rq_dashboard.delete_job_view", "rq_dashboard.empty_queue", "rq_dashboard.compact_queue"})
+_WITH_ANY_ID = (
+    ("/<int:instance_number>/view/job/<path:job_id>", "job_view", ["GET"]),
+    ("/<int:instance_number>/data/job/<path:job_id>.json", "job_info", ["GET"]),
+    ("/job/<path:job_id>/requeue", "requeue_job_view", ["POST"]),
+)
+"""Where rq-dashboard's own routes take no id with a slash in it."""
+
 _MAX_PER_PAGE = 200
 _MAX_PAGE = 1_000_000
 
@@ -47,13 +54,15 @@ def mount_dashboard(app: Flask, connection: Redis, address: str) -> None:
     app.config["RQ_DASHBOARD_DISABLE_DELETE"] = True
     app.redis_conn = connection  # type: ignore[attr-defined]  # where rq-dashboard looks for it
     app.register_blueprint(rq_dashboard.blueprint, url_prefix=PREFIX)
+    app.view_functions["rq_dashboard.job_info"] = job_pages.job_info
+    for path, endpoint, methods in _WITH_ANY_ID:
+        app.add_url_rule(PREFIX + path, f"rq_dashboard.{endpoint}", methods=methods)
     if "static" not in app.view_functions:
         # Its pages take their icon from the app they are mounted in.
         app.add_url_rule(f"{PREFIX}/app/<path:filename>", "static", rq_dashboard.blueprint.send_static_file)
     app.before_request(_guard(connection))
     app.after_request(_protect)
     app.register_error_handler(NoSuchJobError, _tell_missing)
-    app.register_error_handler(job_view.UnreadableRecord, _tell_unreadable)
     app.register_error_handler(InvalidJobOperation, _tell_not_failed)
     app.register_error_handler(RedisError, _tell_redis)
 
@@ -123,10 +132,6 @@ def _protect(response: Response) -> Response:
 
 def _tell_missing(error: NoSuchJobError) -> Response:
     return reply(InvocationNotFound("there is no record of this job.", "Records expire some time after a job ended."))
-
-
-def _tell_unreadable(error: job_view.UnreadableRecord) -> Response:
-    return reply(problem(500, f"{error}.", "Something other than this platform or RQ has written it."))
 
 
 def _tell_not_failed(error: InvalidJobOperation) -> Response:

@@ -36,7 +36,7 @@ class Management:
     show. Without `credentials` everything is open. The fast lane tells who its client is with `peer_secret`; proxies in
     `trusted_proxies` are believed whom they speak for.
     `counts` gives the calls of each function; `limits` the rows of /system/limits, `warnings` the sentences of
-    /system/warnings.
+    /system/warnings, `notices` those that the start page has above the functions.
     """
 
     provider: Provider
@@ -49,6 +49,7 @@ class Management:
     trusted_proxies: Sequence[Network]
     limits: Callable[[], list[dict[str, Any]]] = list
     warnings: Callable[[], list[str]] = list
+    notices: Callable[[], list[str]] = list
 
 
 def add_management(app: Flask, parts: Management) -> None:
@@ -71,5 +72,5 @@ def add_management(app: Flask, parts: Management) -> None:
     note_head_checks(app)
     app.register_blueprint(system_routes(parts.provider, parts.counts, parts.limits, parts.warnings))
     app.register_blueprint(invocation_routes(parts.dashboard_redis))
-    app.register_blueprint(ui_routes(parts.provider, parts.counts))
+    app.register_blueprint(ui_routes(parts.provider, parts.counts, parts.notices))
     mount_dashboard(app, parts.dashboard_redis, parts.redis_address)

@@ -15,8 +15,10 @@ POLICY = (
 )
 
 
-def ui_routes(provider: Provider, counts: Callable[[], Mapping[str, int]]) -> Blueprint:
-    """`/` and `/ui/`. `counts` gives the invocations so far by function."""
+def ui_routes(
+    provider: Provider, counts: Callable[[], Mapping[str, int]], notices: Callable[[], list[str]]
+) -> Blueprint:
+    """`/` and `/ui/`. `counts` gives the invocations so far by function; `notices` sentences about all of them."""
     routes = Blueprint(
         "ui", __name__, template_folder="templates", static_folder="static", static_url_path="/ui/static"
     )
@@ -24,7 +26,7 @@ def ui_routes(provider: Provider, counts: Callable[[], Mapping[str, int]]) -> Bl
     def show_functions() -> str:
         called = counts()
         functions = [(status, called.get(status.spec.name, 0)) for status in provider.functions()]
-        return render_template("ui/functions.html", functions=functions, version=__version__)
+        return render_template("ui/functions.html", functions=functions, notices=notices(), version=__version__)
 
     routes.get("/ui/")(show_functions)
     routes.get("/")(_go_to_start)

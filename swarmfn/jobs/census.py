@@ -57,6 +57,8 @@ class Census:
 
     counters: tuple[Counted, ...]
     queues: tuple[QueueLength, ...]
+    is_suspended: bool = False
+    """RQ's workers are: what waits goes on waiting."""
 
     def total(self, event: str) -> int:
         """An event's sum over all functions and queues."""
@@ -75,12 +77,12 @@ class Census:
 
 def take_census(client: redis.Redis) -> Census:
     """Raises the client's errors."""
-    totals, queues = call_blocking(client, CENSUS)
+    totals, queues, suspended = call_blocking(client, CENSUS)
     names, numbers = totals[::2], totals[1::2]
     counters = (_counted(name, number) for name, number in zip(names, numbers, strict=True))
     now = time.time()
     lengths = sorted((_length(row, now) for row in queues), key=lambda length: length.queue)
-    return Census(tuple(counter for counter in counters if counter), tuple(lengths))
+    return Census(tuple(counter for counter in counters if counter), tuple(lengths), bool(suspended))
 
 
 def _counted(name: bytes, number: bytes) -> Counted | None:

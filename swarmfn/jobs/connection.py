@@ -200,7 +200,7 @@ def _connections(patience: float | None, connection_class: type[AbstractConnecti
             retry=AsyncRetry(NoBackoff(), 0),
             health_check_interval=0,
             protocol=2,
-            client_name="swarmfn",
+            shown_as="swarmfn",
         )
         return redis.asyncio.Redis.from_pool(pool)
 
@@ -221,7 +221,7 @@ def connect_blocking(address: RedisAddress | str, password: str | Passwords | No
         socket_timeout=5.0,
         retry=Retry(NoBackoff(), 0),
         protocol=2,
-        client_name="swarmfn",
+        shown_as="swarmfn",
     )
     return redis.Redis.from_pool(pool)
 

@@ -47,6 +47,9 @@ HELD_KEY = "swarmfn:held"
 ALONE_KEY = "swarmfn:alone"
 """List of ID:QUEUE of what ran in a process that died: each runs again with nothing beside it."""
 
+SUSPENDED_KEY = "rq:suspended"
+"""While it exists, as after `rq suspend`, nobody claims anything."""
+
 WAKE_CHANNEL = "swarmfn:wake"
 """The name of a queue is published here when its first job arrives."""
 

@@ -1,7 +1,12 @@
-"""Connections that open Redis with whichever of its passwords it takes now: they may be changed while programs run."""
+"""Connections that open Redis with whichever of its passwords it takes now: they may be changed while programs run.
+
+`passwords` is what may open it; `shown_as` the name of a connection in Redis's list of clients, which not every user of
+Redis may set: without that it has none.
+"""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,7 +15,7 @@ import redis
 import redis.asyncio
 from redis.asyncio.connection import AbstractConnection as AsyncConnection
 from redis.connection import AbstractConnection
-from redis.exceptions import AuthenticationError
+from redis.exceptions import AuthenticationError, ResponseError
 
 from swarmfn.wire.secret_files import PREVIOUS, REDIS_PASSWORD, SecretFile
 
@@ -36,9 +41,18 @@ class MountedPasswords:
 
 
 class _LogsIn(AbstractConnection):
-    def __init__(self, *words: Any, passwords: Passwords | None = None, **options: Any) -> None:
+    def __init__(self, *words: Any, passwords: Passwords | None = None, shown_as: str = "", **options: Any) -> None:
         super().__init__(*words, **options)
         self._passwords = passwords
+        self._shown_as = shown_as
+
+    def on_connect_check_health(self, *words: Any, **options: Any) -> None:
+        super().on_connect_check_health(*words, **options)
+        if self._shown_as:
+            untyped: Any = self
+            untyped.send_command("CLIENT", "SETNAME", self._shown_as, check_health=False)
+            with contextlib.suppress(ResponseError):
+                untyped.read_response()
 
     def _candidates(self) -> Sequence[str | None]:
         return (self._passwords and self._passwords.candidates()) or [self.password]
@@ -67,11 +81,19 @@ class OverSocket(_LogsIn, redis.UnixDomainSocketConnection):
 
 
 class AsyncLogsIn(AsyncConnection):
-    """The same for an event loop, to be put before a class of connections. Option `passwords`: see Passwords."""
+    """The same for an event loop, to be put before a class of connections."""
 
-    def __init__(self, *words: Any, passwords: Passwords | None = None, **options: Any) -> None:
+    def __init__(self, *words: Any, passwords: Passwords | None = None, shown_as: str = "", **options: Any) -> None:
         super().__init__(*words, **options)
         self._passwords = passwords
+        self._shown_as = shown_as
+
+    async def on_connect_check_health(self, *words: Any, **options: Any) -> None:
+        await super().on_connect_check_health(*words, **options)
+        if self._shown_as:
+            await self.send_command("CLIENT", "SETNAME", self._shown_as, check_health=False)
+            with contextlib.suppress(ResponseError):
+                await self.read_response()
 
     def _candidates(self) -> Sequence[str | None]:
         return (self._passwords and self._passwords.candidates()) or [self.password]

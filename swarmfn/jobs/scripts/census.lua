@@ -1,10 +1,11 @@
 -- Reads the books: counters and queues as they are at one moment.
 --
--- keys: rq:deferred:, rq:job:, rq:queue:, rq:scheduled:, rq:wip:, swarmfn:held, swarmfn:held:, swarmfn:queues,
+-- keys: rq:deferred:, rq:job:, rq:queue:, rq:scheduled:, rq:suspended, rq:wip:, swarmfn:held, swarmfn:held:, swarmfn:queues,
 --   swarmfn:totals
 -- arguments: none
 -- reply: the counters, as names and numbers in turn; and for each queue: name, when its first call was queued ('':
---   none waits), and how many of its calls wait, are put off and run
+--   none waits), and how many of its calls wait, are put off and run; and
+--   1 while workers are suspended, else 0
 
 -- Those held back for a function's limit have waited longer than what is in the queue.
 local function older(one, other)
@@ -31,4 +32,4 @@ for _, queue in ipairs(redis.call('SMEMBERS', 'swarmfn:queues')) do
   row[3] = row[3] + (type(held) == 'number' and held or 0)
   queues[#queues + 1] = row
 end
-return {redis.call('HGETALL', 'swarmfn:totals'), queues}
+return {redis.call('HGETALL', 'swarmfn:totals'), queues, redis.call('EXISTS', 'rq:suspended')}

@@ -65,3 +65,21 @@ def test_redis_may_be_given_the_new_password_between_two_attempts(server: RedisS
 def test_a_url_s_password_is_used_where_no_file_is(server: RedisServer, tmp_path: Path) -> None:
     with connect_blocking(f"redis://:old@{server.address}", MountedPasswords(tmp_path)) as client:
         client.ping()
+
+
+def test_a_user_of_redis_that_may_not_name_its_connection_works(server: RedisServer) -> None:
+    with server.client() as client:
+        client.execute_command("ACL", "SETUSER", "plain", "on", ">pw", "~*", "&*", "+@all", "-client|setname")
+
+    async def by_loop() -> None:
+        async with connect(f"redis://plain:pw@{server.address}", None) as connections:
+            await connections.commands.ping()
+
+    with connect_blocking(f"redis://plain:pw@{server.address}", None) as client:
+        client.ping()
+    asyncio.run(by_loop())
+
+
+def test_connections_have_our_name_where_that_is_allowed(server: RedisServer) -> None:
+    with connect_blocking(server.address, "old") as client:
+        assert {entry["name"] for entry in client.client_list()} == {"swarmfn"}

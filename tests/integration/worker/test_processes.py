@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -76,6 +77,81 @@ def test_a_run_longer_than_every_lease_stays_where_it_is(bare_stage: QueueStage,
         assert (record.state, record.interruptions) == ("succeeded", 0)
         assert one.terminate() == 0
         assert two.terminate() == 0
+
+
+def start_named(stage: QueueStage, directory: Path, name: str, lease: str) -> ChildProcess:
+    """`rq worker` with our class and a name."""
+    rq = Path(sys.executable).with_name("rq")
+    command = [rq, "worker", "-u", stage.server.url, "-w", "worker.rq_worker.FunctionWorker", "-n", name]
+    variables = environment(stage.server, directory, lease=lease)
+    return ChildProcess(command, directory / f"named-{free_port()}.log", variables)
+
+
+def test_a_worker_with_a_name_starts_again_after_a_kill_and_runs_what_it_had(
+    bare_stage: QueueStage, tmp_path: Path
+) -> None:
+    stage = bare_stage
+    with SlowFunction() as function, contextlib.ExitStack() as undo:
+        publish(stage.redis, {"echo": function.address})
+        first = undo.enter_context(start_named(stage, tmp_path, "mine", lease="600s"))
+        stage.submit(invocation("a", exec_timeout=60))
+        with function.accept():
+            first.kill()
+        second = undo.enter_context(start_named(stage, tmp_path, "mine", lease="600s"))
+        with function.accept() as connection:
+            answer(connection)
+            record = stage.final("a")
+        assert (record.state, record.interruptions) == ("succeeded", 1)
+        assert "mine" in {worker.name for worker in Worker.all(connection=stage.redis)}
+        assert second.terminate() == 0
+
+
+def test_a_name_that_a_living_worker_has_is_refused(bare_stage: QueueStage, tmp_path: Path) -> None:
+    stage = bare_stage
+    with start_named(stage, tmp_path, "mine", lease="5s") as first:
+        wait_until(lambda: len(Worker.all(connection=stage.redis)) == 1)
+        with start_named(stage, tmp_path, "mine", lease="5s") as second:
+            assert second.wait(60) != 0
+            assert "There exists an active worker named 'mine' already" in second.log()
+        assert first.terminate() == 0
+
+
+def test_a_dead_worker_is_off_every_list_within_its_lease(bare_stage: QueueStage, tmp_path: Path) -> None:
+    stage = bare_stage
+    with SlowFunction() as function, contextlib.ExitStack() as undo:
+        publish(stage.redis, {"echo": function.address})
+        stage.submit(invocation("a", exec_timeout=60))
+        dead = undo.enter_context(start_named(stage, tmp_path, "dead", lease="6s"))
+        lists = ("rq:workers", "rq:workers:echo")
+        wait_until(lambda: all(stage.redis.sismember(name, "rq:worker:dead") for name in lists))
+        assert 0 < stage.redis.pttl("rq:worker:dead") <= 6000
+        with function.accept():
+            dead.kill()
+        other = undo.enter_context(start_named(stage, tmp_path, "other", lease="6s"))
+        wait_until(
+            lambda: "dead" not in {worker.name for worker in Worker.all(connection=stage.redis)},
+            timeout=30,
+            message="its entry has expired",
+        )
+        wait_until(
+            lambda: not any(stage.redis.sismember(name, "rq:worker:dead") for name in lists),
+            timeout=60,
+            message="it is on no list of RQ's",
+        )
+        with function.accept() as connection:
+            answer(connection)
+        assert stage.final("a").state == "succeeded"
+        assert other.terminate() == 0
+
+
+def test_a_suspended_worker_says_so(bare_stage: QueueStage, tmp_path: Path) -> None:
+    with start_named(bare_stage, tmp_path, "mine", lease="12s") as worker:
+        wait_until(lambda: bare_stage.redis.hget("rq:worker:mine", "state") == b"idle")
+        suspend(bare_stage.redis)
+        wait_until(lambda: bare_stage.redis.hget("rq:worker:mine", "state") == b"suspended")
+        resume(bare_stage.redis)
+        wait_until(lambda: bare_stage.redis.hget("rq:worker:mine", "state") == b"idle")
+        assert worker.terminate() == 0
 
 
 def test_a_worker_that_still_waits_for_the_replica_table_stops_at_once(bare_stage: QueueStage, tmp_path: Path) -> None:
