@@ -9,7 +9,7 @@ import signal
 import socket
 
 from fwatchdog.children import Nursery
-from fwatchdog.http.connection import Site
+from fwatchdog.http.connection import Handler, Site
 from fwatchdog.http.listener import Listener, bind, inherit
 from fwatchdog.lock import LockFile
 from fwatchdog.metrics import Metrics, MetricsPage
@@ -79,7 +79,7 @@ async def _serve_until_drained(settings: Settings, mode: Mode, listening: socket
     metrics = Metrics()
     lock = _lock(settings)
     service = Service(settings, mode, lock, metrics)
-    site = Site(service.handle, _limit(settings.read_timeout), _limit(settings.write_timeout))
+    site = _site(settings, service.handle)
     listener = Listener(listening, site)
     metrics_listener = await _serve_metrics(settings, metrics)
     try:
@@ -121,6 +121,17 @@ async def _drain(
     logger.info("stopped", extra={"event": "stopped"})
 
 
+def _site(settings: Settings, handle: Handler) -> Site:
+    return Site(
+        handle,
+        _limit(settings.read_timeout),
+        _limit(settings.write_timeout),
+        _limit(settings.idle_timeout),
+        settings.linger_timeout,
+        settings.max_head,
+    )
+
+
 def _limit(seconds: float) -> float:
     """A timeout as the server takes it: in the settings 0 is none."""
     return seconds or math.inf
@@ -156,7 +167,7 @@ async def _serve_metrics(settings: Settings, metrics: Metrics) -> Listener | Non
     except OSError as exc:
         text = f"metrics_port: cannot listen on {settings.metrics_port}: {exc.strerror} (0 switches metrics off)"
         raise CannotStart(text) from exc
-    site = Site(MetricsPage(metrics).handle, _limit(settings.read_timeout), _limit(settings.write_timeout))
+    site = _site(settings, MetricsPage(metrics).handle)
     listener = Listener(listening, site)
     await listener.start()
     return listener

@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fwatchdog.http.addresses import HttpAddress
+from fwatchdog.http.connection import IDLE_TIMEOUT, LINGER_TIMEOUT
 from swarmfn.wire.commands import quoted_part
 from swarmfn.wire.durations import parse_duration
 from swarmfn.wire.environment import Environment
+from swarmfn.wire.request_heads import MAX_HEAD
 
 FORK = "fork"
 SERIALIZING = "serializing"
@@ -44,6 +46,7 @@ _ANY_LINE = 16 * 2**20
 """What log_buffer_size=-1 means here: a function that ends no line must not take all of the memory."""
 
 _FEWEST_WORKERS = 2
+_LEAST_HEAD, _MOST_HEAD = 1024, 2**20
 _ASGI_CALLS = 32
 
 
@@ -66,6 +69,9 @@ class Settings:
     read_timeout: float
     write_timeout: float
     exec_timeout: float
+    idle_timeout: float
+    linger_timeout: float
+    max_head: int
     healthcheck_interval: float
     max_inflight: int
     content_type: str
@@ -108,6 +114,9 @@ class Settings:
             read_timeout=lenient.duration("read_timeout", 30.0),
             write_timeout=write_timeout,
             exec_timeout=lenient.duration("exec_timeout", _OF_EXEC_TIMEOUT if mode in _OF_WATCHDOG else 0.0),
+            idle_timeout=lenient.duration("idle_timeout", IDLE_TIMEOUT),
+            linger_timeout=lenient.duration("linger_timeout", LINGER_TIMEOUT),
+            max_head=_max_head(env),
             healthcheck_interval=lenient.duration("healthcheck_interval", write_timeout),
             max_inflight=max(0, lenient.integer("max_inflight", _FORKED_CALLS if mode in FORKING else 0)),
             content_type=_header_value(env, "content_type"),
@@ -181,6 +190,13 @@ def _longest_line(lenient: _Lenient) -> int:
     if size < 0:
         return _ANY_LINE
     return size or _USUAL_LINE
+
+
+def _max_head(env: Environment) -> int:
+    size = env.size("max_head", f"{MAX_HEAD}")
+    if not _LEAST_HEAD <= size <= _MOST_HEAD:
+        env.problem("max_head", f"expected from {_LEAST_HEAD} to {_MOST_HEAD} bytes, got {size}")
+    return size
 
 
 def _mode(env: Environment, command: str, handler_path: str, upstream_url: str) -> str:

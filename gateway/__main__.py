@@ -8,7 +8,6 @@ import logging
 import math
 import os
 import secrets
-import signal
 import socket
 import sys
 from collections.abc import Coroutine
@@ -51,6 +50,7 @@ from swarmfn.jobs.submissions import Submissions
 from swarmfn.memory import memory_for_us
 from swarmfn.provider import Provider
 from swarmfn.provider.local import LocalProvider, ResourceLimits, Timing
+from swarmfn.stopping import on_stop
 from swarmfn.upstream import Upstream
 from swarmfn.wire.descriptors import allow_many_descriptors
 from swarmfn.wire.errors import FaasError, NewerLayout, SettingsError
@@ -167,6 +167,7 @@ class Gateway:
         coming_in = self._spool if settings.data_plane == "flask" else self._bodies
         self._metrics.add(LoadMetrics(coming_in, self._unfinished, self._crowds))
         self._stop = asyncio.Event()
+        self._hurry = asyncio.Event()
         self._peer_secret = secrets.token_hex(16)
 
     async def serve(self) -> None:
@@ -174,8 +175,7 @@ class Gateway:
         settings = self._settings
         listener = listen(settings.listen_address, settings.port)
         managing = listen(settings.listen_address, settings.management_port) if settings.management_port else None
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, self._stop.set)
+        on_stop(self._stop.set, self._hurry.set)
         # What is here stays: the collector need not look at it again and again, nor after every few hundred objects.
         gc.freeze()
         gc.set_threshold(20_000, 20, 20)
@@ -344,7 +344,7 @@ class Gateway:
         await self._stop.wait()
         self._begin_to_stop(parts)
         drain = self._settings.upstream_timeout + _DRAIN_MARGIN
-        await asyncio.gather(*(asyncio.to_thread(server.close, drain) for server in servers))
+        await asyncio.gather(*(asyncio.to_thread(server.close, drain, self._hurry.is_set) for server in servers))
 
     async def _serve_fast_lane(
         self,
@@ -369,6 +369,10 @@ class Gateway:
         stop.cancel()
         self._begin_to_stop(parts)
         server.should_exit = True
+        hurry = asyncio.create_task(self._hurry.wait())
+        await asyncio.wait([serving, hurry], return_when=asyncio.FIRST_COMPLETED)
+        hurry.cancel()
+        server.force_exit = self._hurry.is_set()
         await serving
         await asyncio.to_thread(flask_server.close, _DRAIN_MARGIN)
 

@@ -107,11 +107,12 @@ class FlaskServer:
     def start(self) -> None:
         self._thread.start()
 
-    def close(self, timeout: float) -> None:
-        """Stops accepting, lets requests that have begun end within `timeout` seconds, then closes every connection."""
+    def close(self, timeout: float, is_hurried: Callable[[], bool] = lambda: False) -> None:
+        """Stops accepting, lets requests that have begun end within `timeout` seconds, or until somebody is in a hurry,
+        then closes every connection."""
         deadline = time.monotonic() + timeout
         self._on_its_thread(self._server.stop_accepting)
-        while self._server.is_busy and time.monotonic() < deadline:
+        while self._server.is_busy and time.monotonic() < deadline and not is_hurried():
             time.sleep(_LOOK_EVERY)
             self._on_its_thread(self._server.close_idle)
         self._on_its_thread(self._server.close_all)

@@ -95,11 +95,26 @@ class StateDirectory:
             shutil.rmtree(self.root)
 
     def settings(self) -> Settings:
-        """The remembered choices; defaults where there are none or the file is damaged."""
+        """The remembered choices; defaults where there are none or the file is damaged. Raises StackError for those of
+        a newer release: to go on without what it chose would be another stack."""
         try:
-            return replace(Settings(), **json.loads(self._settings.read_text()))
-        except (OSError, ValueError, TypeError):
+            found = json.loads(self._settings.read_text())
+        except (OSError, ValueError):
             return Settings()
+        if not isinstance(found, dict):
+            return Settings()
+        known = asdict(Settings())
+        if unknown := sorted(found.keys() - known.keys()):
+            raise StackError(
+                f"{self._settings} was written by a newer release: nothing is known here of {', '.join(unknown)}. "
+                "Use that release, or --state-dir for another stack."
+            )
+        if odd := sorted(name for name, value in found.items() if type(value) is not type(known[name])):
+            raise StackError(
+                f"{self._settings} has values of another kind than this release writes ({', '.join(odd)}). Use the "
+                "release that wrote it, or --state-dir for another stack."
+            )
+        return replace(Settings(), **found)
 
     def remember(self, settings: Settings) -> None:
         write_private(self._settings, json.dumps(asdict(settings)) + "\n")

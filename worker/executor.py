@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Collection, Sequence
+from typing import Any
 
 from swarmfn.jobs.claimed import Claim
 from swarmfn.jobs.claims import CannotRecord, Claimed, Claims
@@ -52,6 +53,7 @@ class Executor:
         self._upkeep = Upkeep(claims, lambda: self.running, self.note_work, self._on_lost, self._limits.holds)
         self._wake = asyncio.Event()
         self._drain = asyncio.Event()
+        self._hurry = asyncio.Event()
         self._running: dict[Claim, asyncio.Task[None]] = {}
         self._recording: set[Claim] = set()
         self.succeeded = 0
@@ -74,6 +76,10 @@ class Executor:
         """Claim nothing more."""
         self._drain.set()
         self._wake.set()
+
+    def hurry(self) -> None:
+        """Wait no longer for what is running: hand it back."""
+        self._hurry.set()
 
     async def run(self, drain_timeout: float, burst: bool = False) -> None:
         """Works until `drain()`, then waits up to `drain_timeout` seconds for what is running and hands back the
@@ -246,7 +252,7 @@ class Executor:
     async def _finish_running(self, timeout: float) -> None:
         if self._running:
             logger.info("draining: %d calls are running", len(self._running), extra={"event": "drain"})
-            await asyncio.wait(list(self._running.values()), timeout=timeout)
+            await self._wait_for_running(timeout)
         # What has ended is not run again only because its end is being recorded just now.
         left = await self._stop(set(self._running) - self._recording)
         if self._running:
@@ -254,6 +260,14 @@ class Executor:
         left += await self._stop(set(self._running))
         if left:
             await self._hand_back(left)
+
+    async def _wait_for_running(self, timeout: float) -> None:
+        """Until all of it has ended, the time is up, or somebody cannot wait."""
+        ended = asyncio.create_task(asyncio.wait(list(self._running.values())))
+        hurried = asyncio.create_task(self._hurry.wait())
+        waits: list[asyncio.Task[Any]] = [ended, hurried]
+        await asyncio.wait(waits, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        await cancel_all(waits)
 
     async def _stop(self, claims: set[Claim]) -> list[Claim]:
         await cancel_all([self._running[claim] for claim in claims])

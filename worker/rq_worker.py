@@ -10,7 +10,6 @@ import contextlib
 import gc
 import logging
 import os
-import signal
 import time
 from typing import Any
 
@@ -25,6 +24,7 @@ from swarmfn.jobs.claims import Claims, hand_back_all
 from swarmfn.jobs.connection import Connections, Unreachable, connect_like
 from swarmfn.jobs.layout import rq_time
 from swarmfn.memory import memory_for_us
+from swarmfn.stopping import on_stop
 from swarmfn.upstream import Upstream
 from swarmfn.wire.secret_files import SIGNING_KEY, SecretFile
 from worker.attempts import FunctionCaller
@@ -96,8 +96,12 @@ class FunctionWorker(BaseWorker):
                 isolation.stop()
 
             # Before anybody sees this worker: one that is seen can be told to stop.
-            for number in (signal.SIGTERM, signal.SIGINT):
-                asyncio.get_running_loop().add_signal_handler(number, drain)
+            def hurry() -> None:
+                logger.warning("told to stop again: not waiting for what runs", extra={"event": "hurried"})
+                executor.hurry()
+                isolation.stop()
+
+            on_stop(drain, hurry)
             # What is here stays: the collector need not look at it again and again, nor after a few hundred objects.
             gc.freeze()
             gc.set_threshold(20_000, 20, 20)

@@ -20,11 +20,14 @@ logger = logging.getLogger(__name__)
 Handler = Callable[[Request], Awaitable[Response]]
 
 IDLE_TIMEOUT = 180.0
-"""Seconds an unused connection stays. Clients pool them, and one closed just as it is reused is an error there."""
+"""Seconds an unused connection stays, unless settings say otherwise. Clients pool them, and one closed just as it is
+reused is an error there."""
+
+LINGER_TIMEOUT = 5.0
+"""Seconds that a refused client is listened to, unless settings say otherwise."""
 
 _PIPELINED = 64 * 1024
 _MOST_AHEAD = 64 * 1024 * 1024
-_LINGER = 5.0
 _GRACE = 1.0
 # TCP_INFO's first byte is the state. In these the peer has sent its FIN, or a reset.
 _PEER_CLOSED = frozenset({7, 8, 9, 11})
@@ -37,6 +40,9 @@ class Site:
     handle: Handler
     read_timeout: float
     write_timeout: float
+    idle_timeout: float = IDLE_TIMEOUT
+    linger_timeout: float = LINGER_TIMEOUT
+    max_head: int = MAX_HEAD
     connections: set[Connection] = field(default_factory=set)
     is_draining: bool = False
 
@@ -65,7 +71,7 @@ class Connection(asyncio.Protocol):
         self._is_paused = False
         self._opened = loop.time()
         self._served = 0
-        self._read_deadline = self._opened + IDLE_TIMEOUT
+        self._read_deadline = self._opened + site.idle_timeout
 
     # -- what the listener asks ------------------------------------------------------------------------------------
 
@@ -159,7 +165,7 @@ class Connection(asyncio.Protocol):
 
     def _end_body(self) -> None:
         self._decoder = None
-        self._read_deadline = math.inf if self._task is not None else self._loop.time() + IDLE_TIMEOUT
+        self._read_deadline = math.inf if self._task is not None else self._loop.time() + self._site.idle_timeout
         if self._body is not None:
             self._body.finish()
 
@@ -167,8 +173,9 @@ class Connection(asyncio.Protocol):
         """Starts the next request if its head is there."""
         self._rest = self._rest.lstrip(b"\r\n")
         end = self._rest.find(b"\r\n\r\n")
-        if end > MAX_HEAD or (end < 0 and len(self._rest) > MAX_HEAD):
-            raise BadRequest(431, f"the head of the request is over {MAX_HEAD} bytes")
+        most = self._site.max_head
+        if end > most or (end < 0 and len(self._rest) > most):
+            raise BadRequest(431, f"the head of the request is over {most} bytes")
         if end < 0:
             if b"\n\n" in self._rest:
                 raise BadRequest(400, "lines must end with CR LF")
@@ -294,7 +301,7 @@ class Connection(asyncio.Protocol):
             self._linger()
             return
         now = self._loop.time()
-        self._read_deadline = now + (IDLE_TIMEOUT if self._decoder is None else self._site.read_timeout)
+        self._read_deadline = now + (self._site.idle_timeout if self._decoder is None else self._site.read_timeout)
         self._advance()
 
     def _refuse(self, status: int, reason: str) -> None:
@@ -326,6 +333,6 @@ class Connection(asyncio.Protocol):
         if self._is_paused:
             self._is_paused = False
             self._transport.resume_reading()
-        self._read_deadline = self._loop.time() + _LINGER
+        self._read_deadline = self._loop.time() + self._site.linger_timeout
         if self._transport.can_write_eof():
             self._transport.write_eof()

@@ -49,7 +49,8 @@ class Listener:
             lambda: Connection(self._site, loop), sock=self._socket, backlog=BACKLOG
         )
         # One timer for all connections: a timer of its own for every request would be a good part of its cost.
-        shortest = min(self._site.read_timeout, self._site.write_timeout, 4.0)
+        site = self._site
+        shortest = min(site.read_timeout, site.write_timeout, site.idle_timeout, site.linger_timeout, 4.0)
         self._check_times(loop, max(0.02, shortest / 8))
 
     def _check_times(self, loop: asyncio.AbstractEventLoop, interval: float) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -59,7 +60,8 @@ class Observer:
         self._looking = threading.Lock()
         self._wake = threading.Event()
         self._is_closing = False
-        self._must_read_all = True
+        # Emptied and filled from two threads. To look and then to clear would lose what comes in between.
+        self._hints = deque([True], maxlen=1)
         self._fast_until = 0.0
         self._next_full = 0.0
         self._is_out = False
@@ -77,7 +79,8 @@ class Observer:
 
     def poke(self, everything: bool) -> None:
         """Something happened: looks at once, at services and nodes too if `everything`, and often for a while."""
-        self._must_read_all = self._must_read_all or everything
+        if everything:
+            self._hints.append(True)
         self._fast_until = time.monotonic() + self._timing.fast_for
         self._wake.set()
 
@@ -96,12 +99,11 @@ class Observer:
     def _run(self) -> None:
         while not self._is_closing:
             self._wake.clear()
+            everything = self._is_hinted() or time.monotonic() >= self._next_full
             try:
-                everything = self._must_read_all or time.monotonic() >= self._next_full
-                self._must_read_all = False
                 self.look(everything)
             except EngineUnavailable as exc:
-                self._must_read_all = True
+                self._hints.append(True)
                 self._note_outage(exc)
             except Exception:
                 logger.exception("reading the functions' state failed; will try again", extra={"event": "look_failed"})
@@ -109,6 +111,13 @@ class Observer:
                 self._note_answer()
             is_fast = time.monotonic() < self._fast_until and not self._is_out
             self._pause(is_fast)
+
+    def _is_hinted(self) -> bool:
+        """Whether somebody has asked for everything since the last time."""
+        try:
+            return self._hints.pop()
+        except IndexError:
+            return False
 
     def _pause(self, is_fast: bool) -> None:
         """Until the next look is due. A burst of events makes no more looks than the fast poll."""

@@ -72,6 +72,37 @@ def test_sigterm_lets_calls_in_flight_end_and_takes_no_new_ones(open_stage: Open
     assert "ERROR" not in stage.gateway.log()
 
 
+def test_a_second_sigterm_ends_the_waiting_for_calls(open_stage: Open) -> None:
+    stage = open_stage(upstream_timeout="5m")
+    ended = threading.Event()
+
+    def play(exchange: Exchange) -> None:
+        exchange.begin()
+        exchange.chunk(b"begun")
+        assert ended.wait(60)
+
+    stage.replica.play = play
+    with stage.client() as busy:
+        busy.request("POST", "/function/stage", body=b"whole")
+        stage.replica.exchange()
+        busy.head()
+        stage.gateway.process.send(signal.SIGTERM)
+        # At once it is the same request once more.
+        stage.gateway.process.send(signal.SIGTERM)
+        wait_until(lambda: is_refused(stage), message="new connections are refused")
+        assert stage.gateway.process.exit_code is None
+        wait_until(lambda: sent_until_gone(stage.gateway.process), timeout=60, message="it is gone", every=0.2)
+    ended.set()
+    assert stage.gateway.process.wait() == 0
+    assert "Traceback" not in stage.gateway.log()
+
+
+def sent_until_gone(process: ChildProcess) -> bool:
+    if process.exit_code is None:
+        process.send(signal.SIGTERM)
+    return process.exit_code is not None
+
+
 def test_a_call_that_does_not_end_does_not_keep_the_gateway_from_stopping(open_stage: Open) -> None:
     stage = open_stage(upstream_timeout="1s")
     ended = threading.Event()

@@ -79,6 +79,30 @@ def test_a_run_longer_than_every_lease_stays_where_it_is(bare_stage: QueueStage,
         assert two.terminate() == 0
 
 
+def test_a_second_sigterm_hands_back_what_runs(bare_stage: QueueStage, tmp_path: Path) -> None:
+    stage = bare_stage
+    with SlowFunction() as function, WorkerProcess(stage.server, tmp_path, drain_timeout="600s") as worker:
+        publish(stage.redis, {"echo": function.address})
+        stage.submit(invocation("a", exec_timeout=600))
+        with function.accept():
+            # The second one at once may as well be for all of a group: it is the same request.
+            worker.send(signal.SIGTERM)
+            worker.send(signal.SIGTERM)
+            worker.wait_for_log("draining: 1 calls are running")
+            assert worker.exit_code is None
+            wait_until(lambda: sent_until_gone(worker), timeout=60, message="it is gone", every=0.2)
+        assert worker.wait() == 0
+        assert "told to stop again" in worker.log()
+    record = stage.record("a")
+    assert (record.state, record.interruptions, record.platform_failures) == ("queued", 1, 0)
+
+
+def sent_until_gone(process: ChildProcess) -> bool:
+    if process.exit_code is None:
+        process.send(signal.SIGTERM)
+    return process.exit_code is not None
+
+
 def start_named(stage: QueueStage, directory: Path, name: str, lease: str) -> ChildProcess:
     """`rq worker` with our class and a name."""
     rq = Path(sys.executable).with_name("rq")

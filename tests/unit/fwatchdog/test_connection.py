@@ -9,6 +9,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -33,9 +34,9 @@ class Connected:
 
 
 @asynccontextmanager
-async def connected(handle: Handler = echo, read_timeout: float = 30) -> AsyncIterator[Connected]:
+async def connected(handle: Handler = echo, read_timeout: float = 30, **limits: Any) -> AsyncIterator[Connected]:
     loop = asyncio.get_running_loop()
-    site = Site(handle, read_timeout, math.inf)
+    site = Site(handle, read_timeout, math.inf, **limits)
     with listening_socket() as listener:
         client = socket.create_connection(listener.getsockname())
         accepted, _ = listener.accept()
@@ -78,6 +79,29 @@ async def test_unused_connection_stays_for_longer_than_a_pool_keeps_it() -> None
             it.connection.check_time(now + 75)
         it.connection.check_time(now + IDLE_TIMEOUT + 75)
         assert await receive(it.client) == b""
+
+
+async def test_settings_say_how_long_an_unused_connection_stays() -> None:
+    async with connected(idle_timeout=10.0) as it:
+        now = asyncio.get_running_loop().time()
+        it.connection.check_time(now + 9)
+        it.client.send(REQUEST)
+        assert (await receive(it.client)).endswith(b"ok")
+        it.connection.check_time(now + 100)
+        assert await receive(it.client) == b""
+
+
+async def test_settings_say_how_large_a_head_may_be_and_how_long_a_refused_client_is_listened_to() -> None:
+    async with connected(max_head=2000, linger_timeout=50.0) as it:
+        now = asyncio.get_running_loop().time()
+        it.client.send(b"GET / HTTP/1.1\r\nHost: h\r\nX: " + b"x" * 2000 + b"\r\n\r\n")
+        refusal = await receive(it.client)
+        assert refusal.startswith(b"HTTP/1.1 431 ")
+        assert b"over 2000 bytes" in refusal
+        it.connection.check_time(now + 49)
+        assert not it.transport.is_closing()
+        it.connection.check_time(now + 100)
+        assert it.transport.is_closing()
 
 
 async def test_time_of_a_request_starts_with_its_first_byte_and_does_not_start_again() -> None:

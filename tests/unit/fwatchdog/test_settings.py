@@ -24,6 +24,17 @@ def test_defaults_are_those_of_the_contract() -> None:
     assert settings.warnings == ()
 
 
+def test_limits_of_connections_are_settings() -> None:
+    usual = Settings.load({"fprocess": "cat"})
+    assert (usual.idle_timeout, usual.linger_timeout, usual.max_head) == (180, 5, 65536)
+    chosen = {"fprocess": "cat", "idle_timeout": "5m", "linger_timeout": "1s", "max_head": "128Ki"}
+    settings = Settings.load(chosen)
+    assert (settings.idle_timeout, settings.linger_timeout, settings.max_head) == (300, 1, 131072)
+    for size in ("100", "1Gi", "large"):
+        with pytest.raises(SettingsError, match="max_head: expected"):
+            Settings.load({"fprocess": "cat", "max_head": size})
+
+
 def test_healthcheck_interval_follows_write_timeout() -> None:
     assert Settings.load({"fprocess": "cat", "write_timeout": "1m30s"}).healthcheck_interval == 90
     assert (

@@ -84,11 +84,25 @@ def test_settings_are_remembered(tmp_path: Path) -> None:
     assert state.settings() == Settings(port=9, redis_port=7)
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"nonsense": 1}', "{"])
+@pytest.mark.parametrize("text", ["", "[]", "{"])
 def test_a_damaged_settings_file_means_the_defaults(tmp_path: Path, text: str) -> None:
     state = made(tmp_path)
     (state.root / "settings.json").write_text(text)
     assert state.settings() == Settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"port": 9, "zones": 1}', "newer release: nothing is known here of zones"),
+        ('{"port": "9"}', r"kind .*\(port\)"),
+    ],
+)
+def test_settings_of_a_newer_release_are_refused(tmp_path: Path, text: str, said: str) -> None:
+    state = made(tmp_path)
+    (state.root / "settings.json").write_text(text)
+    with pytest.raises(StackError, match=said):
+        state.settings()
 
 
 def test_a_directory_of_someone_else_is_neither_used_nor_removed(tmp_path: Path) -> None:
