@@ -17,6 +17,7 @@ from typing import Any
 import redis.asyncio
 import uvloop
 
+from gateway.api.cross_origin import on_flask
 from gateway.api.heads import JudgeByHead
 from gateway.api.management import Management
 from gateway.app import Parts, create_app
@@ -24,12 +25,14 @@ from gateway.call_counts import CallCounts
 from gateway.crowd import Crowd, most_connections
 from gateway.fastlane.app import FastLane
 from gateway.fastlane.connection import Limits
+from gateway.fastlane.cross_origin import on_fast_lane
 from gateway.fastlane.passing_on import ToFlask
 from gateway.flask_server import FlaskServer
 from gateway.invoke.asynchronous import Asynchronous, Rules
 from gateway.invoke.bodies import BodyBudget
 from gateway.invoke.bridge import Bridge
 from gateway.invoke.credentials import MountedCredentials
+from gateway.invoke.cross_origin import CrossOrigin
 from gateway.invoke.room import Room
 from gateway.invoke.synchronous import Synchronous
 from gateway.load_metrics import LoadMetrics
@@ -329,6 +332,8 @@ class Gateway:
         self, parts: Parts, listener: socket.socket, managing: socket.socket | None, limits: Limits
     ) -> None:
         app = create_app(parts)
+        if self._settings.cors_origins:
+            on_flask(app, CrossOrigin(self._settings.cors_origins))
         judge = JudgeByHead(app, serves_calls=True)
         public, own = self._crowds  # each belongs to a server, which runs on a thread of its own
         if managing is None:
@@ -360,7 +365,9 @@ class Gateway:
         to_flask = ToFlask(upstream, f"127.0.0.1:{flask_server.port}", self._peer_secret)
         public_port = 0 if managing is None else self._settings.port
         lane = FastLane(parts.synchronous, parts.asynchronous, to_flask, parts.is_ready, parts.bodies, public_port)
-        server = fast_lane_server(lane, limits, self._crowds[0], self._settings.upstream_timeout + _DRAIN_MARGIN)
+        origins = self._settings.cors_origins
+        calls = on_fast_lane(lane, CrossOrigin(origins)) if origins else lane
+        server = fast_lane_server(calls, limits, self._crowds[0], self._settings.upstream_timeout + _DRAIN_MARGIN)
         listeners = [listener] if managing is None else [listener, managing]
         serving = asyncio.create_task(server._serve(listeners))
         stop = asyncio.create_task(self._stop.wait())

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
+from gateway.invoke.cross_origin import parse_origins
 from swarmfn.wire.callback_guard import CallbackGuard, read_guard
 from swarmfn.wire.environment import Environment, check_settings
 from swarmfn.wire.headers import MAX_HOPS
@@ -17,6 +18,7 @@ from swarmfn.wire.redis_address import RedisAddress
 _TIME_TO_TELL = 5.0
 """Seconds: how much longer than upstream_timeout a client is waited for, unless settings say otherwise."""
 
+_ORIGINS = "* or origins such as https://app.example:8443"
 _LEAST_MEMORY = 6 * 2**20
 
 
@@ -42,6 +44,7 @@ class Settings:
     queue_max_memory: int | None
     callback_guard: CallbackGuard
     max_hops: int
+    cors_origins: tuple[str, ...]
     basic_auth: bool
     secret_mount_path: str
     user: str | None
@@ -93,6 +96,7 @@ class Settings:
             queue_max_memory=env.size("queue_max_memory", "0") if env.text("queue_max_memory") else None,
             callback_guard=read_guard(env),
             max_hops=env.integer("max_hops", MAX_HOPS),
+            cors_origins=env.parsed("cors_origins", (), parse_origins, _ORIGINS),
             basic_auth=env.flag("basic_auth", True),
             secret_mount_path=secrets,
             user=env.secret(secrets, "basic-auth-user"),

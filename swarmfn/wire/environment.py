@@ -149,6 +149,10 @@ class Environment:
             self.problem(name, str(exc))
             return parse_redis_address(default)
 
+    def parsed(self, name: str, default: Value, parse: Callable[[str], Value], expected: str) -> Value:
+        """What `parse` makes of a text; a ValueError of its is a problem, which says what was `expected`."""
+        return self._parsed(name, default, parse, expected)
+
     def secret(self, directory: str, name: str) -> str | None:
         """The content of the secret file `name`, without the newline at its end; None where there is no such file."""
         path = Path(directory) / name
