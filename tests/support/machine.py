@@ -39,8 +39,9 @@ _FLAGS = ("--net", "--mount", "--uts", "--pid", "--fork", "--kill-child", "--pro
 
 @functools.cache
 def namespaces_refused() -> str:
-    """What the kernel said when it was asked for the namespaces of a machine; "" if it makes them."""
-    command = ["unshare", *_FLAGS, "mount", "-t", "proc", "proc", "/proc"]
+    """What the kernel said when it was asked for the namespaces of a machine and a network in it; "" if it makes
+    them."""
+    command = ["unshare", *_FLAGS, "sh", "-c", "mount -t proc proc /proc && ip link set lo up"]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     return "" if done.returncode == 0 else done.stderr.strip() or f"exit status {done.returncode}"
 

@@ -13,7 +13,7 @@ import pytest
 import requests
 from docker.types import EndpointSpec, RestartPolicy
 
-from tests.support.docker_engine import DockerEngine
+from tests.support.docker_engine import DockerEngine, need_engine
 from tests.support.processes import REPOSITORY, ChildProcess
 from tests.support.waiting import wait_until
 
@@ -63,6 +63,7 @@ def test_an_engine_comes_back_with_its_swarm_after_each_kind_of_end(tmp_path: Pa
 
 
 def test_nothing_is_left_when_a_run_is_killed(tmp_path: Path) -> None:
+    need_engine()
     program = "from pathlib import Path\nfrom tests.support.docker_engine import DockerEngine\n"
     program += f"engine = DockerEngine('left', Path({str(tmp_path / 'engine')!r}))\nprint(engine.address, flush=True)\n"
     program += "import time; time.sleep(600)\n"
@@ -88,6 +89,7 @@ def _processes_naming(folder: Path) -> list[str]:
         ([], "os.seteuid(65534)", "needs root"),
         (["env", "PATH=/nonexistent"], "", "no dockerd, iptables"),
         (["setpriv", "--bounding-set", "-sys_admin", "--inh-caps", "-sys_admin"], "", "refuses namespaces"),
+        (["setpriv", "--bounding-set", "-net_admin", "--inh-caps", "-net_admin"], "", "refuses namespaces"),
     ],
 )
 def test_where_no_engine_can_be_started_a_test_is_skipped_with_the_reason(
