@@ -10,7 +10,7 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -50,6 +50,7 @@ from swarmfn.jobs.logging_in import MountedPasswords
 from swarmfn.jobs.server import ServerTooOld, require_supported
 from swarmfn.jobs.stored_layout import require_readable
 from swarmfn.jobs.submissions import Submissions
+from swarmfn.lasting import lasting
 from swarmfn.memory import memory_for_us
 from swarmfn.provider import Provider
 from swarmfn.provider.local import LocalProvider, ResourceLimits, Timing
@@ -139,9 +140,9 @@ def _upload_budget(settings: Settings, memory: int) -> int:
     return settings.upload_budget or max(memory // 4, settings.async_max_body)
 
 
-def _in_background(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
+def _in_background(stack: AsyncExitStack, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Lets `work` run until the stack is undone, and waits for its end: what it works with is closed after that."""
-    task = asyncio.create_task(work)
+    task = asyncio.create_task(lasting(name, work), name=name)
 
     async def end() -> None:
         # A library may take a cancellation for the end of a connection, and go on: so it is said again, for 5 s.
@@ -239,13 +240,13 @@ class Gateway:
             loop.call_soon_threadsafe(take, table)
 
         stack.callback(self._provider.watch(offer))
-        _in_background(stack, publisher.run())
+        _in_background(stack, "publishing the replica table", publisher.run)
 
     async def _redis_watch(self, stack: AsyncExitStack, client: redis.asyncio.Redis) -> RedisWatch:
         watch = RedisWatch(client)
         await watch.look()
         self._metrics.add(watch)
-        _in_background(stack, watch.run())
+        _in_background(stack, "watching Redis", watch.run)
         return watch
 
     async def _call_counts(self, stack: AsyncExitStack, client: redis.asyncio.Redis) -> CallCounts:
@@ -253,7 +254,7 @@ class Gateway:
         counts = CallCounts(self._metrics, client)
         await counts.look()
         stack.push_async_callback(counts.look)
-        _in_background(stack, counts.run())
+        _in_background(stack, "storing call counts", counts.run)
         return counts
 
     async def _room(self, stack: AsyncExitStack, client: redis.asyncio.Redis) -> Room:
@@ -261,7 +262,7 @@ class Gateway:
         settings = self._settings
         room = Room(client, settings.queue_max_memory, settings.queue_max_depth, settings.async_max_put_off)
         await room.look()
-        _in_background(stack, room.run())
+        _in_background(stack, "watching the room in Redis", room.run)
         return room
 
     def _parts(

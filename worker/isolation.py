@@ -52,7 +52,10 @@ class Isolation:
     async def run(self) -> None:
         """Goes on until `stop()`; returns when the last process has ended."""
         while not self._is_stopping.is_set():
-            await self._look()
+            try:
+                await self._look()
+            except Exception:  # calls wait for this, and it must not end the worker's other work
+                logger.exception("looking for calls to run alone failed; going on", extra={"event": "upkeep_failed"})
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_EVERY):
                     await self._is_stopping.wait()

@@ -249,7 +249,7 @@ async def _run(executor: Executor, isolation: Isolation, drain_timeout: float, b
     if burst:
         await executor.run(drain_timeout, burst)
         return
-    beside = asyncio.create_task(isolation.run())
+    beside = asyncio.create_task(isolation.run(), name="calls to be run alone")
     try:
         await executor.run(drain_timeout)
     finally:

@@ -53,18 +53,22 @@ def launch(spec: ServiceSpec, records: Records) -> Child:
             records.write(spec, own)
 
     with Path(spec.log).open("ab") as log:
-        started = subprocess.Popen(
-            spec.command,
-            cwd=spec.directory,
-            env={**os.environ, **spec.environment},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            # Between fork and exec, so that not even a SIGKILL here leaves a process without its record. Safe: the
-            # supervisor has one thread.
-            preexec_fn=record,
-        )
+        try:
+            started = subprocess.Popen(
+                spec.command,
+                cwd=spec.directory,
+                env={**os.environ, **spec.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                # Between fork and exec, so that not even a SIGKILL here leaves a process without its record. Safe: the
+                # supervisor has one thread.
+                preexec_fn=record,
+            )
+        except subprocess.SubprocessError as exc:
+            # Why, the child cannot tell.
+            raise OSError("its record cannot be written; is the disk full?") from exc
     process = identify(started.pid) or ProcessIdentity(started.pid, 0, "")
     # The supervisor reaps every child itself, orphans included; to Popen this one is done.
     started.returncode = 0

@@ -79,7 +79,7 @@ class Supervised:
     async def _run_once(self) -> None:
         try:
             child = self.child or launch(self.spec, self._records)
-        except (OSError, ValueError) as exc:
+        except Exception as exc:  # a full disk, say: the next try may succeed, and nobody else makes one
             self.last_end = f"cannot be started: {exc}"
             return
         self.child, self._since = child, time.time()

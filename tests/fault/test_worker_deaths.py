@@ -142,14 +142,19 @@ def test_a_worker_that_freezes_beyond_its_lease_is_fenced_off_when_it_wakes(
     stage: QueueStage, tmp_path: Path, seed: int, count: int
 ) -> None:
     chance = random.Random(seed)
-    with worker(stage, tmp_path / "stays", lease="2s") as stays, Load(stage, count, seed, longest=0.1) as load:
-        with worker(stage, tmp_path / "freezes", lease="2s") as freezes:
-            freezes.wait_until_ready()
-            pid = freezes.child()
-            name = wait_until(lambda: _name_of(stage, pid))
+    with (
+        worker(stage, tmp_path / "stays", lease="2s") as stays,
+        worker(stage, tmp_path / "freezes", lease="2s") as freezes,
+    ):
+        freezes.wait_until_ready()
+        pid = freezes.child()
+        name = wait_until(lambda: _name_of(stage, pid))
+        # Not before: a busy machine may take longer to start a worker than the other one does to run all calls.
+        with Load(stage, count, seed, longest=0.1) as load:
+            load.wait_for_starts(chance.uniform(0.1, 0.3))
             held: set[str] = set()
             while not held:
-                load.wait_for_starts(chance.uniform(0.1, 0.3))
+                wait_until(lambda: _held_by(stage, name), message="it holds calls")
                 os.kill(pid, signal.SIGSTOP)
                 time.sleep(0.1)  # Redis may still be at a claim that was sent before
                 held = _held_by(stage, name)
@@ -160,7 +165,7 @@ def test_a_worker_that_freezes_beyond_its_lease_is_fenced_off_when_it_wakes(
             load.assert_all_succeed()
             assert set(load.repeated()) <= held
             assert freezes.terminate() == 0
-        assert stays.terminate() == 0
+            assert stays.terminate() == 0
 
 
 def _name_of(stage: QueueStage, pid: int) -> str:

@@ -86,6 +86,19 @@ def test_a_command_that_does_not_exist_is_reported(supervisor: SupervisorClient,
     assert supervisor.services()["absent"].state == "waiting"
 
 
+def test_a_service_whose_record_cannot_be_written_is_tried_again_until_it_can(
+    supervisor: SupervisorClient, make_spec: MakeSpec, state: StateDirectory
+) -> None:
+    supervisor.apply(make_spec("napper", WAITS))
+    first = running_pid(supervisor, "napper")
+    records, away = state.run / "services", state.run / "away"
+    records.rename(away)
+    os.kill(first, signal.SIGKILL)
+    wait_until(lambda: "cannot be written" in supervisor.services()["napper"].last_end)
+    away.rename(records)
+    assert wait_until(lambda: supervisor.services()["napper"].pid) != first
+
+
 def test_a_new_supervisor_adopts_what_a_killed_one_left(
     supervisor: SupervisorClient, make_spec: MakeSpec, state: StateDirectory
 ) -> None:

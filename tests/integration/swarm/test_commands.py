@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from pathlib import Path
@@ -36,10 +37,22 @@ def test_up_starts_a_healthy_stack_and_a_second_one_has_nothing_to_do(clean: Com
     limits = {row["setting"]: row["limit"] for row in clean.system("GET", "/system/limits").json()}
     assert 0 < limits["redis_maxmemory"] <= 2**30, "half of the container's two gigabytes"
     assert "redis_maxmemory" in clean.run("status").stdout
+    gateway = addresses(clean, "trial_worker", "gateway", "gateway.openfaas")
+    assert len(gateway) == 1, gateway
     before = clean.replicas()
     again = clean.up()
     assert (again.returncode, clean.replicas()) == (0, before)
     assert again.stdout.startswith("nothing to do")
+
+
+def addresses(command: Command, service: str, *names: str) -> set[str]:
+    """What these names mean to a replica of the service."""
+    program = f"import socket; print(*map(socket.gethostbyname, {names}))"
+    # Of a command that ends at once, the engine may lose the output.
+    lasting = ["sh", "-c", '"$@"; sleep 0.3', "sh", "python", "-c", program]
+    with contextlib.closing(command.engine.client()) as client:
+        found = client.containers.list(filters={"label": f"com.docker.swarm.service.name={service}"})
+        return set(found[0].exec_run(lasting).output.decode().split())
 
 
 def test_a_changed_setting_replaces_only_the_service_it_concerns(running: Command) -> None:

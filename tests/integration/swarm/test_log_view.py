@@ -47,6 +47,13 @@ def test_the_last_lines_of_a_service(client: docker.DockerClient, lines: Callabl
     assert lines("worker", 0) == []
 
 
+def test_as_many_lines_as_asked_for(client: docker.DockerClient, lines: Callable[..., list[str]]) -> None:
+    program = "for n in range(3000): print(n)\ninput()"
+    make_service(client, "logged_worker", program, stack="logged", open_stdin=True)
+    wait_until(lambda: len(lines("worker", 5000)) == 3000)
+    assert lines("worker", 2500) == [f"worker.1     | {n}" for n in range(500, 3000)]
+
+
 def test_replicas_are_told_apart_and_their_lines_in_order(
     client: docker.DockerClient, lines: Callable[..., list[str]]
 ) -> None:
@@ -103,15 +110,17 @@ def test_following_misses_nothing_repeats_nothing_and_ends_with_the_service(
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
 
 
-def test_following_goes_on_with_a_replica_in_anothers_place(
+def test_following_goes_on_with_replicas_that_come_later(
     client: docker.DockerClient, docker_engine: DockerEngine, tmp_path: Path
 ) -> None:
-    make_service(client, "logged_worker", NAMING, stack="logged")
+    made = make_service(client, "logged_worker", NAMING, stack="logged")
     wait_until(lambda: replicas(client))
     with _follower(docker_engine, tmp_path, "worker", 10) as follower:
         wait_until(lambda: "I am" in follower.log())
         replicas(client)[0].kill()
-        wait_until(lambda: follower.log().count("worker.1     | I am") == 2)
+        wait_until(lambda: follower.log().count("worker.1     | I am") == 2, message="one in another's place")
+        client.services.get(made).scale(2)
+        wait_until(lambda: "worker.2     | I am" in follower.log(), message="one more")
 
 
 def _follower(engine: DockerEngine, folder: Path, *arguments: object) -> ChildProcess:

@@ -44,8 +44,8 @@ def test_a_service_belongs_to_the_stack_and_is_found_by_its_plain_name() -> None
     assert spec["Labels"]["com.docker.stack.namespace"] == "mine"
     assert container_of(spec)["Labels"]["com.docker.stack.namespace"] == "mine"
     assert spec["TaskTemplate"]["Networks"] == [
-        {"Target": "net-f", "Aliases": ["gateway"]},
         {"Target": "net-d", "Aliases": ["gateway"]},
+        {"Target": "net-f", "Aliases": ["gateway.openfaas", "gateway"]},
     ]
 
 

@@ -1,0 +1,45 @@
+"""Work that must not end before the program does."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from swarmfn.lasting import lasting
+
+
+class Work:
+    """Fails, returns, then goes on."""
+
+    def __init__(self) -> None:
+        self.turns = 0
+        self.goes_on = asyncio.Event()
+
+    async def run(self) -> None:
+        self.turns += 1
+        if self.turns == 1:
+            raise OSError(28, "No space left on device")
+        if self.turns == 2:
+            return
+        self.goes_on.set()
+        await asyncio.Event().wait()
+
+
+def test_work_that_fails_or_returns_begins_anew_and_each_end_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario() -> None:
+        work = Work()
+        task = asyncio.create_task(lasting("the publisher", work.run, first_pause=0.01))
+        async with asyncio.timeout(60):
+            await work.goes_on.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert work.turns == 3
+
+    asyncio.run(scenario())
+    assert [record.getMessage() for record in caplog.records] == [
+        "the publisher ended (OSError: [Errno 28] No space left on device); it begins anew in 0.01 s",
+        "the publisher ended (by itself); it begins anew in 0.02 s",
+    ]
+    assert caplog.records[0].exc_info
