@@ -166,11 +166,13 @@ class Engine:
         """Decides and acts for one function; what goes wrong with it does not concern the others."""
         try:
             self._reconcile(name)
-        except Exception:
-            logger.exception(
-                "looking after %s failed; will try again", name, extra={"event": "reconcile_failed", "function": name}
-            )
-            self._due[name] = now + self._timing.health_interval
+        except Exception as exc:
+            what = f"cannot be looked after: {type(exc).__name__}: {exc}"
+            if self._troubles.of(name).reason != what:  # each time again would fill the log
+                extra = {"event": "reconcile_failed", "function": name}
+                logger.exception("looking after %s failed; will try again", name, extra=extra)
+            self._troubles.note(name, what)
+            self._due[name] = now + self._timing.backoff(self._troubles.of(name).failures)
         # Its own actions have been taken into account.
         self._changed.discard(name)
 

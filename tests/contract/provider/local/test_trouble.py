@@ -13,6 +13,8 @@ import pytest
 
 from swarmfn.provider.local import LocalProvider
 from swarmfn.provider.local.decisions import Timing
+from swarmfn.provider.local.definitions import Definition
+from swarmfn.provider.local.launcher import Launched, Launcher
 from tests.contract.provider.calls import InBackground, call, call_function, wait_for_replicas
 from tests.contract.provider.local_engine import TIMING, LocalEngine
 from tests.support.processes import is_running
@@ -54,6 +56,26 @@ def test_a_function_that_crashes_at_start_is_tried_again_until_it_works(
     (Path(function.image.removeprefix("dir:")) / "ready").write_text("")
     assert call_function(engine, "later").body == "at last"
     assert provider.table()["later"].problem == ""
+
+
+def test_a_failure_that_nobody_foresaw_is_the_functions_problem_and_logged_once(
+    engine: LocalEngine, provider: LocalProvider, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    starts = iter(range(3))
+
+    def launch(launcher: Launcher, definition: Definition, number: int) -> Launched:
+        if next(starts, None) is not None:
+            raise RuntimeError("can't start new thread")
+        return original(launcher, definition, number)
+
+    original = Launcher.launch
+    monkeypatch.setattr(Launcher, "launch", launch)
+    provider.deploy(engine.handler("late", "def handle(req):\n    return 'at last'\n"))
+    problem = "cannot be looked after: RuntimeError: can't start new thread"
+    wait_until(lambda: provider.table()["late"].problem == problem)
+    assert call_function(engine, "late").body == "at last"
+    assert provider.table()["late"].problem == ""
+    assert [record.exc_info is None for record in caplog.records if "looking after" in record.getMessage()] == [False]
 
 
 def test_a_function_that_never_gets_healthy_is_killed_and_says_so(impatient: LocalEngine) -> None:
