@@ -9,13 +9,23 @@ import argparse
 import asyncio
 import contextlib
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from async_engine import submit, timed, until
 from redis import Redis
-from rig import REPOSITORY, cpu_seconds, free_port, program, redis, rounds, table, wrk
+from rig import (
+    REPOSITORY,
+    behind_the_gateway,
+    cpu_seconds,
+    free_port,
+    gateway_environment,
+    program,
+    redis,
+    rounds,
+    table,
+    wrk,
+)
 
 from swarmfn.wire.replicas import REPLICAS_KEY, Route, encode_table
 
@@ -33,11 +43,7 @@ def main() -> None:
     options = parser.parse_args()
     checkouts = {"before": options.other.resolve(), "after": REPOSITORY}
     with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        (folder / "redis-password").write_text("bench")
-        upstream = free_port()
-        server = REPOSITORY / "benchmarks/noop_server.py"
-        stack.enter_context(program([sys.executable, server, "--port", upstream], upstream))
+        folder, upstream = stack.enter_context(behind_the_gateway())
         redis_port = stack.enter_context(redis("bench", appendonly="yes"))
         kinds = dict(zip(KINDS, (synchronous, accept, drain), strict=True))
         for title in options.only:
@@ -69,14 +75,7 @@ def loaded(
     checkout: Path,
 ) -> Mapping[str, float]:
     port = free_port()
-    env = {
-        "PYTHONPATH": str(checkout),
-        "port": str(port),
-        "listen_address": "127.0.0.1",
-        "basic_auth": "false",
-        "secret_mount_path": str(folder),
-        "faas_redis_address": f"127.0.0.1:{redis_port}",
-    }
+    env = gateway_environment(checkout, port, folder, redis_port)
     command = [sys.executable, checkout / "benchmarks/gateway_for.py", f"noop=127.0.0.1:{upstream}"]
     with empty(redis_port) as client, program(command, port, env) as process:
         wrk(f"http://127.0.0.1:{port}{path}", 1, connections, options.body)

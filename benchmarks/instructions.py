@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from rig import REPOSITORY, free_port, program, redis
+from rig import REPOSITORY, behind_the_gateway, free_port, gateway_environment, program, redis
 
 _BODY = b"x" * 1024
 _IDLE = 8.0
@@ -30,12 +30,7 @@ def main() -> None:
     options = parser.parse_args()
     checkouts = {"before": options.other.resolve(), "after": REPOSITORY}
     print("| | before | after | times before |\n|---|---:|---:|---:|")
-    with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        (folder / "redis-password").write_text("bench")
-        upstream = free_port()
-        server = REPOSITORY / "benchmarks/noop_server.py"
-        stack.enter_context(program([sys.executable, server, "--port", upstream], upstream))
+    with behind_the_gateway() as (folder, upstream):
         for title, path, connections in (
             ("synchronous", "/function/noop", 32),
             ("accept", "/async-function/noop", 64),
@@ -50,15 +45,7 @@ def main() -> None:
 def measured(checkout: Path, folder: Path, upstream: int, path: str, connections: int, rounds: int) -> float:
     with redis("bench", appendonly="yes") as redis_port, tempfile.TemporaryDirectory() as dumps:
         port = free_port()
-        env = {
-            "PYTHONPATH": str(checkout),
-            "PYTHONHASHSEED": "0",
-            "port": str(port),
-            "listen_address": "127.0.0.1",
-            "basic_auth": "false",
-            "secret_mount_path": str(folder),
-            "faas_redis_address": f"127.0.0.1:{redis_port}",
-        }
+        env = {**gateway_environment(checkout, port, folder, redis_port), "PYTHONHASHSEED": "0"}
         valgrind = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={dumps}/dump", "--instr-atstart=no"]
         gateway = [sys.executable, checkout / "benchmarks/gateway_for.py", f"noop=127.0.0.1:{upstream}"]
         with program([*valgrind, *gateway], env=env) as process:

@@ -5,13 +5,11 @@ come first."""
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import runpy
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from pathlib import Path
@@ -19,7 +17,7 @@ from types import FrameType
 from typing import Any
 
 from instructions import load, wait_for
-from rig import REPOSITORY, free_port, program, redis
+from rig import REPOSITORY, behind_the_gateway, free_port, gateway_environment, program, redis
 
 _ROUNDS = 20
 _INSIDE = "OPCODES_TO"
@@ -41,28 +39,15 @@ def main() -> None:
 
 def measured(checkout: Path) -> dict[str, list[tuple[float, str]]]:
     """Of a gateway from `checkout`, by the kind of call: steps a call and the function that takes them."""
-    with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        (folder / "redis-password").write_text("bench")
-        upstream, port = free_port(), free_port()
-        server = REPOSITORY / "benchmarks/noop_server.py"
-        stack.enter_context(program([sys.executable, server, "--port", upstream], upstream))
-        redis_port = stack.enter_context(redis("bench", appendonly="yes"))
-        env = {
-            "PYTHONPATH": str(checkout),
-            "port": str(port),
-            "listen_address": "127.0.0.1",
-            "basic_auth": "false",
-            "secret_mount_path": str(folder),
-            "faas_redis_address": f"127.0.0.1:{redis_port}",
-            _INSIDE: str(folder / "steps"),
-        }
+    with behind_the_gateway() as (folder, upstream), redis("bench", appendonly="yes") as redis_port:
+        port = free_port()
+        env = {**gateway_environment(checkout, port, folder, redis_port), _INSIDE: str(folder / "steps")}
         command = [sys.executable, __file__, checkout / "benchmarks/gateway_for.py", f"noop=127.0.0.1:{upstream}"]
-        process = stack.enter_context(program(command, env=env))
-        wait_for(port)
-        synchronous = counted(process, folder / "steps", port, "/function/noop", 32)
-        accept = counted(process, folder / "steps", port, "/async-function/noop", 64)
-        return {"synchronous": synchronous, "accept": accept}
+        with program(command, env=env) as process:
+            wait_for(port)
+            synchronous = counted(process, folder / "steps", port, "/function/noop", 32)
+            accept = counted(process, folder / "steps", port, "/async-function/noop", 64)
+            return {"synchronous": synchronous, "accept": accept}
 
 
 def counted(

@@ -55,6 +55,28 @@ def program(
             process.wait()
 
 
+@contextlib.contextmanager
+def behind_the_gateway() -> Iterator[tuple[Path, int]]:
+    """The folder of secret files for a Redis whose password is "bench", and the port of a no-op server to call."""
+    port = free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "redis-password").write_text("bench")
+        with program([sys.executable, REPOSITORY / "benchmarks/noop_server.py", "--port", str(port)], port):
+            yield Path(folder), port
+
+
+def gateway_environment(checkout: Path, port: int, folder: Path, redis_port: int) -> dict[str, str]:
+    """For `gateway_for.py` of another checkout, or this one."""
+    return {
+        "PYTHONPATH": str(checkout),
+        "port": str(port),
+        "listen_address": "127.0.0.1",
+        "basic_auth": "false",
+        "secret_mount_path": str(folder),
+        "faas_redis_address": f"127.0.0.1:{redis_port}",
+    }
+
+
 def wait_for_port(process: subprocess.Popen[bytes], port: int) -> None:
     until = time.monotonic() + 20
     while True:

@@ -14,6 +14,7 @@ from swarmfn.wire.callback_guard import CallbackGuard, read_guard
 from swarmfn.wire.environment import Environment, check_settings
 from swarmfn.wire.headers import MAX_HOPS
 from swarmfn.wire.redis_address import RedisAddress
+from swarmfn.wire.secret_files import PASSWORD, REDIS_PASSWORD, USER
 
 _TIME_TO_TELL = 5.0
 """Seconds: how much longer than upstream_timeout a client is waited for, unless settings say otherwise."""
@@ -99,10 +100,10 @@ class Settings:
             cors_origins=env.parsed("cors_origins", (), parse_origins, _ORIGINS),
             basic_auth=env.flag("basic_auth", True),
             secret_mount_path=secrets,
-            user=env.secret(secrets, "basic-auth-user"),
-            password=env.secret(secrets, "basic-auth-password"),
+            user=env.secret(secrets, USER),
+            password=env.secret(secrets, PASSWORD),
             redis_address=env.redis_address("faas_redis_address", "redis:6379"),
-            redis_password=env.secret(secrets, "redis-password"),
+            redis_password=env.secret(secrets, REDIS_PASSWORD),
             functions_provider=env.choice("functions_provider", "local", ("local", "swarm")),
             local_state_dir=Path(env.text("local_state_dir", "/var/lib/swarmfn")),
             docker_host=env.engine_address("DOCKER_HOST"),

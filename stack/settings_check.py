@@ -13,9 +13,10 @@ from pathlib import Path
 from stack.compose.model import Service
 from stack.errors import StackError
 from swarmfn.wire.environment import misspelt_settings
+from swarmfn.wire.secret_files import PASSWORD, REDIS_PASSWORD, USER
 
 _PROGRAMS = ("gateway", "worker")
-_SECRETS = ("basic-auth-user", "basic-auth-password", "redis-password")
+_SECRETS = (USER, PASSWORD, REDIS_PASSWORD)
 _PATIENCE = 30.0
 _REFERENCE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
 _APPENDFSYNC = ("always", "everysec", "no")

@@ -12,6 +12,7 @@ from swarmfn.wire.callback_guard import CallbackGuard, read_guard
 from swarmfn.wire.environment import Environment, check_settings
 from swarmfn.wire.headers import MAX_HOPS
 from swarmfn.wire.redis_address import RedisAddress
+from swarmfn.wire.secret_files import REDIS_PASSWORD, SIGNING_KEY
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,8 @@ class Settings:
         settings = cls(
             secret_mount_path=secrets,
             redis_address=env.redis_address("faas_redis_address", "redis:6379"),
-            redis_password=env.secret(secrets, "redis-password"),
-            callback_signing_key=env.secret(secrets, "callback-signing-key"),
+            redis_password=env.secret(secrets, REDIS_PASSWORD),
+            callback_signing_key=env.secret(secrets, SIGNING_KEY),
             max_inflight=env.integer("max_inflight", 100, minimum=1),
             worker_processes=env.integer("worker_processes", 1, minimum=1),
             lease=env.duration("lease", "12s"),

@@ -27,8 +27,8 @@ def system_routes(
     limits: Callable[[], list[dict[str, Any]]],
     warnings: Callable[[], list[str]],
 ) -> Blueprint:
-    """The routes under /system. `counts` gives the invocations so far by function; `limits` what
-    is limited, and how much there is now; `warnings` what an operator should know of.
+    """The routes under /system. `counts` gives the invocations so far by function; `limits` what is limited, and how
+    much there is now; `warnings` what an operator should know of.
 
     Changes answer 202 with no body: they are accepted, and replicas follow.
     """

@@ -15,11 +15,8 @@ PROBE = b"HTTP/1.1 102 Processing\r\n\r\n"
 
 _FIRST, _LONGEST = 0.25, 8.0
 _SILENCE = 2.0
-_TCP_CLOSE = 7
-_STATE = struct.Struct("=B")
 _LAST_SENT = struct.Struct("=I")
 _LAST_SENT_AT = 44  # tcpi_last_data_sent, in milliseconds (linux/tcp.h)
-_INFO_SIZE = 64
 
 
 class HalfClosed:
@@ -30,14 +27,13 @@ class HalfClosed:
         """Seconds until the next look."""
 
     def next_step(self, connection: socket.socket, is_started: bool, is_http_1_0: bool) -> bytes | None:
-        """What to send to a client whose answer is on its way, to see whether it is there: PROBE, or nothing where that
-        would spoil the answer. None: it has left, or is taken for one that has, because there is no way to ask."""
-        info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_SIZE)
-        if _STATE.unpack_from(info)[0] == _TCP_CLOSE:
-            return None
+        """What to send to a client whose answer is on its way: PROBE, or nothing where that would spoil the answer. If
+        the client has left, the write after the first one fails, and so ends the connection. None: there is no way to
+        ask, and it is taken for one that has left."""
         waited, self.pause = self.pause, min(self.pause * 2, _LONGEST)
         if is_started:
             # What it is sent of its answer asks it as well.
+            info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LAST_SENT_AT + _LAST_SENT.size)
             silence = _LAST_SENT.unpack_from(info, _LAST_SENT_AT)[0] / 1000
             return b"" if silence < max(_SILENCE, waited) else None
         if is_http_1_0:

@@ -38,6 +38,7 @@ from swarmfn.wire.callback_guard import ANYWHERE, CallbackGuard
 from swarmfn.wire.durations import format_duration
 from swarmfn.wire.errors import (
     AlreadyEnded,
+    FaasError,
     InvocationNotFound,
     MethodNotPossible,
     QueueUnavailable,
@@ -334,23 +335,26 @@ class Asynchronous:
     async def record(self, call_id: str) -> Record:
         """Raises InvocationNotFound, MethodNotPossible for a function's name, or QueueUnavailable."""
         record = await _read(self._submissions.record(call_id)) if len(call_id) <= 64 else None
-        if record is None and call_id.removesuffix(f".{NAMESPACE}") in self._table():
-            # Somebody's curl without a body, which is a GET.
-            raise MethodNotPossible(
-                f'"{call_id}" is a function: to call it asynchronously send POST.',
-                "GET is for the id of a call, which the answer to that has in X-Call-Id.",
-                "POST",
-            )
         if record is None:
-            raise _not_found(call_id)
+            raise self._unknown(call_id, "GET")
         return record
 
+    def _unknown(self, call_id: str, method: str) -> FaasError:
+        """There is no such call; maybe a function was meant, as by somebody's curl without a body, which is a GET."""
+        if call_id.removesuffix(f".{NAMESPACE}") not in self._table():
+            return _not_found(call_id)
+        return MethodNotPossible(
+            f'"{call_id}" is a function: to call it asynchronously send POST.',
+            f"{method} is for the id of a call, which the answer to that has in X-Call-Id.",
+            "POST",
+        )
+
     async def cancel(self, call_id: str) -> None:
-        """Ends a call that has not ended; a run is stopped within a fraction of a second. Raises InvocationNotFound,
-        AlreadyEnded or QueueUnavailable."""
+        """Ends a call that has not ended; a run is stopped within a fraction of a second. Raises what `record` does,
+        and AlreadyEnded."""
         was = await _read(self._submissions.cancel(call_id)) if len(call_id) <= 64 else "unknown"
         if was == "unknown":
-            raise _not_found(call_id)
+            raise self._unknown(call_id, "DELETE")
         if was == "final":
             raise AlreadyEnded(f'call "{call_id}" has ended already.', "Its status says how.")
 

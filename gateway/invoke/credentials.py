@@ -48,8 +48,7 @@ class Credentials:
 
 
 class MountedCredentials(Credentials):
-    """Those in the secret files of a folder: looked at when somebody asks to be let in, and whoever does with the old
-    ones is not. Calls are too many to look at files for each; for them they are what they were when last looked at."""
+    """Those in the secret files of a folder, as they are when a header that may tell them comes."""
 
     def __init__(self, directory: str, user: str, password: str) -> None:
         super().__init__(user, password)
@@ -57,11 +56,19 @@ class MountedCredentials(Credentials):
 
     def let_in(self, authorization: str) -> bool:
         """As for Credentials."""
+        self._look()
+        return super().let_in(authorization)
+
+    def are_told_by(self, authorization: bytes) -> bool:
+        """As for Credentials: new ones too, before anybody has used them."""
+        self._look()
+        return super().are_told_by(authorization)
+
+    def _look(self) -> None:
         user, password = (file.value() for file in self._files)
         if user and password and (user, password) != (self.user, self.password):
             self.user, self.password = user, password
             logger.info("other credentials are in force now", extra={"event": "credentials_changed"})
-        return super().let_in(authorization)
 
 
 def basic_credentials(authorization: str) -> bytes | None:

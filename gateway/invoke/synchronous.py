@@ -149,7 +149,7 @@ class Synchronous:
     def _told(self, route: Route, exc: UpstreamFailure, deadline: float) -> FaasError:
         """What the caller is told of an exchange that failed."""
         is_late = isinstance(exc, DeadlinePassed) or self._is_over(deadline)
-        return self._too_slow(route.name) if is_late else _lost(route.name, exc)
+        return self._too_slow(route.name) if is_late else _lost(route.name)
 
     def _too_slow(self, name: str) -> UpstreamTimeout:
         return UpstreamTimeout(
@@ -179,7 +179,7 @@ def _head(incoming: Incoming, address: str, headers: RawHeaders) -> bytes:
         raise InvalidRequest(f"the request cannot be passed on: {exc}.") from exc
 
 
-def _lost(name: str, exc: UpstreamFailure) -> UpstreamError:
+def _lost(name: str) -> UpstreamError:
     return UpstreamError(
         f'function "{name}" broke off the connection without a whole answer.',
         "Its log may tell why (a crash, or out of memory).",

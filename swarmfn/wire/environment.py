@@ -75,7 +75,7 @@ class Environment:
             return number
 
         limits = f"of at least {minimum}" if most is None else f"from {minimum} to {most}"
-        return self._parsed(name, default, parse, f"a whole number {limits}")
+        return self.parsed(name, default, parse, f"a whole number {limits}")
 
     def flag(self, name: str, default: bool) -> bool:
         def parse(text: str) -> bool:
@@ -85,19 +85,19 @@ class Environment:
                 return False
             raise ValueError
 
-        return self._parsed(name, default, parse, "true or false")
+        return self.parsed(name, default, parse, "true or false")
 
     def duration(self, name: str, default: str) -> float:
         """Seconds, from whole seconds or a Go duration."""
-        return self._parsed(name, parse_duration(default), parse_duration, 'seconds or a duration such as "1m30s"')
+        return self.parsed(name, parse_duration(default), parse_duration, 'seconds or a duration such as "1m30s"')
 
     def size(self, name: str, default: str) -> int:
         """Bytes, from a quantity such as `64Mi`."""
-        return self._parsed(name, parse_memory(default), parse_memory, 'an amount of memory such as "64Mi"')
+        return self.parsed(name, parse_memory(default), parse_memory, 'an amount of memory such as "64Mi"')
 
     def processors(self, name: str) -> float:
         """A number of processors, from a quantity such as `1500m`; 0 unless set."""
-        return self._parsed(name, 0.0, parse_cpu, 'a number of processors such as "1.5" or "1500m"')
+        return self.parsed(name, 0.0, parse_cpu, 'a number of processors such as "1.5" or "1500m"')
 
     def choice(self, name: str, default: str, options: tuple[str, ...]) -> str:
         def parse(text: str) -> str:
@@ -105,7 +105,7 @@ class Environment:
                 raise ValueError
             return text
 
-        return self._parsed(name, default, parse, "one of " + ", ".join(options))
+        return self.parsed(name, default, parse, "one of " + ", ".join(options))
 
     def networks(self, name: str) -> tuple[IPv4Network | IPv6Network, ...]:
         """Addresses and networks, separated by commas or spaces; none is the default."""
@@ -113,11 +113,11 @@ class Environment:
         def parse(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
             return tuple(ip_network(part) for part in text.replace(",", " ").split())
 
-        return self._parsed(name, (), parse, "addresses or networks such as 10.0.0.0/8,192.0.2.1")
+        return self.parsed(name, (), parse, "addresses or networks such as 10.0.0.0/8,192.0.2.1")
 
     def host(self, name: str, default: str) -> str:
         """A host's name or address; an IPv6 address without brackets."""
-        return self._parsed(name, default, parse_host, "the name or address of a host")
+        return self.parsed(name, default, parse_host, "the name or address of a host")
 
     def port(self, name: str, default: int, minimum: int = 0) -> int:
         """A port; 0, unless `minimum` is more, says that there is none."""
@@ -130,7 +130,7 @@ class Environment:
             split_address(text)
             return text
 
-        return self._parsed(name, default, parse, "host:port")
+        return self.parsed(name, default, parse, "host:port")
 
     def engine_address(self, name: str) -> str:
         """Where a Docker Engine listens, as Docker's clients take it; "" unless set."""
@@ -139,7 +139,7 @@ class Environment:
             check_engine_address(text)
             return text
 
-        return self._parsed(name, "", parse, "unix:///path or tcp://host:port")
+        return self.parsed(name, "", parse, "unix:///path or tcp://host:port")
 
     def redis_address(self, name: str, default: str) -> RedisAddress:
         """Where Redis is. A problem is told without the password that an address may have in it."""
@@ -151,7 +151,14 @@ class Environment:
 
     def parsed(self, name: str, default: Value, parse: Callable[[str], Value], expected: str) -> Value:
         """What `parse` makes of a text; a ValueError of its is a problem, which says what was `expected`."""
-        return self._parsed(name, default, parse, expected)
+        text = self.text(name)
+        if not text:
+            return default
+        try:
+            return parse(text)
+        except ValueError:
+            self.problem(name, f"expected {expected}, got {text!r}")
+            return default
 
     def secret(self, directory: str, name: str) -> str | None:
         """The content of the secret file `name`, without the newline at its end; None where there is no such file."""
@@ -176,13 +183,3 @@ class Environment:
     def finish(self) -> None:
         if self._problems:
             raise SettingsError(self._problems)
-
-    def _parsed(self, name: str, default: Value, parse: Callable[[str], Value], expected: str) -> Value:
-        text = self.text(name)
-        if not text:
-            return default
-        try:
-            return parse(text)
-        except ValueError:
-            self.problem(name, f"expected {expected}, got {text!r}")
-            return default

@@ -88,10 +88,14 @@ class Exchange:
         self.send(b"%x\r\n%b\r\n" % (len(data), data))
 
     def wait_for_end(self) -> None:
-        """Returns when the gateway has closed the connection."""
-        with contextlib.suppress(ConnectionError):
+        """Returns when the gateway has closed the connection; the scene fails when it does not."""
+        try:
             while self.piece():
                 pass
+        except ConnectionError:
+            pass
+        except TimeoutError as exc:  # an OSError, like the end of a connection, and no end of this one
+            raise AssertionError("the gateway does not end the connection") from exc
 
     def reset(self) -> None:
         """Cuts the connection, as a process that is killed does."""

@@ -80,20 +80,28 @@ def test_a_stream_that_goes_on_is_not_spoiled(stage: InvocationStage) -> None:
         assert client.answer().body == b"01234567"
 
 
-def begin_and_hang(exchange: Exchange) -> None:
-    exchange.begin()
-    exchange.chunk(b"some")
-    exchange.wait_for_end()
-
-
-@pytest.mark.parametrize("play", [Exchange.wait_for_end, begin_and_hang])
+@pytest.mark.parametrize(
+    ("has_begun", "reads"), [(False, False), (True, False), (True, True)], ids=["waiting", "unread", "read"]
+)
 @pytest.mark.parametrize("version", [b"1.1", b"1.0"])
-def test_the_run_of_a_client_that_has_left_is_stopped(stage: InvocationStage, play: object, version: bytes) -> None:
-    stage.replica.play = play  # type: ignore[assignment]
+def test_the_run_of_a_client_that_has_left_is_stopped(
+    stage: InvocationStage, has_begun: bool, version: bytes, reads: bool
+) -> None:
+    def play(exchange: Exchange) -> None:
+        if has_begun:
+            exchange.begin()
+            exchange.chunk(b"some")
+        exchange.wait_for_end()
+
+    stage.replica.play = play
     data = request_bytes("POST", "/function/stage", body=b"x").replace(b"HTTP/1.1", b"HTTP/" + version, 1)
     with stage.client() as client:
         client.send(data)
         wait_until(lambda: in_flight(stage, "stage") == 1, message="the call is on its way")
+        if reads:
+            client.head()
+            # With nothing left to read, its system says no more than that it sends no more.
+            client.exactly(len(b"4\r\nsome\r\n") if version == b"1.1" else len(b"some"))
     wait_until(lambda: in_flight(stage, "stage") == 0, message="the run was stopped")
 
 

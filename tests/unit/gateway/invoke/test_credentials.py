@@ -85,3 +85,11 @@ def test_mounted_credentials_are_those_of_the_files_as_they_are_now(tmp_path: Pa
     assert not mounted.are_told_by(basic("admin:old").encode())
     (tmp_path / "basic-auth-password").write_text("")
     assert mounted.let_in(basic("admin:new"))
+
+
+def test_new_credentials_are_told_before_anybody_was_let_in_with_them(tmp_path: Path) -> None:
+    (tmp_path / "basic-auth-user").write_text("admin")
+    (tmp_path / "basic-auth-password").write_text("old")
+    mounted = MountedCredentials(str(tmp_path), "admin", "old")
+    write_private(tmp_path / "basic-auth-password", "new")
+    assert mounted.are_told_by(basic("admin:new").encode())
