@@ -13,6 +13,7 @@ import yaml
 
 from fwatchdog.settings import Settings as WatchdogSettings
 from gateway.settings import Settings as GatewaySettings
+from swarmfn.wire import secret_files
 from swarmfn.wire.environment import misspelt_settings
 from swarmfn.wire.errors import SettingsError
 from worker.settings import Settings as WorkerSettings
@@ -68,7 +69,8 @@ def test_the_documented_defaults_are_the_programs_own(
 
 def test_the_secret_files_are_documented(pages: dict[str, Any], root: Path) -> None:
     sources = [(root / name / "settings.py").read_text() for name in ("gateway", "worker")]
-    files = {name for source in sources for name in re.findall(r'env\.secret\(secrets, "([^"]+)"\)', source)}
+    read = [name for source in sources for name in re.findall(r"env\.secret\(secrets, ([^)]+)\)", source)]
+    files = {getattr(secret_files, name) for name in read}
     assert files == set(SECRETS)
     text = pages["docs/reference/settings.md"].text
     assert all(f"`{name}`" in text for name in files)
