@@ -252,7 +252,8 @@ def test_a_parent_that_the_client_names_travels_on(stage: InvocationStage) -> No
         ("GET", "/async-function/" + "x" * 300, 404),
         ("PUT", "/async-function/stage", 405),
         ("PATCH", "/async-function/stage/sub", 405),
-        ("DELETE", "/async-function/stage", 404),
+        ("DELETE", "/async-function/stage", 405),
+        ("DELETE", "/async-function/no-such-id", 404),
         ("DELETE", "/async-function/stage/sub", 405),
     ],
 )
