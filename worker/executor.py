@@ -191,14 +191,25 @@ class Executor:
                 extra={"event": "attempt_crashed", "call_id": claim.job_id},
             )
         finally:
-            self._runs.forget(claim)
-            self._recording.discard(claim)
-            del self._running[claim]
-            self._slots.give_back(claim.queue)
-            if self._limits.of(claim.queue):
-                # It held room that others may have waited for, and nobody announces that.
-                self.note_work(claim.queue)
-            self._wake.set()
+            self._release(claim)
+
+    def _release(self, claim: Claim) -> None:
+        """Its run has ended, or never began. Coming twice does no harm."""
+        if self._running.pop(claim, None) is None:
+            return
+        self._runs.forget(claim)
+        self._recording.discard(claim)
+        self._slots.give_back(claim.queue)
+        if self._limits.of(claim.queue):
+            # It held room that others may have waited for, and nobody announces that.
+            self.note_work(claim.queue)
+        self._wake.set()
+
+    def _release_when_ended(self, claim: Claim) -> asyncio.Task[None]:
+        """For a run that is to be cancelled: before its first step, it never gets to a `finally` of its own."""
+        task = self._running[claim]
+        task.add_done_callback(lambda _: self._release(claim))
+        return task
 
     async def _record(self, claim: Claim, ending: Ending | Postponement) -> None:
         level = logging.WARNING
@@ -241,13 +252,13 @@ class Executor:
 
     def _on_lost(self, entries: Collection[str]) -> None:
         """Stops runs that another worker has taken over, or that were cancelled: nobody would hear of their end."""
-        for claim, task in list(self._running.items()):
+        for claim in self.running:
             if claim.entry in entries and claim not in self._recording:
                 logger.warning(
                     "a call was cancelled or taken over while it ran; stopping its run here",
                     extra={"event": "lost_claim", "call_id": claim.job_id},
                 )
-                task.cancel()
+                self._release_when_ended(claim).cancel()
 
     async def _finish_running(self, timeout: float) -> None:
         if self._running:
@@ -270,7 +281,7 @@ class Executor:
         await cancel_all(waits)
 
     async def _stop(self, claims: set[Claim]) -> list[Claim]:
-        await cancel_all([self._running[claim] for claim in claims])
+        await cancel_all([self._release_when_ended(claim) for claim in claims])
         return list(claims)
 
     async def _hand_back(self, claims: list[Claim]) -> None:
