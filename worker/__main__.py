@@ -15,6 +15,7 @@ from swarmfn.wire.descriptors import allow_many_descriptors
 from swarmfn.wire.errors import NewerLayout, SettingsError
 from swarmfn.wire.logs import configure_logging
 from worker.isolation import NAME_VARIABLE
+from worker.parent import end_with_parent
 from worker.settings import Settings
 from worker.supervisor import Supervisor
 
@@ -24,6 +25,8 @@ _LONGEST_WAIT = 5.0
 
 
 def main() -> int:
+    if not end_with_parent(os.environ):
+        return 1
     try:
         settings = Settings.from_environment(os.environ)
     except SettingsError as exc:

@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from swarmfn.jobs.connection import Unreachable
+from worker.parent import PARENT_VARIABLE
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +85,7 @@ class Isolation:
     async def _watch(self) -> None:
         """One process, from its start to its end."""
         name = uuid.uuid4().hex
-        environment = {**os.environ, NAME_VARIABLE: name, ALONE_VARIABLE: "1"}
+        environment = {**os.environ, NAME_VARIABLE: name, ALONE_VARIABLE: "1", PARENT_VARIABLE: str(os.getpid())}
         try:
             process = await asyncio.create_subprocess_exec(sys.executable, "-m", "worker", env=environment)
         except OSError as exc:

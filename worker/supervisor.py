@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
 import signal
@@ -10,15 +9,16 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from swarmfn.jobs.claims import hand_back_all
-from swarmfn.jobs.connection import Unreachable, connect_blocking
+from swarmfn.jobs.connection import connect_blocking
 from swarmfn.jobs.logging_in import MountedPasswords
 from worker.isolation import NAME_VARIABLE
+from worker.parent import PARENT_VARIABLE, STOP, WATCHED
 from worker.presence import forget
 from worker.settings import Settings
+from worker.undertaker import AGAIN_AFTER, Undertaker
 
 logger = logging.getLogger(__name__)
 
@@ -27,10 +27,6 @@ NUMBER_VARIABLE = "worker_number"
 
 _LONGEST_PAUSE = 10.0
 _HEALTHY_AFTER = 10.0
-_HAND_BACK_AGAIN = 1.0
-_PR_SET_PDEATHSIG = 1
-_STOP = frozenset({signal.SIGTERM, signal.SIGINT})
-_WATCHED = _STOP | {signal.SIGCHLD}
 
 
 @dataclass
@@ -44,13 +40,11 @@ class _Child:
 
 @dataclass
 class _Due:
-    """Something to do at its time: start a child in place of one that failed so often, or hand back the calls of a
-    dead one."""
+    """A child to start at its time, in place of one that failed so often."""
 
     at: float
-    failures: int = 0
-    number: int = 0
-    dead: str = ""
+    failures: int
+    number: int
 
 
 @dataclass
@@ -58,7 +52,7 @@ class Supervisor:
     """Runs `settings.worker_processes` children until SIGTERM or SIGINT; then they drain, and it ends.
 
     Nothing here waits for one child only: while one is started ever more slowly, the calls of another that dies are
-    handed back at once.
+    handed back at once; and while Redis does not answer, those that died are replaced at once.
     """
 
     settings: Settings
@@ -66,31 +60,37 @@ class Supervisor:
     _children: list[_Child] = field(default_factory=list)
     _due: list[_Due] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self._undertaker = Undertaker(self._hand_back)
+
     def run(self) -> int:
         """Returns the exit code."""
         # Blocked and waited for, none is missed; ignored ones (a shell's background jobs ignore SIGINT) never come.
-        for watched in _WATCHED:
+        for watched in WATCHED:
             signal.signal(watched, lambda *_: None)
-        signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
+        signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
         for number in range(self.settings.worker_processes):
             self._start(number, 0)
         while self._children or (self._due and not self.is_stopping):
             self._wait()
             self._bury()
             self._do_what_is_due()
+        self._undertaker.close()
         return 0
 
     def _wait(self) -> None:
         """Until a signal comes, or something is due."""
-        if not self._due:
-            number = signal.sigwait(_WATCHED)
+        times = [due.at for due in self._due]
+        if self._undertaker.watch():
+            times.append(time.monotonic() + AGAIN_AFTER)
+        if not times:
+            number = signal.sigwait(WATCHED)
         else:
-            pause = max(0.0, min(due.at for due in self._due) - time.monotonic())
-            info = signal.sigtimedwait(_WATCHED, pause)
+            info = signal.sigtimedwait(WATCHED, max(0.0, min(times) - time.monotonic()))
             if info is None:
                 return
             number = signal.Signals(info.si_signo)
-        if number in _STOP:
+        if number in STOP:
             self._stop()
 
     def _bury(self) -> None:
@@ -100,7 +100,7 @@ class Supervisor:
             child.process.returncode = ended[child.process.pid]
             self._children.remove(child)
             if child.process.returncode != 0:
-                self._hand_back(child.name)
+                self._undertaker.bury(child.name)
             if not self.is_stopping:
                 self._replace(child)
 
@@ -120,43 +120,32 @@ class Supervisor:
         due = [one for one in self._due if one.at <= now]
         self._due = [one for one in self._due if one.at > now]
         for one in due:
-            if one.dead:
-                self._hand_back(one.dead)
-            elif not self.is_stopping:
+            if not self.is_stopping:
                 self._start(one.number, one.failures)
 
     def _start(self, number: int, failures: int) -> None:
         name = uuid.uuid4().hex
         process = subprocess.Popen(
             [sys.executable, "-m", "worker"],
-            env={**os.environ, NAME_VARIABLE: name, NUMBER_VARIABLE: str(number)},
-            preexec_fn=die_with_parent(os.getpid()),
+            env={
+                **os.environ,
+                NAME_VARIABLE: name,
+                NUMBER_VARIABLE: str(number),
+                PARENT_VARIABLE: str(os.getpid()),
+            },
         )
         self._children.append(_Child(process, name, number, time.monotonic(), failures))
         logger.info("started worker process %d", process.pid, extra={"event": "worker_started", "worker": name})
 
-    def _hand_back(self, name: str) -> None:
+    def _hand_back(self, name: str) -> int:
+        """On the undertaker's thread."""
         client = connect_blocking(self.settings.redis_address, MountedPasswords(self.settings.secret_mount_path))
         try:
             returned = hand_back_all(client, name)
             forget(client, name)
-        except Unreachable as exc:
-            logger.error(
-                "cannot hand back the calls of a dead worker (%s); trying again in %g s",
-                exc,
-                _HAND_BACK_AGAIN,
-                extra={"event": "redis_unreachable", "worker": name},
-            )
-            self._due.append(_Due(time.monotonic() + _HAND_BACK_AGAIN, dead=name))
-            return
         finally:
             client.close()
-        if returned:
-            logger.warning(
-                "handed back %d calls of a dead worker; each runs again with nothing beside it",
-                returned,
-                extra={"event": "handed_back", "worker": name},
-            )
+        return returned
 
     def _stop(self) -> None:
         self.is_stopping = True
@@ -176,17 +165,3 @@ def _reap() -> dict[int, int]:
         if not pid:
             return ended
         ended[pid] = os.waitstatus_to_exitcode(status)
-
-
-def die_with_parent(parent: int) -> Callable[[], None]:
-    """For preexec_fn: the child gets SIGTERM when its supervisor is gone, also by SIGKILL (prctl(2)), and none of the
-    signals that its supervisor waits for is blocked in it."""
-    libc = ctypes.CDLL(None)
-
-    def prepare() -> None:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return prepare

@@ -104,6 +104,8 @@ def test_a_new_supervisor_adopts_what_a_killed_one_left(
 ) -> None:
     supervisor.apply(make_spec("napper", WAITS))
     pid, old = running_pid(supervisor, "napper"), supervisor.pid()
+    # It runs Python between fork and exec, which with other threads could hang for ever.
+    assert len(list(Path(f"/proc/{old}/task").iterdir())) == 1
     assert old is not None
     os.kill(old, signal.SIGKILL)
     wait_until(lambda: not is_running(old))

@@ -229,6 +229,23 @@ def test_what_is_to_be_run_alone_waits_while_workers_are_suspended(bare_stage: Q
         assert worker.terminate() == 0
 
 
+def test_a_process_for_calls_alone_ends_with_the_worker_that_started_it(bare_stage: QueueStage, tmp_path: Path) -> None:
+    stage = bare_stage
+    stage.submit("a")
+    stage.claim(by=stage.claims("dead"))
+    stage.hand_back_all("dead")
+    suspend(stage.redis)
+    with WorkerProcess(stage.server, tmp_path) as worker:
+        worker.wait_for_log("runs calls alone")
+        found = wait_until(lambda: len(Worker.all(connection=stage.redis)) == 2 and Worker.all(connection=stage.redis))
+        starter = worker.child()
+        (alone,) = [one.pid for one in found if one.pid != starter]
+        os.kill(starter, signal.SIGKILL)
+        wait_until(lambda: not is_running(alone), message="it has ended")
+        resume(stage.redis)
+        assert worker.terminate() == 0
+
+
 def test_a_child_that_cannot_live_is_started_ever_more_slowly(bare_stage: QueueStage, tmp_path: Path) -> None:
     with WorkerProcess(bare_stage.server, tmp_path) as worker:
         for pause in ("0.1", "0.2", "0.4"):
@@ -278,6 +295,25 @@ def test_a_dead_childs_calls_are_handed_back_when_redis_is_back(bare_stage: Queu
         assert worker.terminate() == 0
 
 
+def test_dead_children_are_replaced_at_once_while_redis_hangs(bare_stage: QueueStage, tmp_path: Path) -> None:
+    stage = bare_stage
+    with WorkerProcess(stage.server, tmp_path, worker_processes="3") as worker:
+        worker.wait_until_ready(times=3)
+        dead = set(worker.children())
+        stage.server.suspend()
+        for pid in dead:
+            os.kill(pid, signal.SIGKILL)
+        # Handing back what one of them had takes five seconds now, until the client gives up waiting.
+        wait_until(lambda: len(set(worker.children()) - dead) == 3, timeout=4, message="all are replaced")
+        worker.wait_for_log("cannot hand back the calls of a dead worker")
+        began = time.monotonic()
+        worker.send(signal.SIGTERM)
+        wait_until(lambda: not worker.children(), timeout=4, message="all have got the signal")
+        assert worker.wait() == 0
+        assert time.monotonic() - began < 12, "one last try for all of them"
+        stage.server.resume()
+
+
 def _worker_of(stage: QueueStage, call_id: str) -> int:
     """The process that runs a call."""
     name = (stage.redis.hget(f"rq:job:{call_id}", "worker_name") or b"").decode()
@@ -294,6 +330,12 @@ def test_children_end_with_their_supervisor(bare_stage: QueueStage, tmp_path: Pa
         for pid in children:
             wait_until(lambda pid=pid: not is_running(pid), message="the child has ended")
     assert Worker.all(connection=bare_stage.redis) == []
+
+
+def test_a_child_whose_supervisor_died_before_it_could_say_so_ends_at_once(tmp_path: Path) -> None:
+    variables = {"worker_name": "orphan", "worker_parent": "1", "max_inflight": "many"}
+    with ChildProcess([sys.executable, "-m", "worker"], tmp_path / "log", variables) as worker:
+        assert (worker.wait(), worker.log()) == (1, "")
 
 
 def test_bad_settings_are_named_and_nothing_starts(tmp_path: Path) -> None:
