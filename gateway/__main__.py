@@ -50,10 +50,11 @@ from swarmfn.jobs.logging_in import MountedPasswords
 from swarmfn.jobs.server import ServerTooOld, require_supported
 from swarmfn.jobs.stored_layout import require_readable
 from swarmfn.jobs.submissions import Submissions
-from swarmfn.lasting import lasting
+from swarmfn.lasting import failing, lasting
 from swarmfn.memory import memory_for_us
 from swarmfn.provider import Provider
 from swarmfn.provider.local import LocalProvider, ResourceLimits, Timing
+from swarmfn.recurring import Recurring
 from swarmfn.stopping import on_stop
 from swarmfn.upstream import Upstream
 from swarmfn.wire.descriptors import allow_many_descriptors
@@ -140,9 +141,11 @@ def _upload_budget(settings: Settings, memory: int) -> int:
     return settings.upload_budget or max(memory // 4, settings.async_max_body)
 
 
-def _in_background(stack: AsyncExitStack, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+def _in_background(
+    stack: AsyncExitStack, name: str, work: Callable[[], Coroutine[Any, Any, None]], failures: Recurring
+) -> None:
     """Lets `work` run until the stack is undone, and waits for its end: what it works with is closed after that."""
-    task = asyncio.create_task(lasting(name, work), name=name)
+    task = asyncio.create_task(lasting(name, work, failures=failures), name=name)
 
     async def end() -> None:
         # A library may take a cancellation for the end of a connection, and go on: so it is said again, for 5 s.
@@ -173,6 +176,7 @@ class Gateway:
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
         self._peer_secret = secrets.token_hex(16)
+        self._failures: list[Recurring] = []
 
     async def serve(self) -> None:
         """Serves until a signal, then lets what is in flight end. Raises PortTaken, NewerLayout and ServerTooOld."""
@@ -213,6 +217,11 @@ class Gateway:
             else:
                 await self._serve_fast_lane(parts, upstream, listener, managing, limits)
 
+    def _in_background(self, stack: AsyncExitStack, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        failures = failing(name)
+        self._failures.append(failures)
+        _in_background(stack, name, work, failures)
+
     def _upload_ttl(self) -> int:
         """No client takes longer to send a body; soon after that a call owns it, or nobody ever will."""
         return math.ceil(self._settings.read_timeout) + _UPLOAD_MARGIN
@@ -240,13 +249,13 @@ class Gateway:
             loop.call_soon_threadsafe(take, table)
 
         stack.callback(self._provider.watch(offer))
-        _in_background(stack, "publishing the replica table", publisher.run)
+        self._in_background(stack, "publishing the replica table", publisher.run)
 
     async def _redis_watch(self, stack: AsyncExitStack, client: redis.asyncio.Redis) -> RedisWatch:
         watch = RedisWatch(client)
         await watch.look()
         self._metrics.add(watch)
-        _in_background(stack, "watching Redis", watch.run)
+        self._in_background(stack, "watching Redis", watch.run)
         return watch
 
     async def _call_counts(self, stack: AsyncExitStack, client: redis.asyncio.Redis) -> CallCounts:
@@ -254,7 +263,7 @@ class Gateway:
         counts = CallCounts(self._metrics, client)
         await counts.look()
         stack.push_async_callback(counts.look)
-        _in_background(stack, "storing call counts", counts.run)
+        self._in_background(stack, "storing call counts", counts.run)
         return counts
 
     async def _room(self, stack: AsyncExitStack, client: redis.asyncio.Redis) -> Room:
@@ -262,7 +271,7 @@ class Gateway:
         settings = self._settings
         room = Room(client, settings.queue_max_memory, settings.queue_max_depth, settings.async_max_put_off)
         await room.look()
-        _in_background(stack, "watching the room in Redis", room.run)
+        self._in_background(stack, "watching the room in Redis", room.run)
         return room
 
     def _parts(
@@ -297,6 +306,7 @@ class Gateway:
                     *watch.sentences(),
                     *warnings_of(settings),
                     *self._provider.shortcomings(),
+                    *(sentence for failures in self._failures for sentence in failures.sentences),
                 ],
             ),
             synchronous=Synchronous(

@@ -70,9 +70,17 @@ def _unsaved(ended: Mapping[str, int], saved: Mapping[str, int]) -> dict[str, in
 
 
 def _added(calls: Mapping[bytes, bytes], totals: Mapping[bytes, bytes]) -> dict[str, int]:
-    found = {name.decode(errors="replace"): int(number) for name, number in calls.items()}
+    found = {name.decode(errors="replace"): _count(number) for name, number in calls.items()}
     for counter, number in totals.items():
         if counter.startswith(_RUN):
             name = counter.split(b":")[1].decode(errors="replace")
-            found[name] = found.get(name, 0) + int(number)
+            found[name] = found.get(name, 0) + _count(number)
     return found
+
+
+def _count(text: bytes) -> int:
+    """One that somebody has damaged stops neither the gateway nor the others."""
+    try:
+        return int(text)
+    except ValueError:
+        return 0

@@ -8,34 +8,51 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from swarmfn.recurring import Recurring
+
 logger = logging.getLogger(__name__)
 
 _FIRST, _LONGEST = 1.0, 30.0
 _WELL_AFTER = 60.0
 
 
-async def lasting(name: str, work: Callable[[], Coroutine[Any, Any, None]], first_pause: float = _FIRST) -> None:
+def failing(name: str) -> Recurring:
+    """What `lasting` notes the failures of such work in."""
+    return Recurring(logger, name, "work_failed")
+
+
+class EndedByItself(Exception):
+    """Work returned that was to go on."""
+
+    def __str__(self) -> str:
+        return "it ended by itself"
+
+
+async def lasting(
+    name: str,
+    work: Callable[[], Coroutine[Any, Any, None]],
+    first_pause: float = _FIRST,
+    failures: Recurring | None = None,
+) -> None:
     """Runs `work()` until cancelled, again and again should it fail or return; `name` is what the log calls it.
 
-    Pauses double from `first_pause` to 30 seconds. After a minute without a failure they begin anew.
+    Pauses double from `first_pause` to 30 seconds. After a minute without a failure they begin anew. `failures` is for
+    who wants to know how it is; the log has each that differs from the last.
     """
+    failures = failures or failing(name)
     pause = first_pause
     while True:
         began = time.monotonic()
-        failure: Exception | None = None
+        well = asyncio.get_running_loop().call_later(_WELL_AFTER, failures.over)
         try:
             await work()
+            failure: Exception = EndedByItself()
         except Exception as exc:  # whatever it is, the program needs this work
             failure = exc
+        finally:
+            well.cancel()
         if time.monotonic() - began > _WELL_AFTER:
             pause = first_pause
-        logger.error(
-            "%s ended (%s); it begins anew in %g s",
-            name,
-            "by itself" if failure is None else f"{type(failure).__name__}: {failure}",
-            pause,
-            exc_info=failure,
-            extra={"event": "work_failed", "work": name},
-        )
+        failures.note(failure, isinstance(failure, EndedByItself), f"it begins anew in {pause:g} s")
         await asyncio.sleep(pause)
         pause = min(pause * 2, _LONGEST)

@@ -12,6 +12,7 @@ from swarmfn.jobs.claims import CannotRecord, Claimed, Claims
 from swarmfn.jobs.connection import Unreachable
 from swarmfn.jobs.endings import Ending, Postponement
 from swarmfn.jobs.layout import CALLBACK_QUEUE, base_queue, is_callback_queue
+from swarmfn.recurring import Recurring
 from worker.limits import Limits
 from worker.meter import Meter
 from worker.replicas import Announcements
@@ -56,6 +57,7 @@ class Executor:
         self._hurry = asyncio.Event()
         self._running: dict[Claim, asyncio.Task[None]] = {}
         self._recording: set[Claim] = set()
+        self._outage = Recurring(logger, "claiming calls", "redis_unreachable")
         self.succeeded = 0
         self.failed = 0
 
@@ -151,12 +153,13 @@ class Executor:
         try:
             claimed = await self._claims.claim(wants, self._limits.of)
         except Unreachable as exc:
-            logger.warning("cannot claim (%s); trying again", exc, extra={"event": "redis_unreachable"})
+            self._outage.note(exc, is_foreseen=True)
             self._upkeep.note_outage()
             for queue, _ in wants:
                 self.note_work(queue)
             await asyncio.sleep(_OUTAGE_PAUSE)
         else:
+            self._outage.over()
             self._start(claimed)
 
     def _start(self, claimed: Claimed) -> None:

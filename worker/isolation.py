@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from swarmfn.jobs.connection import Unreachable
+from swarmfn.recurring import Recurring
 from worker.parent import PARENT_VARIABLE
 
 logger = logging.getLogger(__name__)
@@ -52,11 +53,13 @@ class Isolation:
 
     async def run(self) -> None:
         """Goes on until `stop()`; returns when the last process has ended."""
+        failures = Recurring(logger, "looking for calls to run alone", "upkeep_failed")
         while not self._is_stopping.is_set():
             try:
                 await self._look()
-            except Exception:  # calls wait for this, and it must not end the worker's other work
-                logger.exception("looking for calls to run alone failed; going on", extra={"event": "upkeep_failed"})
+                failures.over()
+            except Exception as exc:  # calls wait for this, and it must not end the worker's other work
+                failures.note(exc)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_EVERY):
                     await self._is_stopping.wait()

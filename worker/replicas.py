@@ -11,6 +11,7 @@ import redis.asyncio
 
 from swarmfn.jobs.connection import Unreachable, command
 from swarmfn.jobs.layout import WAKE_CHANNEL
+from swarmfn.recurring import Recurring
 from swarmfn.wire.replicas import REPLICAS_KEY, ReplicaTable, decode_table, lost_addresses
 
 logger = logging.getLogger(__name__)
@@ -45,16 +46,17 @@ class Announcements:
 
     async def follow(self) -> None:
         """Runs until cancelled."""
+        failures = Recurring(logger, "following the announcements", "upkeep_failed")
         while True:
             try:
-                await self._listen()
+                await self._listen(failures.over)
             except Unreachable as exc:
                 logger.debug("lost the announcements (%s); connecting again", exc)
-            except Exception:  # a worker that no longer hears where functions are would fail all calls
-                logger.exception("following the announcements failed; going on", extra={"event": "upkeep_failed"})
+            except Exception as exc:  # a worker that no longer hears where functions are would fail all calls
+                failures.note(exc)
             await asyncio.sleep(_PAUSE)
 
-    async def _listen(self) -> None:
+    async def _listen(self, on_well: Callable[[], None]) -> None:
         pubsub = self._client.pubsub(ignore_subscribe_messages=True)
         try:
             await pubsub.subscribe(WAKE_CHANNEL, REPLICAS_KEY)
@@ -66,6 +68,7 @@ class Announcements:
                 message = await pubsub.get_message(timeout=_POLL)
                 if message is not None:
                     self._hear(message["channel"], message["data"])
+                on_well()
         finally:
             await pubsub.aclose()  # type: ignore[no-untyped-call]
 

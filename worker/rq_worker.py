@@ -24,6 +24,7 @@ from swarmfn.jobs.claims import Claims, hand_back_all
 from swarmfn.jobs.connection import Connections, Unreachable, connect_like
 from swarmfn.jobs.layout import rq_time
 from swarmfn.memory import memory_for_us
+from swarmfn.recurring import Recurring
 from swarmfn.stopping import on_stop
 from swarmfn.upstream import Upstream
 from swarmfn.wire.secret_files import SIGNING_KEY, SecretFile
@@ -165,16 +166,18 @@ class FunctionWorker(BaseWorker):
         return executor
 
     async def _beat(self, presence: Presence, executor: Executor, connections: Connections) -> None:
+        failures = Recurring(logger, "showing this worker to RQ", "upkeep_failed")
         while True:
             try:
                 await presence.show(executor.running, executor.succeeded, executor.failed)
+                failures.over()
             except Unreachable as exc:
                 logger.debug("no heartbeat: %s", exc)
                 if isinstance(exc, ReadOnlyError):
                     connections.begin_anew()
                     self.connection.connection_pool.disconnect(inuse_connections=False)
-            except Exception:  # being seen matters less than running calls
-                logger.exception("showing this worker to RQ failed; going on", extra={"event": "upkeep_failed"})
+            except Exception as exc:  # being seen matters less than running calls
+                failures.note(exc)
             await asyncio.sleep(_BEAT_EVERY)
 
     def _presence(self, client: redis.asyncio.Redis, lease: float) -> Presence:

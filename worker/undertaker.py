@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 
 from swarmfn.jobs.connection import Unreachable
+from swarmfn.recurring import Recurring
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ class Undertaker:
         self._dead: list[str] = []
         self._thread: threading.Thread | None = None
         self._is_closing = threading.Event()
-        self._problem = ""
+        self._failures = Recurring(logger, "handing back the calls of a dead worker", "hand_back_failed")
 
     def bury(self, name: str) -> None:
         """Returns at once."""
@@ -74,12 +75,12 @@ class Undertaker:
         try:
             returned = self._hand_back(name)
         except Unreachable as exc:
-            self._say(name, str(exc), "redis_unreachable")
+            self._failures.note(exc, is_foreseen=True)
             return False
         except Exception as exc:  # whatever it is, the others' calls wait as well
-            self._say(name, f"{type(exc).__name__}: {exc}", "hand_back_failed")
+            self._failures.note(exc)
             return False
-        self._problem = ""
+        self._failures.over()
         if returned:
             logger.warning(
                 "handed back %d calls of a dead worker; each runs again with nothing beside it",
@@ -87,14 +88,3 @@ class Undertaker:
                 extra={"event": "handed_back", "worker": name},
             )
         return True
-
-    def _say(self, name: str, problem: str, event: str) -> None:
-        """Once, until it is another one."""
-        if problem != self._problem:
-            self._problem = problem
-            logger.error(
-                "cannot hand back the calls of a dead worker (%s); trying again every %g s",
-                problem,
-                AGAIN_AFTER,
-                extra={"event": event, "worker": name},
-            )

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Collection
 from swarmfn.jobs.claimed import Claim
 from swarmfn.jobs.claims import Claims
 from swarmfn.jobs.connection import Unreachable
+from swarmfn.recurring import Recurring
 
 logger = logging.getLogger(__name__)
 
@@ -59,11 +60,11 @@ class Upkeep:
 
     async def renew(self) -> None:
         """Keeps the leases of what is running."""
-        await self._forever(self._renew, lambda: asyncio.sleep(self._claims.lease / 3))
+        await self._forever(self._renew, lambda: asyncio.sleep(self._claims.lease / 3), "renewing leases")
 
     async def tend(self) -> None:
         """Queues what has come due, looks for work nobody announced, takes over what others left, tidies."""
-        await self._forever(self._tend, self._until_due)
+        await self._forever(self._tend, self._until_due, "looking after queues")
 
     async def look_for_work(self) -> None:
         """Calls `on_work` for each queue that is not empty; what was held for a limit that is gone is let go."""
@@ -84,18 +85,22 @@ class Upkeep:
             pass
         self._due.clear()
 
-    async def _forever(self, step: Callable[[], Awaitable[None]], rest: Callable[[], Awaitable[None]]) -> None:
+    async def _forever(
+        self, step: Callable[[], Awaitable[None]], rest: Callable[[], Awaitable[None]], what: str
+    ) -> None:
+        failures = Recurring(logger, what, "upkeep_failed")
         while True:
             try:
                 await step()
+                failures.over()
             except Unreachable as exc:
                 logger.debug("Redis is away: %s", exc)
                 self.note_outage()
                 # Soon: a lease that was not renewed now must not wait for its next turn.
                 await asyncio.sleep(_OUTAGE_PAUSE)
                 continue
-            except Exception:  # without leases and due times the worker would do harm: go on
-                logger.exception("upkeep failed; going on", extra={"event": "upkeep_failed"})
+            except Exception as exc:  # without leases and due times the worker would do harm: go on
+                failures.note(exc)
                 await asyncio.sleep(_OUTAGE_PAUSE)
             await rest()
 

@@ -64,7 +64,8 @@ class Provider(Protocol):
         """The last output of the function's replicas, oldest first, at most 64 KiB. Raises FunctionNotFound."""
 
     def shortcomings(self) -> list[str]:
-        """What cannot be done here for the safety of functions, in sentences for the operator."""
+        """What cannot be done here for the safety of functions, and what keeps failing while functions are looked
+        after, in sentences for the operator."""
 
     def close(self) -> None:
         """Stops this object's threads. Functions go on running."""

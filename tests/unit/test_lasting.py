@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from swarmfn.lasting import lasting
+from swarmfn.lasting import failing, lasting
 
 
 class Work:
@@ -39,7 +39,25 @@ def test_work_that_fails_or_returns_begins_anew_and_each_end_is_said(caplog: pyt
 
     asyncio.run(scenario())
     assert [record.getMessage() for record in caplog.records] == [
-        "the publisher ended (OSError: [Errno 28] No space left on device); it begins anew in 0.01 s",
-        "the publisher ended (by itself); it begins anew in 0.02 s",
+        "the publisher failed (OSError: [Errno 28] No space left on device); it begins anew in 0.01 s",
+        "the publisher failed (it ended by itself); it begins anew in 0.02 s",
     ]
     assert caplog.records[0].exc_info
+
+
+def test_the_same_failure_is_said_once_and_counted_for_who_asks(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario() -> None:
+        async def work() -> None:
+            raise OSError(28, "No space left on device")
+
+        failures = failing("the publisher")
+        task = asyncio.create_task(lasting("the publisher", work, 0.001, failures))
+        async with asyncio.timeout(60):
+            while failures.times < 4:  # noqa: ASYNC110, no event tells
+                await asyncio.sleep(0.001)
+        task.cancel()
+        told = "the publisher fails (OSError: [Errno 28] No space left on device), 4 times so far; the log says more"
+        assert failures.sentences == [told]
+
+    asyncio.run(scenario())
+    assert len(caplog.records) == 1

@@ -29,6 +29,7 @@ from swarmfn.provider.local.replicas import Replica, Replicas
 from swarmfn.provider.local.troubles import Troubles
 from swarmfn.provider.local.venvs import Venvs
 from swarmfn.provider.starting import getting_ready, next_word
+from swarmfn.recurring import Recurring
 from swarmfn.wire.errors import FunctionExists, FunctionNotFound
 from swarmfn.wire.functions import FunctionSpec
 from swarmfn.wire.replicas import ReplicaTable, Route
@@ -71,6 +72,8 @@ class Engine:
         self._changed: set[str] = set()
         self._due: dict[str, float] = {}
         self._next_rotation = 0.0
+        self._next_tidying = 0.0
+        self.tidying = Recurring(logger, "deleting what functions left", "tidying_failed")
         self._replicas: Replicas
         self.snapshot = Snapshot({}, {})
 
@@ -134,6 +137,8 @@ class Engine:
         if self._changed:
             return now
         deadlines = [*self._due.values(), *([] if probe_at is None else [probe_at, self._next_rotation])]
+        if self.tidying.times:
+            deadlines.append(self._next_tidying)
         return min(deadlines, default=None)
 
     def on_exit(self, replica: Replica, status: int | None) -> None:
@@ -298,11 +303,30 @@ class Engine:
         return getting_ready(time.monotonic() - began, self._start_limit(definition), self._timing.first_word)
 
     def _clean_up(self, now: float) -> None:
-        """Deletes what removed functions left, once their last replica is gone, and keeps logs short."""
-        for name in [name for name in self._removed if not self._replicas.of(name)]:
-            self._output.delete(name)
-            self._store.clean(name)
-            self._removed.discard(name)
+        """Deletes what replicas and removed functions left, once they are gone, and keeps logs short."""
+        if now >= self._next_tidying:
+            self._tidy(now)
         if now >= self._next_rotation:
             self._output.rotate()
             self._next_rotation = now + _ROTATION_INTERVAL
+
+    def _tidy(self, now: float) -> None:
+        """A disk that is full or broken keeps nothing else waiting; it is tried again ever more seldom."""
+        failure: OSError | None = None
+        try:
+            self._replicas.tidy()
+        except OSError as exc:
+            failure = exc
+        for name in [name for name in self._removed if not self._replicas.of(name)]:
+            try:
+                self._output.delete(name)
+                self._store.clean(name)
+            except OSError as exc:
+                failure = exc
+            else:
+                self._removed.discard(name)
+        if failure is None:
+            self.tidying.over()
+        else:
+            self.tidying.note(failure, is_foreseen=True)
+            self._next_tidying = now + self._timing.backoff(self.tidying.times)

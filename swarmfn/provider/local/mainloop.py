@@ -13,6 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
 
+from swarmfn.recurring import Recurring
 from swarmfn.wire.errors import EngineUnavailable
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,8 @@ class MainLoop:
         self._wake_reader.setblocking(False)
         self._wake_writer.setblocking(False)
         self.selector.register(self._wake_reader, selectors.EVENT_READ, self._on_wake)
+        self.failures = Recurring(logger, "looking after the functions", "step_failed")
+        self._lost_events = Recurring(logger, "an event of a function was lost, as its handling", "callback_failed")
         self._thread = threading.Thread(target=self._run, name="local-provider", daemon=True)
 
     def start(self) -> None:
@@ -114,16 +117,17 @@ class MainLoop:
     def _stepped(self) -> float | None:
         try:
             wake_at = self._step()
-        except Exception:
-            logger.exception("looking after the functions failed; will try again", extra={"event": "step_failed"})
+        except Exception as exc:
+            self.failures.note(exc)
             return _PAUSE_AFTER_ERROR
+        self.failures.over()
         return None if wake_at is None else max(0.0, wake_at - time.monotonic())
 
     def _guarded(self, action: Callable[..., None], *arguments: object) -> None:
         try:
             action(*arguments)
-        except Exception:
-            logger.exception("an event of a function was lost", extra={"event": "callback_failed"})
+        except Exception as exc:
+            self._lost_events.note(exc)
 
     def _wake(self) -> None:
         with contextlib.suppress(BlockingIOError):  # Full of wake-ups already.

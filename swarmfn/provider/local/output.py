@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 from swarmfn.provider.local.state_dir import StateDir
+from swarmfn.recurring import Recurring
 from swarmfn.wire.logs import sentence_of
 
 logger = logging.getLogger(__name__)
@@ -26,6 +27,7 @@ class Output:
     def __init__(self, state: StateDir, max_size: int = 4 * 2**20) -> None:
         self._folder = state.logs
         self._max_size = max_size
+        self.shortening = Recurring(logger, "shortening the logs of functions", "log_rotation_failed")
 
     def of_replica(self, name: str, number: int) -> Path:
         return self._folder / f"{name}.{number}.log"
@@ -45,7 +47,12 @@ class Output:
 
     def rotate(self) -> None:
         """Shortens files that have grown too long."""
-        for path in self._folder.glob("*.log"):
+        failure: OSError | None = None
+        try:
+            paths = list(self._folder.glob("*.log"))
+        except OSError as exc:
+            paths, failure = [], exc
+        for path in paths:
             try:
                 if path.stat().st_size > self._max_size:
                     # Copied and cut, not renamed: the replica holds the file open, and appends to what is left.
@@ -53,7 +60,11 @@ class Output:
                     shutil.copyfile(path, path.with_name(path.name + ".1"))
                     os.truncate(path, 0)
             except OSError as exc:
-                logger.warning("cannot shorten the log %s: %s", path, exc, extra={"event": "log_rotation_failed"})
+                failure = exc
+        if failure is None:
+            self.shortening.over()
+        else:
+            self.shortening.note(failure, is_foreseen=True)
 
     def delete(self, name: str) -> None:
         for path in self._files(name):

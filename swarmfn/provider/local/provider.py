@@ -116,9 +116,10 @@ class LocalProvider:
         return self._output.tail(name)
 
     def shortcomings(self) -> list[str]:
+        failing = [*self._loop.failures.sentences, *self._engine.tidying.sentences, *self._output.shortening.sentences]
         if os.geteuid() != 0:
-            return []
-        return ["functions are processes of this machine's root, and can read and change everything on it"]
+            return failing
+        return ["functions are processes of this machine's root, and can read and change everything on it", *failing]
 
     def close(self) -> None:
         """Stops this object's threads and gives the state directory free; functions go on running. Idempotent."""

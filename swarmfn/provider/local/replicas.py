@@ -70,6 +70,7 @@ class Replicas:
         self._on_exit = on_exit
         self._by_name: dict[str, dict[str, Replica]] = {}
         self._ended: set[str] = set()
+        self._buried: set[str] = set()
 
     def __iter__(self) -> Iterator[Replica]:
         return iter([replica for replicas in self._by_name.values() for replica in replicas.values()])
@@ -139,9 +140,14 @@ class Replicas:
         if not self._ended:
             return
         processes.kill_marked(lambda mark: mark.owner == self._owner and mark.id in self._ended)
-        for replica_id in self._ended:
-            self._records.delete(replica_id)
+        self._buried |= self._ended
         self._ended.clear()
+
+    def tidy(self) -> None:
+        """Deletes the records of those that were buried. Raises OSError, and then wants to be called again."""
+        for replica_id in list(self._buried):
+            self._records.delete(replica_id)
+            self._buried.discard(replica_id)
 
     def close(self) -> None:
         """Lets go of every replica; they go on running."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from swarmfn.provider.swarm.service_spec import FUNCTION_PORT
 from swarmfn.provider.swarm.tasks import Task
@@ -48,10 +48,22 @@ class Admission:
             self._known = set(present)
             due = [task for task in present.values() if task.id not in self._admitted | self._trying]
             self._trying.update(task.id for task in due)
-        attempts = {task.id: self._threads.submit(self._try, task) for task in due}
+        attempts = self._begin(due)
         wait([attempt for task_id, attempt in attempts.items() if task_id in new], self._patience)
         with self._lock:
             self._late = set(self._trying)
+
+    def _begin(self, due: list[Task]) -> dict[str, Future[None]]:
+        attempts: dict[str, Future[None]] = {}
+        try:
+            for task in due:
+                attempts[task.id] = self._threads.submit(self._try, task)
+        except BaseException:
+            # No thread to be had, say: the next check tries those again.
+            with self._lock:
+                self._trying -= {task.id for task in due} - attempts.keys()
+            raise
+        return attempts
 
     def is_admitted(self, task: Task) -> bool:
         return task.id in self._admitted

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from docker.types.daemon import CancellableStream
 
 from swarmfn.provider.swarm.engine_api import EngineApi, EngineRefused
+from swarmfn.recurring import Recurring
 from swarmfn.wire.errors import EngineUnavailable
 
 logger = logging.getLogger(__name__)
@@ -26,6 +27,8 @@ class Events:
         self._on_change = on_change
         self._stream: CancellableStream | None = None
         self._is_closing = threading.Event()
+        self.failures = Recurring(logger, "following the engine's events", "events_lost")
+        """Those that nobody foresaw."""
         self._thread = threading.Thread(target=self._run, name="swarm-events", daemon=True)
 
     def start(self) -> None:
@@ -44,8 +47,8 @@ class Events:
                 self._follow()
             except (EngineUnavailable, EngineRefused) as exc:
                 logger.debug("no events from the engine: %s", exc)
-            except Exception:
-                logger.exception("following the engine's events failed; will try again", extra={"event": "events_lost"})
+            except Exception as exc:
+                self.failures.note(exc)
             self._is_closing.wait(_PAUSE)
 
     def _follow(self) -> None:
@@ -54,6 +57,7 @@ class Events:
             self._end_stream()
             return
         self._on_change(True)
+        self.failures.over()
         for event in stream:
             self._on_change(event.get("Type") != "container")
 

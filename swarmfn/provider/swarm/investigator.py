@@ -11,6 +11,7 @@ from swarmfn.provider.swarm.engine_api import EngineApi, EngineRefused
 from swarmfn.provider.swarm.log_frames import last_line, unframed
 from swarmfn.provider.swarm.problems import Failure
 from swarmfn.provider.swarm.tasks import Task, latest_failure, read_tasks
+from swarmfn.recurring import Recurring
 from swarmfn.wire.errors import EngineUnavailable
 
 logger = logging.getLogger(__name__)
@@ -31,6 +32,7 @@ class Investigator:
         self._on_news = on_news
         self._troubled: Mapping[str, Deployed] = {}
         self._settled: dict[str, str] = {}
+        self._surprises: dict[str, Recurring] = {}
         self._has_work = threading.Event()
         self._is_closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="swarm-investigator", daemon=True)
@@ -57,7 +59,9 @@ class Investigator:
     def _run(self) -> None:
         while not self._is_closing.is_set():
             self._has_work.wait()
-            for name, deployed in self._troubled.items():
+            troubled = self._troubled
+            self._surprises = {name: kept for name, kept in self._surprises.items() if name in troubled}
+            for name, deployed in troubled.items():
                 if self._is_closing.is_set():
                     return
                 self._investigate(name, deployed)
@@ -68,9 +72,11 @@ class Investigator:
             found = self._find(name, deployed)
         except (EngineUnavailable, EngineRefused) as exc:
             logger.debug("cannot find out what is wrong with %s: %s", name, exc)
-        except Exception:
-            logger.exception("looking into the trouble of %s failed", name, extra={"event": "investigation_failed"})
+        except Exception as exc:
+            what = f"looking into the trouble of {name}"
+            self._surprises.setdefault(name, Recurring(logger, what, "investigation_failed")).note(exc)
         else:
+            self._surprises.pop(name, None)
             if found and deployed.update.has_failed:
                 self._settled[name] = deployed.update.started
             if found != self.failures.get(name):

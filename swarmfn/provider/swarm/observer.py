@@ -18,6 +18,7 @@ from swarmfn.provider.swarm.problems import is_in_trouble
 from swarmfn.provider.swarm.rows import Clock, Cluster, replica_table
 from swarmfn.provider.swarm.tasks import read_tasks, unreachable_nodes
 from swarmfn.provider.swarm.timing import Timing
+from swarmfn.recurring import Recurring
 from swarmfn.wire.errors import EngineUnavailable
 from swarmfn.wire.replicas import ReplicaTable
 
@@ -33,7 +34,8 @@ class View:
 
 
 class Observer:
-    """`view` may be read at any time. `publish` is called with each table that differs from the last.
+    """`view` may be read at any time, and so may `failures`, those that nobody foresaw. `publish` is called with each
+    table that differs from the last.
 
     `api` is for this object's own looks, with a short time limit.
     """
@@ -65,6 +67,7 @@ class Observer:
         self._fast_until = 0.0
         self._next_full = 0.0
         self._is_out = False
+        self.failures = Recurring(logger, "reading the functions' state", "look_failed")
         self._thread = threading.Thread(target=self._run, name="swarm-observer", daemon=True)
         self.view = View()
 
@@ -105,10 +108,12 @@ class Observer:
             except EngineUnavailable as exc:
                 self._hints.append(True)
                 self._note_outage(exc)
-            except Exception:
-                logger.exception("reading the functions' state failed; will try again", extra={"event": "look_failed"})
+            except Exception as exc:
+                self._hints.append(True)
+                self.failures.note(exc)
             else:
                 self._note_answer()
+                self.failures.over()
             is_fast = time.monotonic() < self._fast_until and not self._is_out
             self._pause(is_fast)
 

@@ -101,7 +101,7 @@ class SwarmProvider:
             self._notifier.publish,
         )
         undo.callback(observer.close)
-        events = Events(apis[2], observer.poke)
+        events = self._events = Events(apis[2], observer.poke)
         undo.callback(events.close)
         investigator.start()
         events.start()
@@ -177,13 +177,15 @@ class SwarmProvider:
         raise _too_busy(name)
 
     def shortcomings(self) -> list[str]:
-        """What this engine cannot do for the safety of functions, in sentences."""
+        """What this engine cannot do for the safety of functions, and what keeps failing here, in sentences."""
+        failing = [*self._observer.failures.sentences, *self._events.failures.sentences]
         version = self._api.version()
         if offers_no_new_privileges(version):
-            return []
+            return failing
         return [
+            *failing,
             f"the engine's API {version} has no no-new-privileges for services (1.46 has): "
-            "programs with the setuid bit keep their effect in functions"
+            "programs with the setuid bit keep their effect in functions",
         ]
 
     def table(self) -> ReplicaTable:

@@ -287,7 +287,7 @@ def test_a_dead_childs_calls_are_handed_back_when_redis_is_back(bare_stage: Queu
         with function.accept():
             stage.server.suspend()
             os.kill(worker.child(), signal.SIGKILL)
-            worker.wait_for_log("cannot hand back the calls of a dead worker")
+            worker.wait_for_log("handing back the calls of a dead worker failed")
             stage.server.resume()
         with function.accept() as connection:
             answer(connection)
@@ -305,7 +305,7 @@ def test_dead_children_are_replaced_at_once_while_redis_hangs(bare_stage: QueueS
             os.kill(pid, signal.SIGKILL)
         # Handing back what one of them had takes five seconds now, until the client gives up waiting.
         wait_until(lambda: len(set(worker.children()) - dead) == 3, timeout=4, message="all are replaced")
-        worker.wait_for_log("cannot hand back the calls of a dead worker")
+        worker.wait_for_log("handing back the calls of a dead worker failed")
         began = time.monotonic()
         worker.send(signal.SIGTERM)
         wait_until(lambda: not worker.children(), timeout=4, message="all have got the signal")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 from collections.abc import Iterator
@@ -76,6 +77,30 @@ def test_a_failure_that_nobody_foresaw_is_the_functions_problem_and_logged_once(
     assert call_function(engine, "late").body == "at last"
     assert provider.table()["late"].problem == ""
     assert [record.exc_info is None for record in caplog.records if "looking after" in record.getMessage()] == [False]
+
+
+@pytest.mark.parametrize("what", ["logs/functions/gone.1.log", "run/replicas/*.json"], ids=["log", "record"])
+def test_what_cannot_be_deleted_is_said_once_and_keeps_nothing_else_waiting(
+    engine: LocalEngine, provider: LocalProvider, what: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    provider.deploy(engine.echo("gone"))
+    wait_for_replicas(provider, "gone", 1)
+    (path,) = engine.state_dir.glob(what)
+    path.unlink()
+    path.mkdir()  # which no unlink takes away
+    provider.remove("gone")
+
+    def said() -> list[str]:
+        return [sentence for sentence in provider.shortcomings() if "deleting what functions left fails" in sentence]
+
+    wait_until(lambda: any(", 3 times so far" in sentence for sentence in said()))
+    provider.deploy(engine.echo("echo"))
+    assert call_function(engine, "echo", "fine").body == "fine"
+    path.rmdir()
+    wait_until(lambda: not said())
+    lines = [record.getMessage() for record in caplog.records if "deleting what functions left" in record.getMessage()]
+    assert [path.name in lines[0], "no longer fails" in lines[1], len(lines)] == [True, True, 2], lines
 
 
 def test_a_function_that_never_gets_healthy_is_killed_and_says_so(impatient: LocalEngine) -> None:

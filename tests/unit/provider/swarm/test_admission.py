@@ -92,3 +92,18 @@ def test_one_that_is_gone_is_forgotten(admission: Admission, gate: Gate) -> None
     wait_until(lambda: admission.is_admitted(TASK))
     admission.check([])
     assert not admission.is_admitted(TASK)
+
+
+def test_one_for_which_no_thread_was_to_be_had_is_tried_again(
+    admission: Admission, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    gate.opened.set()
+    with monkeypatch.context() as context:
+        context.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(RuntimeError):
+            admission.check([TASK])
+    admission.check([TASK])
+    wait_until(lambda: admission.is_admitted(TASK))
