@@ -1,7 +1,7 @@
 """What a change costs: this checkout against another one (`git worktree add OTHER COMMIT`), interleaved in one run.
 
-Prints CPU µs and Redis commands for each call: synchronous at 32 connections, accepted at 64, drained by the worker.
-Differences under 5 % are noise."""
+Prints CPU µs and Redis commands for each call: synchronous at 32 connections through the fast lane and through Flask
+alone, accepted at 64, drained by the worker. Differences under 5 % are noise."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from rig import (
 
 from swarmfn.wire.replicas import REPLICAS_KEY, Route, encode_table
 
-KINDS = ("synchronous", "accept", "drain")
+KINDS = ("synchronous", "flask", "accept", "drain")
 
 
 def main() -> None:
@@ -45,7 +45,7 @@ def main() -> None:
     with contextlib.ExitStack() as stack:
         folder, upstream = stack.enter_context(behind_the_gateway())
         redis_port = stack.enter_context(redis("bench", appendonly="yes"))
-        kinds = dict(zip(KINDS, (synchronous, accept, drain), strict=True))
+        kinds = dict(zip(KINDS, (synchronous, flask, accept, drain), strict=True))
         for title in options.only:
             contestants = {
                 name: kinds[title](options, folder, upstream, redis_port, path) for name, path in checkouts.items()
@@ -61,6 +61,11 @@ def synchronous(options: argparse.Namespace, folder: Path, upstream: int, redis_
     return lambda: loaded("/function/noop", 32, options, folder, upstream, redis_port, checkout)
 
 
+def flask(options: argparse.Namespace, folder: Path, upstream: int, redis_port: int, checkout: Path) -> Run:
+    alone = {"data_plane": "flask"}
+    return lambda: loaded("/function/noop", 32, options, folder, upstream, redis_port, checkout, alone)
+
+
 def accept(options: argparse.Namespace, folder: Path, upstream: int, redis_port: int, checkout: Path) -> Run:
     return lambda: loaded("/async-function/noop", 64, options, folder, upstream, redis_port, checkout)
 
@@ -73,9 +78,10 @@ def loaded(
     upstream: int,
     redis_port: int,
     checkout: Path,
+    settings: Mapping[str, str] | None = None,
 ) -> Mapping[str, float]:
     port = free_port()
-    env = gateway_environment(checkout, port, folder, redis_port)
+    env = {**gateway_environment(checkout, port, folder, redis_port), **(settings or {})}
     command = [sys.executable, checkout / "benchmarks/gateway_for.py", f"noop=127.0.0.1:{upstream}"]
     with empty(redis_port) as client, program(command, port, env) as process:
         wrk(f"http://127.0.0.1:{port}{path}", 1, connections, options.body)

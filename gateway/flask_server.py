@@ -9,15 +9,18 @@ import socket
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_to_bytes
 
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
+from waitress.buffers import OverflowableBuffer
 from waitress.channel import HTTPChannel
 from waitress.parser import HTTPRequestParser, ParsingError
+from waitress.receiver import FixedStreamReceiver
 from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
 from waitress.utilities import BadRequest, Error
@@ -32,7 +35,7 @@ from swarmfn.wire import request_heads
 from swarmfn.wire.chunks import ChunkedDecoder
 from swarmfn.wire.errors import Unavailable
 from swarmfn.wire.headers import INTERNAL
-from swarmfn.wire.request_heads import parse_head
+from swarmfn.wire.request_heads import RequestHead, parse_head
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -239,7 +242,8 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
     path = command = ""
     """Until its head has been read; waitress's words on a client that left name the path."""
     body_rcv: Any = None
-    keep_alive = False
+    chunked = keep_alive = False
+    content_length = 0
     _refusal: Error | None = None
 
     def __init__(
@@ -321,12 +325,31 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
             self._refusal = Error(exc.reason)
             self._refusal.code, self._refusal.reason = exc.status, HTTPStatus(exc.status).phrase
             raise ParsingError(exc.reason) from exc
+        self._take(head)
+
+    def _take(self, head: RequestHead) -> None:
+        """Sets what waitress's parser would, without reading the head once more."""
         self.keep_alive = head.keep_alive
-        version = "1.1" if head.is_http_1_1 else "1.0"
-        line = f"{head.method} {head.target} HTTP/{version}".encode("latin-1")
-        super().parse_header(line + header_plus[header_plus.index(b"\r\n") :])
-        if self.chunked:
-            self.body_rcv = _ChunkedBody(self.body_rcv.getbuf())
+        self.connection_close = not head.keep_alive
+        self.command, self.request_uri = head.method, head.target
+        self.version = "1.1" if head.is_http_1_1 else "1.0"
+        self.url_scheme = self.adj.url_scheme
+        path, _, self.query = head.target.partition("#")[0].partition("?")
+        self.path = unquote_to_bytes(path).decode("latin-1") if "%" in path else path
+        headers = self.headers
+        for name, value in head.headers:
+            if "_" not in name:  # it would be taken for the one with a "-" (CGI's names)
+                key = name.upper().replace("-", "_")
+                headers[key] = f"{headers[key]}, {value}" if key in headers else value
+        self.expect_continue = head.expects_continue
+        if head.length is None:
+            # A receiver of the whole body: the application reads one that has a length.
+            del headers["TRANSFER_ENCODING"]
+            self.chunked = True
+            self.body_rcv = _ChunkedBody(OverflowableBuffer(self.adj.inbuf_overflow))
+        elif head.length:
+            self.content_length = head.length
+            self.body_rcv = FixedStreamReceiver(head.length, OverflowableBuffer(self.adj.inbuf_overflow))
 
 
 class _ChunkedBody:
@@ -379,7 +402,12 @@ class _Task(WSGITask):  # type: ignore[misc]
         return head
 
     def write(self, data: bytes) -> None:
-        super().write(b"" if self.request.command == "HEAD" else data)
+        data = b"" if self.request.command == "HEAD" else data
+        if self.wrote_header or not data:
+            super().write(data)
+        else:
+            with self.channel.in_one_piece():
+                super().write(data)
 
 
 class _Refusal(ErrorTask):  # type: ignore[misc]
@@ -418,6 +446,7 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
     closes_at = 0.0
     """When it stops lingering; 0 before it has begun to."""
     is_reserved = False
+    _held: list[bytes] | None = None
 
     def __init__(self, *parts: Any, **options: Any) -> None:
         super().__init__(*parts, **options)
@@ -432,6 +461,23 @@ class _Channel(HTTPChannel):  # type: ignore[misc]
         super().del_channel(*table)
         if self.server.crowd is not None:
             self.server.crowd.leave(self)
+
+    @contextlib.contextmanager
+    def in_one_piece(self) -> Iterator[None]:
+        """What is written meanwhile goes out together: waitress would send an answer's head by itself."""
+        held: list[bytes] = []
+        self._held = held
+        try:
+            yield
+        finally:
+            self._held = None
+        super().write_soon(b"".join(held))
+
+    def write_soon(self, data: Any) -> int:
+        if self._held is None:
+            return int(super().write_soon(data))
+        self._held.append(data)
+        return len(data)
 
     @property
     def client(self) -> str:

@@ -6,6 +6,7 @@ import logging
 import re
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, request
@@ -69,12 +70,14 @@ def invoke_routes(
         incoming = _incoming()
         call_id = incoming.call_id()
         try:
-            outcome = bridge.run(synchronous.call(incoming, call_id, _body(incoming)), _is_gone(), Outcome.close)
+            answered = bridge.run(
+                _answered(synchronous, incoming, call_id, _body(incoming)), _is_gone(), _Answered.close
+            )
         except FaasError as exc:
             return _named(reply(exc), incoming, call_id)
         except CallerGone:
             return Response(status=CLIENT_GONE)
-        return _streamed(outcome, bridge, incoming, call_id)
+        return _streamed(answered, bridge, incoming, call_id)
 
     def accept(rest: str = "") -> Response:
         incoming = _incoming()
@@ -139,7 +142,7 @@ def invoke_routes(
 
 
 class AsItIs(Response):
-    """Sends the headers it is given and no others, and its head before the first piece of its body.
+    """Sends the headers it is given and no others. The head of a streamed body goes out before its first piece.
 
     Those that belong to the server are left out, wherever the headers come from.
     """
@@ -156,8 +159,9 @@ class AsItIs(Response):
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         body, status, headers = self.get_wsgi_response(environ)
         try:
-            # A server would wait for a piece of the body before it sends the head.
-            start_response(status, headers)(b"")
+            write = start_response(status, headers)
+            if self.is_streamed:
+                write(b"")  # a server would wait for a piece of the body before it sends the head
         except BaseException:
             self.close()  # the client has left, and the server has got no body that it could close
             raise
@@ -213,9 +217,31 @@ def _pieces(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
         raise ConnectionError from exc  # as for an answer that breaks off
 
 
-def _streamed(outcome: Outcome, bridge: Bridge, incoming: Incoming, call_id: str) -> Response:
-    is_gone = _is_gone()
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """A function's answer. One that came in one piece has its `body`, and is closed."""
+
+    outcome: Outcome
+    body: bytes | None
+
+    def close(self) -> None:
+        if self.body is None:
+            self.outcome.close()
+
+
+async def _answered(synchronous: Synchronous, incoming: Incoming, call_id: str, body: Body) -> _Answered:
+    outcome = await synchronous.call(incoming, call_id, body)
     whole = outcome.complete_body()
+    if whole is not None:
+        outcome.close()  # here on the loop: a second way to it would cost as much as all of this
+    return _Answered(outcome, whole)
+
+
+def _streamed(answered: _Answered, bridge: Bridge, incoming: Incoming, call_id: str) -> Response:
+    outcome = answered.outcome
+    if answered.body is not None:
+        return AsItIs(answered.body, outcome.status, _decoded(outcome.headers))
+    is_gone = _is_gone()
 
     def chunks() -> Iterator[bytes]:
         try:
@@ -226,7 +252,7 @@ def _streamed(outcome: Outcome, bridge: Bridge, incoming: Incoming, call_id: str
             # To the server as if its client had left: it closes the connection without marking the answer's end.
             raise ConnectionError from exc
 
-    response = AsItIs(chunks() if whole is None else whole, outcome.status, _decoded(outcome.headers))
+    response = AsItIs(chunks(), outcome.status, _decoded(outcome.headers))
     response.call_on_close(lambda: bridge.do(outcome.close))
     return response
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, Generic, TypeVar
 
@@ -35,13 +35,11 @@ class Bridge:
         to `discard`, on the loop.
         """
         run = _Run(self._loop, coroutine)
-        while True:
-            done, _ = concurrent.futures.wait([run.future], timeout=_LOOK_EVERY)
-            if done:
-                return run.future.result()
+        while not run.has_ended_within(_LOOK_EVERY):
             if is_gone():
                 run.abandon(discard)
                 raise CallerGone
+        return run.result()
 
     def iterate(self, chunks: AsyncIterator[bytes], is_gone: Callable[[], bool]) -> Iterator[bytes]:
         """What an async iterator yields, one hop to the loop for each chunk."""
@@ -58,14 +56,25 @@ class Bridge:
 
 
 class _Run(Generic[Result]):
-    """One coroutine on the loop, and the future by which a thread waits for it."""
+    """One coroutine on the loop, for a thread that waits for its end."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Result]) -> None:
-        self.future: concurrent.futures.Future[Result] = concurrent.futures.Future()
         self._loop = loop
         self._coroutine = coroutine
         self._task: asyncio.Task[Result]
+        # Released on the loop: the cheapest thing a thread can wait for.
+        self._running = threading.Lock()
+        self._running.acquire()
         loop.call_soon_threadsafe(self._start)
+
+    def has_ended_within(self, seconds: float) -> bool:
+        return self._running.acquire(timeout=seconds)
+
+    def result(self) -> Result:
+        """After the end. Raises what the coroutine raised, CallerGone if it was cancelled."""
+        if self._task.cancelled():
+            raise CallerGone
+        return self._task.result()
 
     def abandon(self, discard: Callable[[Result], None] | None) -> None:
         """Nobody waits any more."""
@@ -82,12 +91,9 @@ class _Run(Generic[Result]):
         self._task.add_done_callback(self._finish)
 
     def _finish(self, task: asyncio.Task[Result]) -> None:
-        if self._has_result():
-            self.future.set_result(task.result())
-        elif task.cancelled():
-            self.future.set_exception(CallerGone())
-        else:
-            self.future.set_exception(task.exception())
+        if not task.cancelled():
+            task.exception()  # asked for, so asyncio does not report it as forgotten where nobody waits any more
+        self._running.release()
 
     def _has_result(self) -> bool:
         return not self._task.cancelled() and self._task.exception() is None
