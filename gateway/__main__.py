@@ -43,7 +43,7 @@ from gateway.redis_watch import RedisWatch
 from gateway.serving import PortTaken, fast_lane_server, listen
 from gateway.settings import Settings
 from gateway.suspension import Suspension
-from gateway.warnings import warnings_of
+from gateway.warnings import warnings_of, warnings_of_functions
 from swarmfn.exposition.listener import MetricsListener, serve_metrics
 from swarmfn.jobs.connection import Unreachable, connect, connect_blocking
 from swarmfn.jobs.logging_in import MountedPasswords
@@ -306,6 +306,7 @@ class Gateway:
                     *watch.sentences(),
                     *warnings_of(settings),
                     *self._provider.shortcomings(),
+                    *warnings_of_functions(self._provider.table()),
                     *(sentence for failures in self._failures for sentence in failures.sentences),
                 ],
             ),

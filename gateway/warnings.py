@@ -6,6 +6,9 @@ from ipaddress import ip_address
 
 from gateway.settings import Settings
 from swarmfn.wire.callback_guard import OFF
+from swarmfn.wire.replicas import ReplicaTable
+
+_MOST_OF_FUNCTIONS = 20
 
 
 def warnings_of(settings: Settings) -> list[str]:
@@ -23,6 +26,13 @@ def warnings_of(settings: Settings) -> list[str]:
             "whoever may call functions can have the platform send requests into its own network: callback_guard is off"
         )
     return found
+
+
+def warnings_of_functions(table: ReplicaTable) -> list[str]:
+    """A sentence for each label, annotation and variable that a function was given in vain; not endlessly many."""
+    found = [f"function {name}: {warning}" for name, route in table.items() for warning in route.policy.warnings]
+    more = len(found) - _MOST_OF_FUNCTIONS
+    return found if more <= 0 else [*found[:_MOST_OF_FUNCTIONS], f"and {more} more about functions, in the log"]
 
 
 def _is_loopback(address: str) -> bool:

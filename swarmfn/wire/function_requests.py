@@ -17,6 +17,7 @@ _FIELDS = (
 )  # fmt: skip
 _OF_A_STATUS = (
     "name", "replicas", "availableReplicas", "invocationCount", "createdAt", "usage", "rollout", "problem",
+    "warnings",
 )  # fmt: skip
 """A description may be made from a status."""
 

@@ -13,7 +13,8 @@ from typing import Any
 from swarmfn.wire.durations import parse_duration
 from swarmfn.wire.errors import InvalidFunction, InvalidRequest
 from swarmfn.wire.names import CALLBACKS, NAMESPACE, check_new_name
-from swarmfn.wire.policies import Policy, policy_of
+from swarmfn.wire.odd_names import odd_names
+from swarmfn.wire.policies import POLICY_ANNOTATIONS, Policy, policy_of
 from swarmfn.wire.priorities import is_lane
 from swarmfn.wire.quantities import parse_cpu, parse_memory
 from swarmfn.wire.rollouts import Rollout
@@ -24,6 +25,9 @@ SITE_ANNOTATION = "com.swarmfn.site"
 EXEC_TIMEOUT = "exec_timeout"
 INITIAL_DELAY = "com.openfaas.health.http.initialDelay"
 """OpenFaaS's: how long a replica takes before it is worth asking whether it is ready."""
+DROP_ANNOTATION = "com.swarmfn.drop_capabilities"
+KNOWN_LABELS = (SCALE_MIN_LABEL,)
+KNOWN_ANNOTATIONS = (*POLICY_ANNOTATIONS, QUEUE_ANNOTATION, SITE_ANNOTATION, INITIAL_DELAY, DROP_ANNOTATION)
 _AFTER_DELAY = 60.0
 _LONGEST_DELAY = 86400.0
 _TRUSTED = "trusted"
@@ -144,13 +148,16 @@ class FunctionSpec:
 
     @property
     def policy(self) -> Policy:
-        """What it asks of its asynchronous calls, with a warning for each value that cannot be used."""
+        """What it asks of its asynchronous calls, with a warning for each value that cannot be used and each label and
+        annotation that is misspelt."""
         policy = policy_of(self.annotations)
         warnings = [
             *self._queue_warnings(),
             *self._exec_timeout_warnings(),
             *self._site_warnings(),
             *self._delay_warnings(),
+            *odd_names("label", self.labels, KNOWN_LABELS, "annotation", KNOWN_ANNOTATIONS),
+            *odd_names("annotation", self.annotations, KNOWN_ANNOTATIONS, "label", KNOWN_LABELS),
         ]
         return replace(policy, warnings=(*policy.warnings, *warnings)) if warnings else policy
 
@@ -232,6 +239,8 @@ class FunctionStatus:
             document["rollout"] = str(self.rollout)
         if self.problem:
             document["problem"] = self.problem
+        if warnings := self.spec.policy.warnings:
+            document["warnings"] = list(warnings)
         return document
 
 

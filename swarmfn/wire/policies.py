@@ -21,6 +21,7 @@ CONCURRENCY = "com.openfaas.async.concurrency"
 MAX_DEPTH = "com.openfaas.queue.max_depth"
 MAX_QUEUE_AGE = "com.openfaas.queue.max_age"
 _RETRY = (ATTEMPTS, CODES, MIN_WAIT, MAX_WAIT, JITTER)
+POLICY_ANNOTATIONS = (*_RETRY, CONCURRENCY, MAX_DEPTH, MAX_QUEUE_AGE)
 
 JITTERS = ("exponential", "full", "equal")
 DEFAULT_CODES = (408, 429, 500, 502, 504)
@@ -73,9 +74,9 @@ class RetryPolicy:
 @dataclass(frozen=True)
 class Policy:
     """retry: None when no annotation asks for it; concurrency: how many asynchronous calls of the function run at a
-    time, whatever the number of workers, 0 for no limit; warnings: a sentence for each value that cannot be used;
-    max_depth, max_queue_age: how many calls may wait in its queue, and how many seconds the first of them, before no
-    more are accepted; 0 for no limit, None for the gateway's own."""
+    time, whatever the number of workers, 0 for no limit; warnings: a sentence for each value that cannot be used (in a
+    FunctionSpec's also for each name that is misspelt); max_depth, max_queue_age: how many calls may wait in its queue,
+    and how many seconds the first of them, before no more are accepted; 0 for no limit, None for the gateway's own."""
 
     retry: RetryPolicy | None = None
     concurrency: int = 0
@@ -107,7 +108,7 @@ NO_POLICY = Policy()
 
 def policy_of(annotations: Mapping[str, str]) -> Policy:
     """The policy in a function's annotations. Does not raise."""
-    if not annotations.keys() & {*_RETRY, CONCURRENCY, MAX_DEPTH, MAX_QUEUE_AGE}:
+    if not annotations.keys() & set(POLICY_ANNOTATIONS):
         return NO_POLICY
     reading = _Reading(annotations)
     retry = reading.retry() if annotations.keys() & set(_RETRY) else None

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from swarmfn.wire.errors import InvalidFunction
+from swarmfn.wire.functions import DROP_ANNOTATION
 
-DROP_ANNOTATION = "com.swarmfn.drop_capabilities"
 ALL, MOST, NONE = "all", "most", "none"
 DROPS = (MOST, ALL, NONE)
 

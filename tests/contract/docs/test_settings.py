@@ -16,6 +16,7 @@ from gateway.settings import Settings as GatewaySettings
 from swarmfn.wire import secret_files
 from swarmfn.wire.environment import misspelt_settings
 from swarmfn.wire.errors import SettingsError
+from swarmfn.wire.functions import KNOWN_ANNOTATIONS, KNOWN_LABELS
 from worker.settings import Settings as WorkerSettings
 
 SECRETS = {"basic-auth-user": "admin", "basic-auth-password": "x", "redis-password": "y", "callback-signing-key": "z"}
@@ -114,3 +115,8 @@ def test_what_the_watchdog_reads_is_in_its_reference(pages: dict[str, Any]) -> N
         WatchdogSettings.load(variables)
     text = pages["docs/reference/watchdog.md"].text
     assert {name for name in variables.asked if f"`{name}`" not in text} == set()
+
+
+def test_every_label_and_annotation_that_is_read_is_in_the_reference(root: Path) -> None:
+    text = "\n".join(path.read_text() for path in (root / "docs" / "reference").glob("*.md"))
+    assert [name for name in (*KNOWN_LABELS, *KNOWN_ANNOTATIONS) if f"`{name}" not in text] == []

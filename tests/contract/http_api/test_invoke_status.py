@@ -248,7 +248,7 @@ def test_a_call_keeps_the_policy_its_function_had_and_tells_it(stage: Invocation
         stage.gateway.request("DELETE", "/system/functions", json={"functionName": "retried"})
 
 
-def test_an_annotation_that_cannot_be_used_is_warned_of_in_log_and_status(stage: InvocationStage) -> None:
+def test_an_annotation_that_cannot_be_used_is_warned_of_in_log_and_every_status(stage: InvocationStage) -> None:
     stage.redis.flush()
     name = "com.openfaas.retry.min_wait"
     stage.gateway.deploy("odd", annotations={name: "soon"})
@@ -259,6 +259,9 @@ def test_an_annotation_that_cannot_be_used_is_warned_of_in_log_and_status(stage:
         assert warning.startswith(f"annotation {name}: ")
         assert document["retry"]["minWait"] == "10s"
         wait_until(lambda: "function odd: annotation" in stage.gateway.log(), message="the warning is logged")
+        assert stage.gateway.get("/system/function/odd").json()["warnings"] == [warning]
+        assert warning.partition(" ")[2].partition(":")[0] in stage.gateway.get("/ui/").text
+        assert f"function odd: {warning}" in stage.gateway.get("/system/warnings").json()
     finally:
         stage.gateway.request("DELETE", "/system/functions", json={"functionName": "odd"})
 

@@ -228,7 +228,7 @@ def test_misspelt_fields_of_other_bodies_are_refused_too(gateway: GatewayProcess
 def test_fields_of_other_names_are_passed_over_and_a_status_may_be_sent_back(gateway: GatewayProcess) -> None:
     assert gateway.post("/system/functions", json={**FUNCTION, "debug": True, "x": 1}).status_code == 202
     status = gateway.get("/system/function/echo", params={"usage": "1"}).json()
-    body = {**status, "service": "echo", "usage": {}, "rollout": "running", "problem": "none"}
+    body = {**status, "service": "echo", "usage": {}, "rollout": "running", "problem": "none", "warnings": []}
     assert gateway.request("PUT", "/system/functions", json=body).status_code == 202
 
 

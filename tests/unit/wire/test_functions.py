@@ -191,6 +191,62 @@ def test_what_can_be_used_is_not() -> None:
     assert plain.policy == NO_POLICY
 
 
+RETRY = "com.openfaas.retry.attempts"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("com.openfaas.retry.attemps", f"is {RETRY} meant?"),
+        ("com.openfaas.retry.max-wait", "is com.openfaas.retry.max_wait meant?"),
+        ("com.openfass.retry.attempts", f"is {RETRY} meant?"),
+        ("com.swarmfn.retry.attempts", f"is {RETRY} meant?"),
+        ("com.openfaas.health.http.initial_delay", "is com.openfaas.health.http.initialDelay meant?"),
+        ("com.swarmfn.drop_capabilites", "is com.swarmfn.drop_capabilities meant?"),
+        ("com.openfaas.sclae.min", "is the label com.openfaas.scale.min meant?"),
+        ("com.openfaas.scale.min", "means nothing: put it among the labels"),
+    ],
+)
+def test_a_misspelt_annotation_is_warned_of_with_the_right_one(name: str, expected: str) -> None:
+    (warning,) = spec(annotations={name: "1"}).policy.warnings
+    assert name in warning
+    assert warning.endswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("com.openfaas.scale.mn", "is com.openfaas.scale.min meant?"),
+        ("com.swarmfn.sit", "is the annotation com.swarmfn.site meant?"),
+        ("com.openfaas.queue", "means nothing: put it among the annotations"),
+    ],
+)
+def test_a_misspelt_label_is_warned_of_with_the_right_one(name: str, expected: str) -> None:
+    (warning,) = spec(labels={name: "1"}).policy.warnings
+    assert name in warning
+    assert warning.endswith(expected)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "com.openfaas.scale.max", "com.openfaas.scale.zero", "com.openfaas.health.http.path", "com.openfaas.profile",
+        "com.openfaas.ready.http.initialDelaySeconds", "com.openfaas.cloud.git-owner", "com.openfaas.function",
+        "com.swarmfn.source", "com.swarmfn.entirely.new", "com.example.retry.attemps", "retry.attemps", "topic", "site",
+        "com.docker.stack.image", "com.openfaas", "com.openfaas.", "..", "",
+    ],
+)  # fmt: skip
+def test_names_that_are_others_or_new_are_passed_over(name: str) -> None:
+    assert spec(labels={name: "1"}, annotations={name: "1"}).policy == NO_POLICY
+
+
+def test_a_status_tells_of_what_was_given_in_vain() -> None:
+    function = spec(annotations={"com.openfaas.retry.attemps": "3"})
+    document = FunctionStatus(function, 1, 1, "2026-01-31T12:00:00Z").to_json()
+    assert document["warnings"] == [f"there is no annotation com.openfaas.retry.attemps: is {RETRY} meant?"]
+    assert "warnings" not in FunctionStatus(spec(), 1, 1, "2026-01-31T12:00:00Z").to_json()
+
+
 def test_exec_timeout_is_taken_from_variables_then_label_then_image_then_default() -> None:
     variables, labels, image = {"exec_timeout": "1s"}, {"exec_timeout": "2s"}, {"exec_timeout": "3s"}
     assert spec(envVars=variables, labels=labels).exec_timeout(image, 4.0) == 1.0
