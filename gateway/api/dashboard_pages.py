@@ -31,9 +31,10 @@ def protect_page(response: Response, nonce: str) -> None:
 
 
 def remove_markup(response: Response, view: str) -> None:
-    """Escapes every text in the JSON answer of `view`, other than those that the page escapes itself."""
+    """Escapes every text in the JSON answer of `view`, other than those that the page escapes itself. Those have no
+    markup either in the answer as it is sent, whatever someone takes it for."""
     document = _escaped(response.get_json(), _ESCAPED_BY_PAGE.get(view, frozenset()))
-    response.set_data(json.dumps(document))
+    response.set_data(json.dumps(document).replace("<", "\\u003c"))
 
 
 def _policy(nonce: str) -> str:

@@ -9,13 +9,13 @@ import re
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from swarmfn.jobs.letters import LETTERS, STATES, Selection
 from swarmfn.jobs.places import Cursor
 from swarmfn.wire.durations import parse_duration
 from swarmfn.wire.errors import FunctionNotFound, InvalidRequest
+from swarmfn.wire.moments import parse_moment
 from swarmfn.wire.names import function_name
 
 MOST_IDS = 10_000
@@ -24,6 +24,7 @@ _ON_A_PAGE = 50
 _SELECTING = frozenset({"state", "function", "since", "until", "age"})
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TIMES = ("since", "until", "age")
+_UNESCAPED_PLUS = re.compile(r" (?=\d\d:\d\d$)")
 
 
 @dataclass(frozen=True)
@@ -132,10 +133,9 @@ def _moment(field: str, value: Any) -> float:
 def _rfc3339(text: str) -> float:
     try:
         # In a query an unescaped + has become a space.
-        moment = datetime.fromisoformat(text.strip().replace(" ", "+" if "T" in text else "T"))
-    except ValueError:
+        return parse_moment(_UNESCAPED_PLUS.sub("+", text.strip()))
+    except (ValueError, OverflowError):
         return math.nan
-    return moment.timestamp() if moment.tzinfo else math.nan
 
 
 def _age(value: Any) -> float:

@@ -6,13 +6,13 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
 from gateway.invoke.callbacks import Callbacks
 from gateway.invoke.incoming import Incoming
 from swarmfn.wire.durations import format_duration, parse_duration
 from swarmfn.wire.errors import InvalidRequest
 from swarmfn.wire.headers import CALLBACK_URL, DELAY, IDEMPOTENCY_KEY, MAX_AGE, PRIORITY, RUN_AT
+from swarmfn.wire.moments import parse_moment
 from swarmfn.wire.priorities import NORMAL, PRIORITIES
 
 _NAMES = {name.lower().encode(): name for name in (CALLBACK_URL, DELAY, IDEMPOTENCY_KEY, MAX_AGE, PRIORITY, RUN_AT)}
@@ -20,7 +20,6 @@ _QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
 _PLAIN = re.compile(r"[!-~]+")
 _LONGEST_KEY = 255
 _SHORTEST_AGE = 0.001
-_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +101,7 @@ def _run_at(values: Mapping[str, str], latest: float) -> float:
         return 0.0
     text = values[RUN_AT]
     try:
-        if not _RFC_3339.fullmatch(text):
-            raise ValueError
-        moment = datetime.fromisoformat(text.upper()).timestamp()
+        moment = parse_moment(text)
     except (ValueError, OverflowError) as exc:
         raise InvalidRequest(
             f"{RUN_AT}: {text[:100]!r} is not a moment in time.",

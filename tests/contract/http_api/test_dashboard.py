@@ -369,6 +369,15 @@ def test_fields_that_the_page_puts_into_the_document_have_no_markup(
     assert "<img" not in gateway.get("/ui/rq/0/data/job/marked.json").text
 
 
+def test_lists_have_no_markup_and_show_what_was_written(gateway: GatewayProcess, queues: redis.Redis) -> None:
+    """The page of a list makes text of these fields itself, so that they must not be escaped for it."""
+    fail(enqueue(queues, "marked", description=MARKUP), MARKUP)
+    answer = gateway.get("/ui/rq/0/data/jobs/echo/failed/8/asc/1.json")
+    assert "<" not in answer.text
+    (job,) = answer.json()["jobs"]
+    assert (job["description"], job["exc_info"]) == (MARKUP, MARKUP)
+
+
 def test_a_queue_with_an_odd_name_breaks_nothing(gateway: GatewayProcess, queues: redis.Redis) -> None:
     enqueue(queues, "one", queue="<b>odd</b> & 'quoted'")
     enqueue(queues, "two")

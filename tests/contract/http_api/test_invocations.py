@@ -101,6 +101,7 @@ def test_a_time_range_is_exact(gateway: GatewayProcess, queue: QueueStage) -> No
     queue.redis.zadd("swarmfn:letters:failed:echo:echo", {"a": 1000, "b": 2000, "c": time.time() - 60})
     assert listed(gateway, since=1000, until=2000) == ["b", "a"]
     assert listed(gateway, since="1970-01-01T00:16:41Z", until="1970-01-01T01:33:20+01:00") == ["b"]
+    assert listed(gateway, since="1970-01-01 00:16:41Z", until="1970-01-01T01:33:20 01:00") == ["b"]
     assert listed(gateway, age="1h") == ["c"]
     assert listed(gateway, age="30s") == []
 

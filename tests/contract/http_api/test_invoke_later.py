@@ -50,11 +50,19 @@ def test_a_moment_is_kept_to_the_millisecond_in_any_zone(stage: InvocationStage)
         moment.isoformat().replace("T", "t").replace("+00:00", "z"),
         moment.astimezone(timezone(timedelta(hours=-8, minutes=-30))).isoformat(),
         moment.isoformat().replace("250000", "250000999"),
+        moment.isoformat(sep=" "),
     ]
     for text in texts:
         answer = send(stage, ("X-Run-At", text))
         assert answer.status == 202, (text, answer.text)
         assert due(stage, answer) == pytest.approx(moment.timestamp(), abs=0.002)
+
+
+def test_a_leap_second_is_a_moment_too(stage: InvocationStage) -> None:
+    midnight = datetime.combine(datetime.now(UTC).date() + timedelta(days=2), datetime.min.time(), UTC)
+    answer = send(stage, ("X-Run-At", f"{midnight - timedelta(days=1):%Y-%m-%d}T23:59:60Z"))
+    assert answer.status == 202, answer.text
+    assert due(stage, answer) == midnight.timestamp()
 
 
 @pytest.mark.parametrize(
