@@ -138,7 +138,8 @@ def _add_images(command: argparse.ArgumentParser) -> None:
         type=_file,
         default=[],
         metavar="FILE",
-        help="a compose file instead of docker-compose.swarm.yml; each further one is merged into those before it",
+        help="a compose file instead of docker-compose.swarm.yml; each further one is merged into those before it; "
+        "remembered, -f docker-compose.swarm.yml alone undoes it",
     )
     command.add_argument("--init-swarm", action="store_true", help="make the Docker Engine a swarm if it is not in one")
     command.add_argument(

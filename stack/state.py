@@ -7,6 +7,7 @@ import os
 import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from stack.errors import StackError
 
@@ -23,6 +24,7 @@ class Settings:
     with Redis's data; registry: where images are pushed to, "" for nowhere; is_pinned: everything runs on the node that
     has the images; base_image: what images are built on, "" for the Dockerfiles' own; redis_image: what Redis's data
     was written by; redis_reference, redis_server: that image as the service names it, and the server in it.
+    compose_files: absolute paths, none for docker-compose.swarm.yml alone.
     """
 
     port: int = 8080
@@ -37,6 +39,7 @@ class Settings:
     management_port: int = 0
     redis_reference: str = ""
     redis_server: str = ""
+    compose_files: tuple[str, ...] = ()
 
     @property
     def managing_port(self) -> int:
@@ -103,21 +106,24 @@ class StateDirectory:
             return Settings()
         if not isinstance(found, dict):
             return Settings()
-        known = asdict(Settings())
+        known = _as_json(Settings())
         if unknown := sorted(found.keys() - known.keys()):
             raise StackError(
                 f"{self._settings} was written by a newer release: nothing is known here of {', '.join(unknown)}. "
                 "Use that release, or --state-dir for another stack."
             )
-        if odd := sorted(name for name, value in found.items() if type(value) is not type(known[name])):
+        if odd := sorted(name for name, value in found.items() if not _is_like(value, known[name])):
             raise StackError(
                 f"{self._settings} has values of another kind than this release writes ({', '.join(odd)}). Use the "
                 "release that wrote it, or --state-dir for another stack."
             )
-        return replace(Settings(), **found)
+        chosen: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in found.items()
+        }
+        return replace(Settings(), **chosen)
 
     def remember(self, settings: Settings) -> None:
-        write_private(self._settings, json.dumps(asdict(settings)) + "\n")
+        write_private(self._settings, json.dumps(_as_json(settings)) + "\n")
 
     def _refuse_foreign(self) -> None:
         if self.exists() or not self.root.exists():
@@ -126,6 +132,15 @@ class StateDirectory:
             raise StackError(
                 f"{self.root} exists and is not a state directory of swarmfn. Choose another with --state-dir."
             )
+
+
+def _as_json(settings: Settings) -> dict[str, Any]:
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(settings).items()}
+
+
+def _is_like(value: Any, known: Any) -> bool:
+    is_list = isinstance(value, list)
+    return type(value) is type(known) and (not is_list or all(isinstance(item, str) for item in value))
 
 
 def write_private(path: Path, text: str) -> None:

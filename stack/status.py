@@ -51,7 +51,7 @@ class FunctionLine:
 @dataclass(frozen=True)
 class StackStatus:
     """The stack of one state directory. `url` is the gateway's, `management_url` the same unless management has a port
-    of its own; without `supervisor_pid` nothing is supervised."""
+    of its own; without `supervisor_pid` nothing is supervised. compose_files: what describes the stack, in order."""
 
     url: str
     management_url: str
@@ -60,6 +60,7 @@ class StackStatus:
     services: Sequence[ServiceLine]
     functions: Sequence[FunctionLine]
     posture: Posture = NOTHING_KNOWN
+    compose_files: Sequence[str] = ()
 
     @property
     def is_healthy(self) -> bool:
@@ -97,7 +98,7 @@ def render(status: StackStatus) -> str:
     ]
     supervisor = status.supervisor_pid or "-"
     head = f"{where(status.url, status.management_url)}   state {status.state_dir}   supervisor {supervisor}"
-    parts = [head, table(services)]
+    parts = [head + made_from(status.compose_files), table(services)]
     if status.functions:
         functions = [("FUNCTION", "REPLICAS", "PROBLEM")]
         functions += [
@@ -110,6 +111,11 @@ def render(status: StackStatus) -> str:
 def where(url: str, management_url: str) -> str:
     """The gateway's addresses, for a line of `status`."""
     return f"gateway {url}" + (f"   management {management_url}" if management_url != url else "")
+
+
+def made_from(compose_files: Sequence[str]) -> str:
+    """A second line of `status`; "" where nobody here knows."""
+    return f"\nmade from {', '.join(compose_files)}" if compose_files else ""
 
 
 def with_posture(document: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import redis
 
+from stack.chosen_files import choose_files, files_of
 from stack.compose.loading import load_compose
 from stack.compose.model import Service
 from stack.credentials import Credentials, make_credentials
@@ -58,9 +59,10 @@ class EmbeddedEngine:
         Raises StackError. What a first start began is stopped again when it fails.
         """
         is_first_start = self.supervisor.pid() is None and not Records(self.state.run / "services").running()
-        compose = self._compose(choice.files)
+        files = choose_files(choice.files, self.state.settings().compose_files, self._root, self._say)
+        compose = self._compose(files_of(files, self._root))
         program = program_for(self.state.redis)
-        settings = self._settle(choice)
+        settings = self._settle(choice, files)
         credentials = make_credentials(self.state)
         config, wanted = self._wanted(settings, credentials, program.path, compose)
         renewal = self._renewal(settings, credentials)
@@ -107,7 +109,7 @@ class EmbeddedEngine:
             self._say("functions: stopping")
             stop_all(self.state.root, FUNCTION_STOP_TIMEOUT)
 
-    def _settle(self, choice: Choice) -> Settings:
+    def _settle(self, choice: Choice, files: tuple[str, ...]) -> Settings:
         """The settings of this run, remembered for the next: every port in them is ours or free."""
         before = self.state.settings()
         settings = replace(
@@ -115,6 +117,7 @@ class EmbeddedEngine:
             port=choice.port or before.port,
             management_port=before.management_port if choice.management_port is None else choice.management_port,
             listen_address=choice.listen_address or before.listen_address,
+            compose_files=files,
         )
         refuse_one_port(settings)
         running = {spec.name: spec.environment for spec, _ in Records(self.state.run / "services").running()}
@@ -135,7 +138,7 @@ class EmbeddedEngine:
 
     def _compose(self, files: Sequence[Path]) -> Mapping[str, Service]:
         """The services. Settings that their programs cannot use are refused here, before anything is changed."""
-        first, *later = files or [self._root / "docker-compose.swarm.yml"]
+        first, *later = files
         compose = with_room_to_drain(load_compose(first, os.environ, later).services)
         check_settings(compose, (first, *later), self._root, self._say)
         return compose

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from stack.chosen_files import files_of
 from stack.credentials import Credentials, read_credentials
 from stack.embedded.client import ServiceState, SupervisorClient
 from stack.embedded.engine import checks_of
@@ -39,7 +40,8 @@ def observe(state: StateDirectory, root: Path) -> StackStatus:
         ]
     urls = (f"http://{reachable(settings)}", f"http://{address}")
     posture = read_posture(address, credentials) if pid is not None else NOTHING_KNOWN
-    return StackStatus(*urls, str(state.root), pid, services, functions, posture)
+    files = [] if state.is_unused() else [str(file) for file in files_of(settings.compose_files, root)]
+    return StackStatus(*urls, str(state.root), pid, services, functions, posture, files)
 
 
 def _line(service: ServiceState, checks: ReadinessChecks) -> ServiceLine:

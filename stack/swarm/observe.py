@@ -11,7 +11,7 @@ from typing import Any
 import docker
 
 from stack.posture import NOTHING_KNOWN, Posture
-from stack.status import FunctionLine, where, with_posture
+from stack.status import FunctionLine, made_from, where, with_posture
 from stack.swarm.engine_client import engine_errors
 from stack.swarm.function_services import function_name, function_services
 from stack.tables import brief, table
@@ -58,6 +58,7 @@ class SwarmStatus:
     services: Sequence[ServiceRow]
     functions: Sequence[FunctionLine]
     posture: Posture = NOTHING_KNOWN
+    compose_files: Sequence[str] = ()
 
     @property
     def is_healthy(self) -> bool:
@@ -91,7 +92,8 @@ class SwarmStatus:
         nodes = f"{total} node{'s' if total != 1 else ''}" + (
             f", {total - reachable} down" if reachable < total else ""
         )
-        parts = [f"{where(self.url, self.management_url)}   stack {self.stack}   {nodes}", table(services)]
+        head = f"{where(self.url, self.management_url)}   stack {self.stack}   {nodes}"
+        parts = [head + made_from(self.compose_files), table(services)]
         if self.functions:
             functions = [("FUNCTION", "REPLICAS", "PROBLEM")]
             functions += [
@@ -108,9 +110,10 @@ def observe(
     management_url: str,
     required: Collection[str] = (),
     posture: Posture = NOTHING_KNOWN,
+    compose_files: Sequence[str] = (),
 ) -> SwarmStatus:
     """The status now. The gateway at `url` is not asked; `required`: the services that a stack has to have; `posture`:
-    what the gateway said.
+    what the gateway said; `compose_files`: what the last `up` made it from.
     Raises StackError for an engine without an answer."""
     with engine_errors("look at the stack"):
         services = client.api.services(filters={"label": f"{STACK_LABEL}={stack}"})
@@ -138,6 +141,7 @@ def observe(
         with_missing([_without_stack(row, stack) for row in service_rows], required),
         sorted(function_lines, key=lambda line: line.name),
         posture,
+        compose_files,
     )
 
 

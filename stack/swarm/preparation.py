@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import docker
 
+from stack.chosen_files import files_of
 from stack.compose.loading import load_compose
 from stack.compose.model import ComposeFile
 from stack.credentials import Credentials
@@ -55,9 +56,7 @@ class Preparation:
         environ: Mapping[str, str],
         placement: Placement,
         say: Say,
-        files: Sequence[Path] = (),
     ) -> None:
-        self._files = files or [root / "docker-compose.swarm.yml"]
         self._client = client
         self._placement = placement
         self._root = root
@@ -70,7 +69,7 @@ class Preparation:
         refused before anything is made."""
         compose = self.compose(settings)
         if compose.services["gateway"].image == STACK_IMAGE:  # of another image's settings nobody knows here
-            check_settings(compose.services, self._files, self._root, self._say)
+            check_settings(compose.services, files_of(settings.compose_files, self._root), self._root, self._say)
         credentials, secrets = ensure_secrets(self._client, settings.stack, compose.secrets, self._state)
         stack_image, stack_reference = self._stack_image(compose, settings)
         redis_image = choose_redis_image(self._client, self._environ, stack_image, present_redis, self._say)
@@ -89,7 +88,8 @@ class Preparation:
     def compose(self, settings: Settings) -> ComposeFile:
         """The compose file with what this stack has chosen."""
         variables = variables_of(settings, self._environ)
-        compose = load_compose(self._files[0], {**self._environ, **variables}, self._files[1:])
+        first, *later = files_of(settings.compose_files, self._root)
+        compose = load_compose(first, {**self._environ, **variables}, later)
         if missing := REQUIRED - set(compose.services):
             raise StackError(f"the compose file describes no service {', '.join(sorted(missing))}.")
         return replace(compose, services=with_room_to_drain(compose.services))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 
 import docker
 
+from stack.chosen_files import COMPOSE_FILE, choose_files, files_of
 from stack.credentials import NAMES, Credentials, put_in_force, read_credentials
 from stack.engine import Outcome
 from stack.errors import StackError
@@ -106,7 +107,7 @@ class SwarmStack:
             self._state.remember(settings)
             # Who runs Docker's own command next, and whether it succeeds, nobody tells us.
             put_in_force(self._state, self._names_of(prepared))
-        return _how_to_deploy(settings, prepared, self._environ, options.files)
+        return _how_to_deploy(settings, prepared, self._environ, self._root)
 
     def down(self, purge: bool) -> str:
         is_unused = self._state.is_unused()
@@ -131,9 +132,9 @@ class SwarmStack:
         known = likely_address(addresses, credentials)
         address = known or f"127.0.0.1:{settings.managing_port}"
         urls = (f"http://{_at(address, settings.port)}", f"http://{address}")
-        return observe(
-            self._client, self._name, *urls, REQUIRED, read_posture(known, credentials) if known else NOTHING_KNOWN
-        )
+        posture = read_posture(known, credentials) if known else NOTHING_KNOWN
+        files = [] if self._state.is_unused() else [str(file) for file in files_of(settings.compose_files, self._root)]
+        return observe(self._client, self._name, *urls, REQUIRED, posture, files)
 
     def logs(self, name: str | None, lines: int, is_following: bool, write: Callable[[str], None]) -> None:
         show_logs(self._client, self._name, name, lines, is_following, write)
@@ -191,6 +192,7 @@ class SwarmStack:
             registry=before.registry if options.registry is None else options.registry,
             is_pinned=before.is_pinned if options.pin is None else options.pin,
             base_image=self._environ.get("SWARMFN_BASE_IMAGE", before.base_image),
+            compose_files=choose_files(options.files, before.compose_files, self._root, self._say),
         )
         refuse_one_port(settings)
         if settings.management_port == _PORT_INSIDE:
@@ -208,9 +210,7 @@ class SwarmStack:
     def _preparation(self, options: argparse.Namespace, settings: Settings) -> Preparation:
         image = {"SWARMFN_IMAGE": options.image} if options.image else {}
         environ = {**self._environ, **image}
-        return Preparation(
-            self._client, self._root, self._state, environ, self._placement(settings), self._say, options.files
-        )
+        return Preparation(self._client, self._root, self._state, environ, self._placement(settings), self._say)
 
     def _present_redis(self, settings: Settings) -> str:
         """Another program might not read the data that this one wrote; a volume outlives its service."""
@@ -297,8 +297,9 @@ def _versions(prepared: Prepared) -> dict[str, str]:
     }
 
 
-def _how_to_deploy(settings: Settings, prepared: Prepared, environ: Mapping[str, str], files: Sequence[Path]) -> str:
-    named = " ".join(f"-c {file}" for file in files or [Path("docker-compose.swarm.yml")])
+def _how_to_deploy(settings: Settings, prepared: Prepared, environ: Mapping[str, str], root: Path) -> str:
+    files = [file.name if file == root / COMPOSE_FILE else file for file in files_of(settings.compose_files, root)]
+    named = " ".join(f"-c {file}" for file in files)
     images = {"SWARMFN_IMAGE": prepared.stack_image, "REDIS_IMAGE": prepared.redis_image}
     variables = {**variables_of(settings, environ), **images, **_versions(prepared)}
     put_in = "".join(f"{name}={value} " for name, value in variables.items() if value != _USUAL.get(name))

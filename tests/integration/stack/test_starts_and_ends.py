@@ -223,6 +223,30 @@ def test_a_misspelt_setting_is_said_with_the_one_that_is_meant(fresh: Stack, tmp
     assert "there is no setting exec_timeot" in fresh.state.log("gateway").read_text()
 
 
+def test_an_up_without_files_keeps_those_of_the_last_one(fresh: Stack, tmp_path: Path) -> None:
+    ours, more = fresh.root / "docker-compose.swarm.yml", tmp_path / "more.yml"
+    more.write_text("services: {gateway: {environment: {log_format: json}}}")
+
+    def log_formats() -> set[str]:
+        running = {spec.name: spec for spec, _ in Records(fresh.state.run / "services").running()}
+        return {running["gateway"].environment["log_format"]}
+
+    assert fresh.up("-f", str(ours), "-f", str(more)).returncode == 0
+    again = fresh.up()
+    assert "nothing to do" in again.stdout
+    assert f"compose files: {ours}, {more}, as in the last up" in again.stderr
+    assert log_formats() == {"json"}
+    assert f"\nmade from {ours}, {more}\n" in fresh.run("status").stdout
+    more.rename(tmp_path / "moved.yml")
+    lost = fresh.up()
+    assert (lost.returncode, log_formats()) == (1, {"json"})
+    assert f"{more}: is gone" in lost.stderr
+    back = fresh.up("-f", str(ours))
+    assert f"what {more} said is undone" in back.stderr
+    assert log_formats() == {"text"}
+    assert f"\nmade from {ours}\n" in fresh.run("status").stdout
+
+
 def test_stale_records_of_processes_are_ignored(fresh: Stack) -> None:
     fresh.up()
     (spec, _), *_ = Records(fresh.state.run / "services").running()

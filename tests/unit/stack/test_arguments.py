@@ -70,8 +70,10 @@ def test_status_shows_services_and_functions() -> None:
         12,
         [ServiceLine("redis", "running", 34, 75.2, 1, ""), ServiceLine("gateway", "waiting", None, 3.0, 4, "it ended")],
         [FunctionLine("echo", 1, 2, "")],
+        compose_files=["/compose.yml", "/more.yml"],
     )
     text = render(status)
+    assert "\nmade from /compose.yml, /more.yml\n" in text
     assert text.startswith("gateway http://127.0.0.1:8080   management http://127.0.0.1:8081   state /state")
     assert "redis     running   34    1m15s    1" in text
     assert "gateway   waiting   -     3s       4          it ended" in text

@@ -80,8 +80,9 @@ def test_a_removed_secret_is_made_anew(tmp_path: Path) -> None:
 def test_settings_are_remembered(tmp_path: Path) -> None:
     state = made(tmp_path)
     assert state.settings() == Settings()
-    state.remember(Settings(port=9, redis_port=7))
-    assert state.settings() == Settings(port=9, redis_port=7)
+    chosen = Settings(port=9, redis_port=7, compose_files=("/a.yml", "/b.yml"))
+    state.remember(chosen)
+    assert state.settings() == chosen
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{"])
@@ -96,6 +97,7 @@ def test_a_damaged_settings_file_means_the_defaults(tmp_path: Path, text: str) -
     [
         ('{"port": 9, "zones": 1}', "newer release: nothing is known here of zones"),
         ('{"port": "9"}', r"kind .*\(port\)"),
+        ('{"compose_files": [1]}', r"kind .*\(compose_files\)"),
     ],
 )
 def test_settings_of_a_newer_release_are_refused(tmp_path: Path, text: str, said: str) -> None:

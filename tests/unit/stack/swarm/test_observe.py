@@ -143,7 +143,10 @@ def test_health_is_that_of_the_services_and_nothing_is_not_healthy() -> None:
 
 
 def test_machines_read_the_same() -> None:
-    found = SwarmStatus(URL, URL, "swarmfn", (1, 1), [GOOD], []).to_json()
+    status = SwarmStatus(URL, URL, "swarmfn", (1, 1), [GOOD], [], compose_files=["/compose.yml", "/more.yml"])
+    assert "\nmade from /compose.yml, /more.yml\n" in status.rendered()
+    found = status.to_json()
+    assert found["compose_files"] == ["/compose.yml", "/more.yml"]
     assert found["healthy"] is True
     assert found["nodes"] == {"reachable": 1, "all": 1}
     assert found["services"][0]["available"] == 1
