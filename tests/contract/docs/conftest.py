@@ -59,7 +59,7 @@ class Page:
 
 
 def _pages() -> list[Page]:
-    files = [ROOT / "README.md", ROOT / "CHANGELOG.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*/*.md")]
+    files = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*/*.md")]
     return [Page(path, path.read_text()) for path in sorted(files)]
 
 

@@ -76,3 +76,9 @@ def test_each_test_that_the_security_page_names_is_there(root: Path) -> None:
     for name, file in named:
         text = (root / file).read_text()
         assert f"def {name}(" in text or Path(file).stem == name, (name, file)
+
+
+def test_each_path_that_the_page_for_contributors_names_is_there(pages: dict[str, Any], root: Path) -> None:
+    named = re.findall(r"`((?:[\w.]+/)+[\w.]*)`", pages["CONTRIBUTING.md"].text)
+    assert len(named) > 20
+    assert [path for path in named if not (root / path).exists()] == []
