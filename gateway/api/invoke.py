@@ -63,82 +63,149 @@ def invoke_routes(
 ) -> Blueprint:
     """/function, /async-function and /healthz. What is held of request bodies counts towards `bodies`."""
     routes = Blueprint("invoke", __name__)
-    holding = threading.BoundedSemaphore(_HELD_AT_ONCE)
-    streaming = threading.BoundedSemaphore(_STREAMED_AT_ONCE)
+    calls = _CallView(synchronous, bridge)
+    submissions = _SubmissionView(asynchronous, bridge, bodies)
+    records = _RecordViews(asynchronous, bridge)
 
-    def call(rest: str = "") -> Response:
+    def health() -> Response:
+        return Response("OK\n" if is_ready() else "stopping\n", 200 if is_ready() else 503, content_type="text/plain")
+
+    for prefix, name, view, methods in (
+        ("/function/", "call", calls.call, METHODS),
+        ("/async-function/", "accept", submissions.accept, ["POST"]),
+    ):
+        for rule in (prefix, f"{prefix}<rest:rest>"):
+            routes.add_url_rule(
+                rule, name, view, methods=methods, provide_automatic_options=False, strict_slashes=False
+            )
+    routes.get("/async-function/<call_id>")(records.status)
+    routes.delete("/async-function/<call_id>")(records.cancel)
+    routes.get("/async-function/<call_id>/result")(records.result)
+    routes.get("/healthz")(health)
+    return routes
+
+
+@dataclass(frozen=True)
+class _CallView:
+    """Synchronous calls."""
+
+    synchronous: Synchronous
+    bridge: Bridge
+
+    def call(self, rest: str = "") -> Response:
         incoming = _incoming()
         call_id = incoming.call_id()
         try:
-            answered = bridge.run(
-                _answered(synchronous, incoming, call_id, _body(incoming)), _is_gone(), _Answered.close
-            )
+            answered = self.bridge.run(self._answered(incoming, call_id, _body(incoming)), _is_gone(), _Answered.close)
         except FaasError as exc:
             return _named(reply(exc), incoming, call_id)
         except CallerGone:
             return Response(status=CLIENT_GONE)
-        return _streamed(answered, bridge, incoming, call_id)
+        if answered.body is not None:
+            return AsItIs(answered.body, answered.outcome.status, _decoded(answered.outcome.headers))
+        return self._streamed(answered.outcome, incoming, call_id)
 
-    def accept(rest: str = "") -> Response:
+    async def _answered(self, incoming: Incoming, call_id: str, body: Body) -> _Answered:
+        outcome = await self.synchronous.call(incoming, call_id, body)
+        whole = outcome.complete_body()
+        if whole is not None:
+            outcome.close()  # here on the loop: a second way to it would cost as much as all of this
+        return _Answered(outcome, whole)
+
+    def _streamed(self, outcome: Outcome, incoming: Incoming, call_id: str) -> Response:
+        bridge, is_gone = self.bridge, _is_gone()
+
+        def chunks() -> Iterator[bytes]:
+            try:
+                yield from bridge.iterate(outcome.chunks(), is_gone)
+            except UpstreamFailure as exc:
+                extra = {"event": "answer_cut_off", "call_id": call_id}
+                logger.warning("an answer of %s broke off in the middle: %s", incoming.name, exc, extra=extra)
+                # To the server as if its client had left: it closes the connection without marking the answer's end.
+                raise ConnectionError from exc
+
+        response = AsItIs(chunks(), outcome.status, _decoded(outcome.headers))
+        response.call_on_close(lambda: bridge.do(outcome.close))
+        return response
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """A function's answer. One that came in one piece has its `body`, and is closed."""
+
+    outcome: Outcome
+    body: bytes | None
+
+    def close(self) -> None:
+        if self.body is None:
+            self.outcome.close()
+
+
+@dataclass(frozen=True)
+class _SubmissionView:
+    """Asynchronous calls, as far as the 202."""
+
+    asynchronous: Asynchronous
+    bridge: Bridge
+    bodies: BodyBudget
+
+    def accept(self, rest: str = "") -> Response:
         incoming = _incoming()
         call_id = incoming.call_id()
         try:
-            wanted = asynchronous.check(incoming)
+            wanted = self.asynchronous.check(incoming)
             body = _body(incoming)
             if isinstance(body, bytes):
-                accepting = asynchronous.accept(incoming, wanted, call_id, body)
+                accepting = self.asynchronous.accept(incoming, wanted, call_id, body)
             else:
-                accepting = asynchronous.accept_as_it_comes(incoming, wanted, call_id, b"", body, bodies)
-            accepted = bridge.run(accepting, _is_gone())
+                accepting = self.asynchronous.accept_as_it_comes(incoming, wanted, call_id, b"", body, self.bodies)
+            accepted = self.bridge.run(accepting, _is_gone())
         except FaasError as exc:
             return _named(reply(exc), incoming, call_id)
         except CallerGone:
             return Response(status=CLIENT_GONE)
         return AsItIs(b"", 202, [*_decoded(accepted.headers(incoming)), ("Content-Length", "0")])
 
-    def hold(call_id: str) -> None:
-        seconds = seconds_to_wait(request.query_string.decode("latin-1"))
-        # Not more than these wait, or there would be no thread left for others; the rest is answered at once.
-        if seconds and holding.acquire(blocking=False):
-            try:
-                bridge.run(asynchronous.wait(call_id, seconds), _is_gone())
-            finally:
-                holding.release()
 
-    def status(call_id: str) -> dict[str, Any]:
-        hold(call_id)
-        return bridge.run(asynchronous.status(call_id), _is_gone())
+class _RecordViews:
+    """What has become of a call: its status and result, and its cancelling."""
 
-    def cancel(call_id: str) -> Response:
-        bridge.run(asynchronous.cancel(call_id), _is_gone())
+    def __init__(self, asynchronous: Asynchronous, bridge: Bridge) -> None:
+        self._asynchronous = asynchronous
+        self._bridge = bridge
+        self._holding = threading.BoundedSemaphore(_HELD_AT_ONCE)
+        self._streaming = threading.BoundedSemaphore(_STREAMED_AT_ONCE)
+
+    def status(self, call_id: str) -> dict[str, Any]:
+        self._hold(call_id)
+        return self._bridge.run(self._asynchronous.status(call_id), _is_gone())
+
+    def cancel(self, call_id: str) -> Response:
+        self._bridge.run(self._asynchronous.cancel(call_id), _is_gone())
         return Response(status=202)
 
-    def result(call_id: str) -> Response:
-        hold(call_id)
-        found = bridge.run(asynchronous.result(call_id), _is_gone())
+    def result(self, call_id: str) -> Response:
+        self._hold(call_id)
+        found = self._bridge.run(self._asynchronous.result(call_id), _is_gone())
         headers = [*found.headers, ("Content-Length", str(found.size))]
         if found.rest is None or found.is_whole:
             return AsItIs(found.first, found.status, headers)
-        if not streaming.acquire(blocking=False):
+        if not self._streaming.acquire(blocking=False):
             raise Unavailable("too many large results are being read at once.", "Try again shortly.")
-        response = AsItIs(_pieces(found.first, bridge.iterate(found.rest, _is_gone())), found.status, headers)
-        response.call_on_close(streaming.release)
+        pieces = _pieces(found.first, self._bridge.iterate(found.rest, _is_gone()))
+        response = AsItIs(pieces, found.status, headers)
+        response.call_on_close(self._streaming.release)
         return response
 
-    def health() -> Response:
-        return Response("OK\n" if is_ready() else "stopping\n", 200 if is_ready() else 503, content_type="text/plain")
-
-    for rule in ("/function/", "/function/<rest:rest>"):
-        routes.add_url_rule(rule, "call", call, methods=METHODS, provide_automatic_options=False, strict_slashes=False)
-    for rule in ("/async-function/", "/async-function/<rest:rest>"):
-        routes.add_url_rule(
-            rule, "accept", accept, methods=["POST"], provide_automatic_options=False, strict_slashes=False
-        )
-    routes.get("/async-function/<call_id>")(status)
-    routes.delete("/async-function/<call_id>")(cancel)
-    routes.get("/async-function/<call_id>/result")(result)
-    routes.get("/healthz")(health)
-    return routes
+    def _hold(self, call_id: str) -> None:
+        """Waits for the call's end as long as the query asks."""
+        seconds = seconds_to_wait(request.query_string.decode("latin-1"))
+        # Not more than these wait, or there would be no thread left for others; the rest is answered at once.
+        if seconds and self._holding.acquire(blocking=False):
+            try:
+                self._bridge.run(self._asynchronous.wait(call_id, seconds), _is_gone())
+            finally:
+                self._holding.release()
 
 
 class AsItIs(Response):
@@ -215,46 +282,6 @@ def _pieces(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     except FaasError as exc:
         logger.warning("a result broke off in the middle: %s", exc, extra={"event": "answer_cut_off"})
         raise ConnectionError from exc  # as for an answer that breaks off
-
-
-@dataclass(frozen=True, slots=True)
-class _Answered:
-    """A function's answer. One that came in one piece has its `body`, and is closed."""
-
-    outcome: Outcome
-    body: bytes | None
-
-    def close(self) -> None:
-        if self.body is None:
-            self.outcome.close()
-
-
-async def _answered(synchronous: Synchronous, incoming: Incoming, call_id: str, body: Body) -> _Answered:
-    outcome = await synchronous.call(incoming, call_id, body)
-    whole = outcome.complete_body()
-    if whole is not None:
-        outcome.close()  # here on the loop: a second way to it would cost as much as all of this
-    return _Answered(outcome, whole)
-
-
-def _streamed(answered: _Answered, bridge: Bridge, incoming: Incoming, call_id: str) -> Response:
-    outcome = answered.outcome
-    if answered.body is not None:
-        return AsItIs(answered.body, outcome.status, _decoded(outcome.headers))
-    is_gone = _is_gone()
-
-    def chunks() -> Iterator[bytes]:
-        try:
-            yield from bridge.iterate(outcome.chunks(), is_gone)
-        except UpstreamFailure as exc:
-            extra = {"event": "answer_cut_off", "call_id": call_id}
-            logger.warning("an answer of %s broke off in the middle: %s", incoming.name, exc, extra=extra)
-            # To the server as if its client had left: it closes the connection without marking the answer's end.
-            raise ConnectionError from exc
-
-    response = AsItIs(chunks(), outcome.status, _decoded(outcome.headers))
-    response.call_on_close(lambda: bridge.do(outcome.close))
-    return response
 
 
 def _decoded(headers: RawHeaders) -> list[tuple[str, str]]:
