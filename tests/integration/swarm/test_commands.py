@@ -5,11 +5,35 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import requests
 
+from tests.support.processes import REPOSITORY
 from tests.support.swarm_command import PORT, Command
+
+OURS = REPOSITORY / "docker-compose.swarm.yml"
+OVERLAY = """
+services:
+  gateway:
+    deploy: {labels: {org.example.team: blue}}
+  beside:
+    image: ${SWARMFN_IMAGE}
+    user: "12"
+    command: [sh, -c, "trap exit TERM; stat -c '%a %u' /etc/note; cat /etc/note; sleep infinity & wait"]
+    env_file: FOLDER/beside.env
+    environment: {GREETING: from the file itself}
+    configs: [{source: note, target: /etc/note, mode: 0440, uid: "12"}]
+    networks: [data]
+    depends_on: [gateway]
+    healthcheck: {test: [CMD, test, -s, /etc/note], interval: 1s}
+    stop_grace_period: 2s
+    deploy: {endpoint_mode: dnsrr, labels: {org.example.use: trial}}
+configs:
+  note: {file: FOLDER/note.txt}
+"""
 
 
 def test_a_first_up_that_fails_leaves_nothing(clean: Command) -> None:
@@ -63,6 +87,48 @@ def test_a_changed_setting_replaces_only_the_service_it_concerns(running: Comman
     after = running.replicas()
     assert {name for name in after if after[name] != before[name]} == {"trial_worker"}
     assert running.up().returncode == 0
+
+
+def test_what_a_file_of_ones_own_adds_is_on_the_swarm_and_stays(running: Command, tmp_path: Path) -> None:
+    (tmp_path / "mine.yml").write_text(OVERLAY.replace("FOLDER", str(tmp_path)))
+    (tmp_path / "beside.env").write_text("GREETING=from env_file\nPLACE=at $home\n")
+    (tmp_path / "note.txt").write_text("a note\n")
+    before = running.replicas()
+    done = running.up("-f", str(OURS), "-f", str(tmp_path / "mine.yml"))
+    assert done.returncode == 0, done.stderr
+    gateway, beside = inspected(running, "trial_gateway"), inspected(running, "trial_beside")
+    assert gateway["Labels"]["org.example.team"] == "blue"
+    assert beside["Labels"]["org.example.use"] == "trial"
+    assert beside["EndpointSpec"]["Mode"] == "dnsrr"
+    container = beside["TaskTemplate"]["ContainerSpec"]
+    assert set(container["Env"]) == {"GREETING=from the file itself", "PLACE=at $home"}
+    (config,) = container["Configs"]
+    assert config["File"] == {"Name": "/etc/note", "UID": "12", "GID": "0", "Mode": 0o440}
+    assert "beside: ready" in done.stderr
+    lines = running.run("logs", "beside").stdout
+    assert "440 12" in lines, lines
+    assert "a note" in lines
+    after = running.replicas()
+    assert {name: after[name] for name in before} == before, "labels alone replace nobody"
+
+    again = running.up()
+    assert again.stdout.startswith("nothing to do"), again.stderr
+    assert f"compose files: {OURS}, {tmp_path / 'mine.yml'}, as in the last up" in again.stderr
+    assert json.loads(running.run("status", "--json").stdout)["compose_files"] == [str(OURS), f"{tmp_path}/mine.yml"]
+
+    back = running.up("-f", str(OURS))
+    assert back.returncode == 0, back.stderr
+    assert f"what {tmp_path / 'mine.yml'} said is undone" in back.stderr
+    assert running.replicas() == before
+    assert "org.example.team" not in inspected(running, "trial_gateway")["Labels"]
+    assert not any("note" in name for name in running.leftovers())
+
+
+def inspected(command: Command, service: str) -> dict[str, Any]:
+    """What `docker service inspect` shows of it."""
+    words = ["docker", "-H", command.engine.url, "service", "inspect", service]
+    (found,) = json.loads(subprocess.run(words, capture_output=True, text=True, check=True).stdout)
+    return dict(found["Spec"])
 
 
 def test_management_moves_to_a_port_of_its_own_and_back(running: Command) -> None:
