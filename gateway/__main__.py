@@ -27,7 +27,6 @@ from gateway.fastlane.app import FastLane
 from gateway.fastlane.connection import Limits
 from gateway.fastlane.cross_origin import on_fast_lane
 from gateway.fastlane.passing_on import ToFlask
-from gateway.flask_server import FlaskServer
 from gateway.invoke.asynchronous import Asynchronous, Rules
 from gateway.invoke.bodies import BodyBudget
 from gateway.invoke.bridge import Bridge
@@ -43,6 +42,7 @@ from gateway.redis_watch import RedisWatch
 from gateway.serving import PortTaken, fast_lane_server, listen
 from gateway.settings import Settings
 from gateway.suspension import Suspension
+from gateway.threaded.server import FlaskServer
 from gateway.warnings import warnings_of, warnings_of_functions
 from swarmfn.exposition.listener import MetricsListener, serve_metrics
 from swarmfn.jobs.connection import Unreachable, connect, connect_blocking
