@@ -12,7 +12,7 @@ from swarmfn.upstream.balance import InFlight
 from swarmfn.wire.headers import end_to_end
 from swarmfn.wire.invocations import Invocation
 from swarmfn.wire.replicas import ReplicaTable, Route
-from swarmfn.wire.time_limits import is_about_over, says_killed
+from swarmfn.wire.time_limits import is_about_over, says_killed, says_out_of_time
 from worker.answers import Bytes, read_answer
 from worker.budget import GrowingBudget
 from worker.decisions import Answer, Failure
@@ -51,7 +51,10 @@ class FunctionCaller:
                 # The watchdog, which counts the same seconds, has ended the run in the middle of its answer.
                 return _past_exec_timeout(seconds)
             return Failure("the connection to the replica was lost", seconds)
-        except DeadlinePassed:
+        except DeadlinePassed as exc:
+            if not exc.is_sent:
+                # Not a word of the function's: whether its limit is shorter than that for connecting must not matter.
+                return Failure("its replicas could not be reached in time", time.perf_counter() - started)
             return _past_exec_timeout(time.perf_counter() - started)
         except BodyTooLarge:
             problem = f"its answer has more than {self._max_response} bytes (max_response)"
@@ -64,9 +67,11 @@ class FunctionCaller:
         except _NoRoom:
             seconds = time.perf_counter() - started
             return Failure("the worker had no room for its answer before its time was up", seconds)
-        if answer.status < 400 or not says_killed(answer.status, answer.body):
+        if answer.status < 400:
             return answer
-        return _past_exec_timeout(time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        is_late = says_out_of_time(answer.status, answer.body, seconds, invocation.exec_timeout)
+        return _past_exec_timeout(seconds) if is_late or says_killed(answer.status, answer.body) else answer
 
     async def _try_replicas(
         self, route: Route, invocation: Invocation, body: bytes, attempt: int, holder: Hashable

@@ -16,12 +16,16 @@ from swarmfn.upstream import Broken, DeadlinePassed, NotPermitted, Response, Ups
 from swarmfn.wire.callback_guard import CALLS, IN_STACK, OPENFAAS_NAME, CallbackGuard
 from swarmfn.wire.headers import CALL_HOPS, MAX_HOPS, first, hops_in
 from swarmfn.wire.invocations import Delivery
+from swarmfn.wire.time_limits import is_about_over, says_out_of_time
 from worker.decisions import Answer, Failure
 from worker.exchanges import head_of, send
 from worker.signatures import Signer
 
 _READ_OF_ANSWER = 64 * 1024
 """A receiver's answer is its status. So much of a body is read only to keep the connection."""
+
+
+_NOT_TAKEN = "the receiver did not take the connection in time"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,7 @@ def unreached(failure: UpstreamFailure) -> tuple[str, str]:
     if isinstance(cause, ConnectionRefusedError):
         return "refused", "the receiver refused the connection"
     if isinstance(cause, TimeoutError):
-        return "timeout", "the receiver did not take the connection in time"
+        return "timeout", _NOT_TAKEN
     return "unreachable", "the receiver could not be reached"
 
 
@@ -120,19 +124,26 @@ class CallbackSender:
             return Failure(problem, 0.0, is_hopeless=True)
         trusted = self._guard.trusts(receiver.name, receiver.port)
         upstream = self._upstream if trusted else self._guarded
-        deadline = asyncio.get_running_loop().time() + self._timeout
+        sending = asyncio.get_running_loop().time()
+        deadline = sending + self._timeout
         try:
             response = await send(upstream, receiver.address, head, body, deadline, tls=receiver.is_tls)
-        except DeadlinePassed:
-            return Failure("the receiver did not answer in time", time.perf_counter() - started, reason="timeout")
+        except DeadlinePassed as exc:
+            return _too_slow(time.perf_counter() - started, exc.is_sent)
         except NotPermitted:
             spent = time.perf_counter() - started
             problem = "the receiver is not where callbacks may go (callback_guard)"
             return Failure(problem, spent, is_hopeless=True, reason="guard")
         except UpstreamFailure as exc:
+            if isinstance(exc, Broken) and is_about_over(asyncio.get_running_loop().time() - sending, self._timeout):
+                return _too_slow(time.perf_counter() - started)
             reason, problem = unreached(exc)
             return Failure(problem, time.perf_counter() - started, reason=reason)
-        await _drain(response)
+        waited = asyncio.get_running_loop().time() - sending
+        beginning = await _drain(response)
+        if says_out_of_time(response.status, beginning, waited, self._timeout):
+            # A gateway, or a function, may have the same limit for its answer: it is chance who says so first.
+            return _too_slow(time.perf_counter() - started)
         asked = [
             ("Retry-After", value.decode("latin-1"))
             for name, value in response.headers
@@ -156,13 +167,18 @@ class CallbackSender:
             await self._guarded.close()
 
 
-async def _drain(response: Response) -> None:
-    """Reads the rest of an answer if it is short. Once its head is there the callback is delivered or refused,
-    whatever becomes of the body."""
+def _too_slow(seconds: float, is_sent: bool = True) -> Failure:
+    problem = "the receiver did not answer in time" if is_sent else _NOT_TAKEN
+    return Failure(problem, seconds, reason="timeout")
+
+
+async def _drain(response: Response) -> bytes | None:
+    """Reads the rest of an answer if it is short, None if it is not. Once its head is there the callback is delivered
+    or refused, whatever becomes of the body."""
     try:
-        if response.complete_body() is None:
-            await response.read(limit=_READ_OF_ANSWER)
+        body = response.complete_body()
+        return await response.read(limit=_READ_OF_ANSWER) if body is None else body
     except UpstreamFailure:
-        pass
+        return None
     finally:
         response.abort()

@@ -16,7 +16,7 @@ from swarmfn.upstream.balance import InFlight
 from swarmfn.wire.errors import FaasError, InvalidRequest, NoReplicas, UpstreamError, UpstreamTimeout
 from swarmfn.wire.headers import MAX_HOPS
 from swarmfn.wire.replicas import ReplicaTable, Route, find_route
-from swarmfn.wire.time_limits import is_about_over, says_killed
+from swarmfn.wire.time_limits import is_about_over, says_out_of_time
 
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 _MOSTLY_BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
@@ -135,12 +135,12 @@ class Synchronous:
     def _check_time(self, address: str, response: Response, deadline: float) -> None:
         """Raises DeadlinePassed where the watchdog has stopped the run at our own deadline: function and gateway often
         have the same limit, and the caller is told the same whoever was first."""
-        if self._is_over(deadline) and says_killed(response.status, response.peek()):
+        if says_out_of_time(response.status, response.peek(), self._spent(deadline), self._timeout):
             response.abort()
             raise DeadlinePassed(address, "has stopped the run when its time was up.")
 
-    def _is_over(self, deadline: float) -> bool:
-        return is_about_over(self._timeout - (deadline - asyncio.get_running_loop().time()), self._timeout)
+    def _spent(self, deadline: float) -> float:
+        return self._timeout - (deadline - asyncio.get_running_loop().time())
 
     def _finish(self, name: str, address: str, status: int, started: float) -> None:
         self._in_flight.leave(address)
@@ -148,7 +148,7 @@ class Synchronous:
 
     def _told(self, route: Route, exc: UpstreamFailure, deadline: float) -> FaasError:
         """What the caller is told of an exchange that failed."""
-        is_late = isinstance(exc, DeadlinePassed) or self._is_over(deadline)
+        is_late = isinstance(exc, DeadlinePassed) or is_about_over(self._spent(deadline), self._timeout)
         return self._too_slow(route.name) if is_late else _lost(route.name)
 
     def _too_slow(self, name: str) -> UpstreamTimeout:

@@ -21,7 +21,7 @@ from swarmfn.jobs.outgoing import function_headers, offer_headers, request_targe
 from swarmfn.wire.headers import Headers
 from swarmfn.wire.invocations import Delivery, Foreign, Invocation, Newer, StoredResponse
 from swarmfn.wire.replicas import REPLICAS_KEY, decode_table
-from swarmfn.wire.time_limits import says_killed
+from swarmfn.wire.time_limits import is_about_over, says_killed, says_out_of_time
 
 DELIVERY_TIMEOUT = 30.0
 """Seconds a callback's receiver has to answer."""
@@ -90,6 +90,11 @@ def _call(client: redis.Redis, invocation: Invocation, body: bytes, started: flo
     except requests.ReadTimeout:
         return StoredResponse(504, [], 0), b""
     except requests.RequestException as exc:
+        if not isinstance(exc, requests.ConnectTimeout) and is_about_over(
+            time.time() - started, invocation.exec_timeout
+        ):
+            # The watchdog, which counts the same seconds, has ended the run in the middle of its answer.
+            return StoredResponse(504, [], 0), b""
         raise InvocationFailed(f"{invocation.function} could not be reached ({type(exc).__name__})") from None
     if says_killed(response.status_code, response.content):
         return StoredResponse(504, [], 0), b""
@@ -97,6 +102,7 @@ def _call(client: redis.Redis, invocation: Invocation, body: bytes, started: flo
 
 
 def _deliver(client: redis.Redis, delivery: Delivery, body: bytes) -> str:
+    started = time.monotonic()
     try:
         response = requests.post(
             delivery.url,
@@ -105,15 +111,25 @@ def _deliver(client: redis.Redis, delivery: Delivery, body: bytes) -> str:
             timeout=DELIVERY_TIMEOUT,
             allow_redirects=False,
         )
+    except requests.ReadTimeout:
+        raise _too_slow(client, delivery) from None
     except requests.RequestException as exc:
         stock_records.note_delivery(client, delivery, "failed, the receiver could not be reached")
         raise InvocationFailed(f"the receiver could not be reached ({type(exc).__name__})") from None
+    if says_out_of_time(response.status_code, response.content, time.monotonic() - started, DELIVERY_TIMEOUT):
+        raise _too_slow(client, delivery)
     note = f"the receiver answered {response.status_code}"
     if response.status_code >= 300:
         stock_records.note_delivery(client, delivery, f"failed, {note}")
         raise InvocationFailed(note)
     stock_records.note_delivery(client, delivery, f"delivered, {note}")
     return note
+
+
+def _too_slow(client: redis.Redis, delivery: Delivery) -> InvocationFailed:
+    note = "the receiver did not answer in time"
+    stock_records.note_delivery(client, delivery, f"failed, {note}")
+    return InvocationFailed(note)
 
 
 def _merged(headers: Headers) -> CaseInsensitiveDict[str]:

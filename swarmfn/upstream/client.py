@@ -33,7 +33,8 @@ class Upstream:
         self,
         *,
         connect_timeout: float = 3.0,
-        idle_timeout: float = 5.0,
+        # Many servers close after five seconds: at the same time as we would send, if it were as long here.
+        idle_timeout: float = 4.0,
         max_idle: int = 256,
         silence_limit: int = 24,
         tls_context: ssl.SSLContext | None = None,
@@ -79,7 +80,7 @@ class Upstream:
         if chunked or not isinstance(body, bytes):
             body = _framed(head, body, chunked)
         if deadline is not None and deadline <= self._loop.time():
-            raise DeadlinePassed(address, "was not asked: the deadline had passed before.")
+            raise DeadlinePassed(address, "was not asked: the deadline had passed before.", is_sent=False)
         connection = self._pool.take("tls:" + address if tls else address)
         if connection is None:
             connection = await self._connect(address, tls, deadline)
@@ -120,7 +121,7 @@ class Upstream:
                 connection = await self._reach(address, tls)
         except TimeoutError as exc:
             if is_hurried:
-                raise DeadlinePassed(address, "could not be reached before the deadline.") from exc
+                raise DeadlinePassed(address, "could not be reached before the deadline.", is_sent=False) from exc
             raise NotSent(address, f"could not be reached in {self._connect_timeout:g} s.") from exc
         except ConnectionRefusedError as exc:
             raise NotSent(address, "refused the connection.") from exc

@@ -44,7 +44,14 @@ class Broken(UpstreamFailure):
 
 
 class DeadlinePassed(UpstreamFailure):
-    """The answer was not complete in time; the connection is closed."""
+    """The answer was not complete in time; the connection is closed.
+
+    is_sent: the request had been sent, or begun to be. Until then nobody has run it.
+    """
+
+    def __init__(self, address: str, problem: str, *, is_sent: bool = True) -> None:
+        super().__init__(address, problem)
+        self.is_sent = is_sent
 
 
 class BodyTooLarge(UpstreamFailure):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
 import threading
 import time
 from collections.abc import Callable
@@ -9,11 +11,18 @@ from pathlib import Path
 
 import pytest
 
+from swarmfn.upstream import Upstream
+from swarmfn.wire.callback_guard import OFF, parse_guard
 from tests.support.invocation_stage import FUNCTIONS, InvocationStage
 from tests.support.processes import is_running
+from tests.support.queue_stage import delivery
 from tests.support.raw_http import RawClient, Truncated, request_bytes
 from tests.support.staged_replica import Exchange
 from tests.support.waiting import wait_until
+from worker.decisions import Answer as Outcome
+from worker.decisions import Failure
+from worker.deliveries import CallbackSender
+from worker.signatures import Signer
 
 METRICS = "gateway_function_invocation_inflight"
 
@@ -184,17 +193,37 @@ def test_a_function_that_is_too_slow_is_a_504_and_its_run_ends(hasty: Invocation
     wait_until(lambda: in_flight(hasty, "stage") == 0)
 
 
-@pytest.mark.parametrize("status", [408, 500])
-def test_a_watchdog_that_ends_the_run_at_our_own_deadline_is_a_504_too(hasty: InvocationStage, status: int) -> None:
+@pytest.mark.parametrize(
+    ("status", "body"), [(408, b"Killed process.\n"), (500, b"Killed process.\n"), (504, b""), (408, b"not in time")]
+)
+def test_a_watchdog_that_ends_the_run_at_our_own_deadline_is_a_504_too(
+    hasty: InvocationStage, status: int, body: bytes
+) -> None:
     def play(exchange: Exchange) -> None:
         # Before the gateway's timer, which is a second: whichever is first must not matter.
         time.sleep(0.93)
-        exchange.answer(status, body=b"Killed process.\n")
+        exchange.answer(status, body=body)
 
     hasty.replica.play = play
     answer = hasty.call("POST", "/function/stage", body=b"x")
     assert answer.status == 504
     assert "upstream_timeout" in answer.text
+
+
+def test_a_callback_to_a_gateway_with_the_same_limit_is_not_answered_in_time(hasty: InvocationStage) -> None:
+    hasty.replica.play = hang
+
+    async def scenario() -> list[Outcome | Failure]:
+        upstream = Upstream()
+        sender = CallbackSender(upstream, {}, 1.0, Signer(lambda: None), parse_guard(OFF, ""))
+        url = f"http://127.0.0.1:{hasty.gateway.port}/function/stage"
+        offers = [sender.deliver(delivery(f"cb_{number}", "a", url), b"") for number in range(8)]
+        try:
+            return [dataclasses.replace(result, seconds=0.0) for result in await asyncio.gather(*offers)]
+        finally:
+            await upstream.close()
+
+    assert asyncio.run(scenario()) == [Failure("the receiver did not answer in time", 0.0, reason="timeout")] * 8
 
 
 def test_a_run_that_the_watchdog_ends_before_our_deadline_is_as_it_says(hasty: InvocationStage) -> None:

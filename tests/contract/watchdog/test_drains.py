@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.support.processes import is_running
 from tests.support.waiting import wait_until
 from tests.support.watchdog import Serve, Watchdog, post, processes_in, receive_all
+
+Start = Callable[..., Watchdog]
 
 
 def test_calls_over_max_inflight_are_turned_away(serve: Serve) -> None:
@@ -76,3 +79,16 @@ def test_drain_gives_up_on_a_call_after_write_timeout(serve_runs: Serve, tmp_pat
         assert watchdog.process.wait() == 0
         assert receive_all(raw) == b""
     wait_until(lambda: not any(map(is_running, family)), message="parent and grandchild are dead")
+
+
+def test_a_run_that_begins_in_a_drain_as_long_as_itself_says_that_its_time_is_up(start: Start) -> None:
+    watchdog = start(fprocess="sleep 60", exec_timeout="600ms", write_timeout="600ms")
+    with watchdog.connect() as raw:
+        wait_until(watchdog.is_ready)  # by then it has seen our connection, too
+        watchdog.process.send(signal.SIGTERM)
+        wait_until(lambda: refuses(watchdog), message="it drains")
+        raw.sendall(post(b""))
+        answer = receive_all(raw)
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"Killed process." in answer
+    assert watchdog.process.wait() == 0

@@ -445,3 +445,22 @@ def test_a_stock_rq_worker_drains_our_queues_too(bare_stage: QueueStage, tmp_pat
         publish(stage.redis, {"echo": function.address})
         assert stage.final("failing").state == "succeeded"
         assert ours.terminate() == 0
+
+
+def test_a_run_that_breaks_off_as_its_time_is_up_is_past_it_for_a_stock_worker_too(
+    bare_stage: QueueStage, tmp_path: Path
+) -> None:
+    stage = bare_stage
+    with SlowFunction() as function:
+        publish(stage.redis, {"echo": function.address})
+        stage.submit(invocation("a", exec_timeout=2))
+        rq = Path(sys.executable).with_name("rq")
+        command = [rq, "worker", "-u", stage.server.url, "-w", "rq.worker.SimpleWorker", "--burst", "echo"]
+        with ChildProcess(command, tmp_path / "log") as worker:
+            with function.accept() as connection:
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nthree")
+                time.sleep(1.95)
+            assert worker.wait(60) == 0, worker.log()
+    record = stage.record("a")
+    assert record.response is not None
+    assert (record.state, record.response.status) == ("failed", 504)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import inspect
 import socket
 import tracemalloc
 import weakref
@@ -383,6 +384,11 @@ def test_an_idle_connection_is_closed_after_idle_timeout(runner: Runner) -> None
             await upstream.close()
 
     runner(scenario())
+
+
+def test_unused_connections_are_closed_before_many_servers_close_them() -> None:
+    """They do after five seconds, and what is sent at that moment is lost."""
+    assert inspect.signature(Upstream).parameters["idle_timeout"].default < 5
 
 
 def test_no_more_than_max_idle_connections_are_kept_per_address(runner: Runner) -> None:

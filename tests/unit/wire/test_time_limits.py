@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from swarmfn.wire.time_limits import is_about_over, says_killed
+from swarmfn.wire.time_limits import is_about_over, says_killed, says_out_of_time
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,20 @@ def test_the_end_of_a_limit_is_a_tenth_of_a_second_or_of_the_limit(
     seconds: float, limit: float, expected: bool
 ) -> None:
     assert is_about_over(seconds, limit) is expected
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "seconds", "expected"),
+    [
+        (408, b"whatever", 59.95, True),
+        (504, b"", 59.95, True),
+        (500, b"Killed process.\n", 60.01, True),
+        (500, b"a fault", 59.95, False),
+        (200, b"", 59.95, False),
+        (504, b"", 59.0, False),
+    ],
+)
+def test_who_says_at_the_end_of_a_limit_that_it_is_over_counts_it_too(
+    status: int, body: bytes, seconds: float, expected: bool
+) -> None:
+    assert says_out_of_time(status, body, seconds, 60.0) is expected
