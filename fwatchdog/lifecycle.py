@@ -13,7 +13,8 @@ from fwatchdog.http.connection import Handler, Site
 from fwatchdog.http.listener import Listener, bind, inherit
 from fwatchdog.lock import LockFile
 from fwatchdog.metrics import Metrics, MetricsPage
-from fwatchdog.modes import CannotStart, Mode, create_mode
+from fwatchdog.modes import CannotStart, Mode
+from fwatchdog.modes.choice import create_mode
 from fwatchdog.service import Service
 from fwatchdog.settings import Settings
 

@@ -1,14 +1,11 @@
-"""The ways to run a function, one module or package each, behind one interface."""
+"""The ways to run a function, one module or package each, behind the interface here; `choice` picks one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Protocol
 
-from fwatchdog import settings as names
-from fwatchdog.children import Nursery
 from fwatchdog.http.messages import Request, Response
-from fwatchdog.settings import Settings
 
 
 class CannotStart(Exception):
@@ -33,49 +30,3 @@ class Mode(Protocol):
 
 Failed = Callable[[str], None]
 """Called, with the reason in one line, when the function cannot be served any more."""
-
-
-def _fork(settings: Settings, nursery: Nursery, failed: Failed) -> Mode:
-    from fwatchdog.modes.fork import ForkMode
-
-    return ForkMode(settings, nursery, is_classic=settings.mode == names.FORK)
-
-
-def _streaming(settings: Settings, nursery: Nursery, failed: Failed) -> Mode:
-    from fwatchdog.modes.streaming import StreamingMode
-
-    return StreamingMode(settings, nursery)
-
-
-def _http(settings: Settings, nursery: Nursery, failed: Failed) -> Mode:
-    from fwatchdog.modes.http.mode import HttpMode
-
-    return HttpMode(settings, nursery, failed)
-
-
-def _static(settings: Settings, nursery: Nursery, failed: Failed) -> Mode:
-    from fwatchdog.modes.static.mode import StaticMode
-
-    return StaticMode(settings)
-
-
-def _python(settings: Settings, nursery: Nursery, failed: Failed) -> Mode:
-    from fwatchdog.modes.python.mode import PythonMode
-
-    return PythonMode(settings, nursery)
-
-
-# Imported when chosen: a replica carries only the mode it runs in.
-_MODES: Mapping[str, Callable[[Settings, Nursery, Failed], Mode]] = {
-    names.FORK: _fork,
-    names.SERIALIZING: _fork,
-    names.STREAMING: _streaming,
-    names.HTTP: _http,
-    names.STATIC: _static,
-    **dict.fromkeys(names.IN_WORKERS, _python),
-}
-
-
-def create_mode(settings: Settings, nursery: Nursery, failed: Failed) -> Mode:
-    """The mode that the settings name."""
-    return _MODES[settings.mode](settings, nursery, failed)

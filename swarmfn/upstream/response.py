@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from swarmfn.upstream.failures import BodyTooLarge, UpstreamFailure
-
-if TYPE_CHECKING:
-    from swarmfn.upstream.connection import Connection
 
 HIGH_WATER = 256 * 1024
 """Unread bytes of a body above which the connection stops reading, so that the replica must wait for the reader."""
 
-LOW_WATER = 64 * 1024
+
+class Source(Protocol):
+    """Where an answer comes from, as far as its reader needs it: the connection."""
+
+    loop: asyncio.AbstractEventLoop
+    address: str
+    is_reused: bool
+
+    def abort(self, problem: str) -> None:
+        """Ends the exchange as Broken, and closes the connection."""
+
+    def resume(self) -> None:
+        """The reader has caught up."""
 
 
 class Response:
@@ -36,7 +45,7 @@ class Response:
         "unread",
     )
 
-    def __init__(self, connection: Connection, waiter: asyncio.Future[None]) -> None:
+    def __init__(self, connection: Source, waiter: asyncio.Future[None]) -> None:
         self.address = connection.address
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
@@ -51,7 +60,7 @@ class Response:
         """Bytes received and not read yet."""
         self._waiter: asyncio.Future[None] | None = waiter
         # Set while the connection is ours: from the start of the exchange to its end.
-        self._connection: Connection | None = connection
+        self._connection: Source | None = connection
 
     def complete_body(self) -> bytes | None:
         """The rest of the body if it has all been received, which small ones have with their head; else None.

@@ -36,7 +36,7 @@ import sys
 sys.path.insert(0, sys.argv[1])
 import fwatchdog.__main__
 from fwatchdog.settings import Settings
-from fwatchdog.modes import create_mode
+from fwatchdog.modes.choice import create_mode
 import asyncio
 
 async def create():
