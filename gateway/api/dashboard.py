@@ -86,7 +86,8 @@ def _guard(connection: Redis) -> Callable[[], None]:
             return
         _refuse_changes()
         _check_arguments(request.view_args or {})
-        connection.ping()
+        # PING is refused, as writes are, while Redis cannot write to its disk; these pages only read.
+        connection.exists("swarmfn:healthcheck")
 
     return check
 
@@ -141,4 +142,4 @@ def _tell_not_failed(error: InvalidJobOperation) -> Response:
 def _tell_redis(error: RedisError) -> Response:
     if isinstance(error, RedisConnectionError | RedisTimeoutError):
         return reply(QueueUnavailable("Redis does not answer.", "Try again in a moment.", retry_after=5.0))
-    return reply(problem(500, f"Redis refused to answer: {error}."))
+    return reply(QueueUnavailable(f"Redis refused to answer: {error}.", "Try again later.", retry_after=5.0))

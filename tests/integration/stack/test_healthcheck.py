@@ -52,11 +52,15 @@ def test_redis_is_well_when_it_answers_with_its_password(secrets: str, redis_ser
 
 @pytest.fixture(scope="module")
 def full_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A Redis that cannot save, and so takes no writes; a worker was registered in it some time ago."""
+    """A Redis that cannot save, and so takes no writes; a worker was registered in it some time ago, and a job
+    has failed."""
     directory = tmp_path_factory.mktemp("full-disk")
     with RedisServer(directory, "--appendonly", "no", "--save", "3600 1") as server, server.client() as client:
         client.sadd("rq:workers", "rq:worker:w")
         client.hset("rq:worker:w", mapping=_SILENT)
+        fields = {"status": "failed", "origin": "echo", "data": b"", "created_at": "2026-01-01T00:00:00Z"}
+        client.hset("rq:job:j", mapping=fields)
+        client.zadd("rq:failed:echo", {"j": 4e9})
         (directory / "dump.rdb" / "in-its-place").mkdir(parents=True)
         client.bgsave()
         wait_until(lambda: _refuses_writes(client), message="it takes no writes")
@@ -84,7 +88,11 @@ def test_the_gateway_says_that_it_is_not_well(tmp_path: Path, full_disk: RedisSe
     with GatewayProcess(tmp_path, full_disk.address, full_disk.password, "fastlane") as gateway:
         said = " ".join(gateway.get("/system/warnings").json())
         metrics = gateway.get("/metrics").text
+        pages = [gateway.get(f"/ui/rq/{path}").status_code for path in ("", "0/data/queues.json", "0/view/workers")]
+        change = gateway.post("/ui/rq/requeue/echo")
         log = gateway.log()
+    assert pages == [200] * 3, "they only read"
+    assert (change.status_code, change.headers["Retry-After"]) == (503, "5"), change.text
     for sentence in ("its append-only file is off", "Redis cannot write to its disk"):
         assert sentence in said
         assert sentence in log
