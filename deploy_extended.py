@@ -28,12 +28,10 @@ def main() -> int:
 
 def _run() -> int:
     sys.path.insert(0, ROOT)
-    from pathlib import Path
-
     from stack.arguments import parse
     from stack.venv import VenvError, python_for
 
-    parse(sys.argv[1:], Path(ROOT))  # help, and what is wrong with the arguments, needs no environment
+    parse(sys.argv[1:])  # help, and what is wrong with the arguments, needs no environment
     try:
         python = python_for(ROOT)
     except VenvError as exc:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from stack.program import COMMAND, state_directory
 from swarmfn import __version__
 
 COMMANDS = ("up", "down", "status", "logs", "prepare")
@@ -23,50 +24,50 @@ commands:
   prepare  on a Swarm: make the secrets and images, for `docker stack deploy -c docker-compose.swarm.yml`
 """
 
-_EXAMPLES = """\
-examples:
-  python3 deploy_extended.py                     start everything on http://127.0.0.1:8080
-  python3 deploy_extended.py up --port 9000      the same on another port; later runs remember it
-  python3 deploy_extended.py up --init-swarm     on Docker, which becomes a swarm of this one machine
-  python3 deploy_extended.py status              what runs, since when, and what is wrong
-  python3 deploy_extended.py logs gateway -f     follow the gateway's log
-  python3 deploy_extended.py logs markdown       the output of a function
-  python3 deploy_extended.py down                stop; everything is kept
-  python3 deploy_extended.py down --purge        stop and delete functions, credentials and queued calls
-  exec_timeout=5m python3 deploy_extended.py     change a setting (docs/reference/settings.md lists them)
+_EXAMPLES = (
+    ("", "", "start everything on http://127.0.0.1:8080"),
+    ("", "up --port 9000", "the same on another port; later runs remember it"),
+    ("", "up --init-swarm", "on Docker, which becomes a swarm of this one machine"),
+    ("", "status", "what runs, since when, and what is wrong"),
+    ("", "logs gateway -f", "follow the gateway's log"),
+    ("", "logs markdown", "the output of a function"),
+    ("", "down", "stop; everything is kept"),
+    ("", "down --purge", "stop and delete functions, credentials and queued calls"),
+    ("exec_timeout=5m ", "", "change a setting (docs/reference/settings.md lists them)"),
+)
+"""What comes before the program's name, what after it, and what it does."""
 
+_EXIT_CODES = """\
 exit codes:
   0 ok   1 failed   2 wrong usage   3 the engine asked for cannot be used   130 interrupted
 """
 
 
-def parse(arguments: Sequence[str], root: Path) -> argparse.Namespace:
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The parsed arguments; `up` where no command is named. Exits with 2, or 0 after --help."""
     words = list(arguments)
     is_named = bool(words) and words[0] in (*COMMANDS, "-h", "--help", "--version")
-    parser = _parser(root)
+    parser = _parser()
     options, unknown = parser.parse_known_args(words if is_named else ["up", *words])
     late = next((word for word in unknown if word in COMMANDS and not is_named), None)
     if late:
-        parser.error(f"the command comes before its options: python3 deploy_extended.py {late} ...")
+        parser.error(f"the command comes before its options: {COMMAND} {late} ...")
     if unknown:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     return options
 
 
-def _parser(root: Path) -> argparse.ArgumentParser:
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python3 deploy_extended.py",
-        usage="python3 deploy_extended.py [up | down | status | logs | prepare] [options]",
+        prog=COMMAND,
+        usage=f"{COMMAND} [up | down | status | logs | prepare] [options]",
         description=_DESCRIPTION,
-        epilog=_EXAMPLES + "\nEvery command has a help of its own: python3 deploy_extended.py up --help",
+        epilog=_epilog(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"swarmfn {__version__}")
-    commands = parser.add_subparsers(
-        dest="command", required=True, metavar="", help=argparse.SUPPRESS, prog="python3 deploy_extended.py"
-    )
-    common = _common(root)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="", help=argparse.SUPPRESS, prog=COMMAND)
+    common = _common()
     _add_up(commands.add_parser("up", parents=[common], help="start or change", description=_UP))
     down = commands.add_parser("down", parents=[common], help="stop", description=_DOWN)
     down.add_argument("--purge", action="store_true", help="also delete functions, credentials, queued calls and logs")
@@ -87,14 +88,23 @@ own command."""
 _LOGS = """Shows the last lines that a service wrote; without a name, those of every service."""
 
 
-def _common(root: Path) -> argparse.ArgumentParser:
+def _epilog() -> str:
+    commands = [f"{before}{COMMAND} {after}".strip() for before, after, _ in _EXAMPLES]
+    width = max(map(len, commands)) + 4
+    lines = [f"  {command:{width}}{what}" for command, (_, _, what) in zip(commands, _EXAMPLES, strict=True)]
+    return "\n".join(
+        ["examples:", *lines, "", _EXIT_CODES, f"Every command has a help of its own: {COMMAND} up --help"]
+    )
+
+
+def _common() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument(
         "--state-dir",
         type=Path,
-        default=root / ".swarmfn",
+        default=state_directory(),
         metavar="DIR",
-        help="where functions, credentials, queued calls and logs are kept (default: .swarmfn beside this program)",
+        help="where functions, credentials, queued calls and logs are kept (default: %(default)s)",
     )
     common.add_argument(
         "--engine",

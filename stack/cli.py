@@ -9,7 +9,6 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import closing
-from pathlib import Path
 from types import FrameType
 
 from stack.arguments import parse
@@ -20,17 +19,17 @@ from stack.engines import Engines
 from stack.errors import StackError
 from stack.examples import failure_lines
 from stack.posture import warning_lines
+from stack.program import COMMAND, ROOT
 from stack.state import StateDirectory
 from swarmfn.wire.visible import visible_lines
 
-ROOT = Path(__file__).resolve().parents[1]
 INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str]) -> int:
     """Runs one command; its exit code. SIGTERM is an interruption like Ctrl-C."""
     signal.signal(signal.SIGTERM, _interrupt)
-    options = parse(arguments, ROOT)
+    options = parse(arguments)
     command = {"up": up, "prepare": prepare, "down": down, "status": status, "logs": logs}[options.command]
     try:
         with closing(_stack(options)) as stack:
@@ -54,9 +53,7 @@ def up(stack: Stack, options: argparse.Namespace) -> int:
     if not outcome.has_changed and not outcome.problems:
         print("nothing to do: everything runs as described\n")
     credentials = StateDirectory(options.state_dir).credentials
-    words = closing_words(
-        outcome.url, outcome.management_url, credentials, not options.no_examples, "python3 deploy_extended.py"
-    )
+    words = closing_words(outcome.url, outcome.management_url, credentials, not options.no_examples, COMMAND)
     print(words, end="", flush=True)
     for line in warning_lines(outcome.warnings):
         say(line)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from stack.engine import Stack
 from stack.errors import NoEngine, StackError
+from stack.program import COMMAND
 from stack.state import StateDirectory
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Engines:
             if asked == "swarm" or must_init:
                 raise StackError(
                     f"the stack of {self._state.root} runs as local processes. Stop it first: "
-                    "python3 deploy_extended.py down --engine local"
+                    f"{COMMAND} down --engine local"
                 )
             return self._local(f"{_LOCAL}, where this stack runs already", is_read_only)
         from stack.swarm import engine_client

@@ -8,6 +8,7 @@ from typing import Any
 
 from stack.errors import Refused
 from stack.gateway_client import GatewayClient
+from stack.program import COMMAND
 from swarmfn.wire.functions import FunctionSpec
 from swarmfn.wire.rollouts import Rollout
 
@@ -66,7 +67,7 @@ def failure_lines(problems: Mapping[str, str]) -> str:
     )
     return (
         f"the stack runs, but these examples are not as described:{listed}\n"
-        "See `python3 deploy_extended.py logs NAME`; the next up tries again."
+        f"See `{COMMAND} logs NAME`; the next up tries again."
     )
 
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from stack.errors import StackError
+from stack.program import COMMAND
 
 _MARKER = ".swarmfn-state"
-_MARKER_TEXT = "A state directory of swarmfn. `deploy_extended.py down --purge` removes all of it.\n"
+_MARKER_TEXT = f"A state directory of swarmfn. `{COMMAND} down --purge` removes all of it.\n"
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,12 @@ ROOT = Path("/somewhere")
 
 
 def test_up_is_the_default_command() -> None:
-    assert parse([], ROOT).command == "up"
-    assert parse(["--port", "9000"], ROOT).port == 9000
+    assert parse([]).command == "up"
+    assert parse(["--port", "9000"]).port == 9000
 
 
 def test_the_state_directory_lies_beside_the_program() -> None:
-    assert parse(["status"], ROOT).state_dir == ROOT / ".swarmfn"
+    assert parse(["status"]).state_dir == REPOSITORY / ".swarmfn"
 
 
 @pytest.mark.parametrize(
@@ -41,21 +41,21 @@ def test_the_state_directory_lies_beside_the_program() -> None:
 )
 def test_wrong_usage_exits_with_2(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        parse(words, ROOT)
+        parse(words)
     assert caught.value.code == 2
     assert "error:" in capsys.readouterr().err
 
 
 def test_a_command_behind_its_options_is_told_its_place(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        parse(["--engine", "local", "down", "--purge"], ROOT)
+        parse(["--engine", "local", "down", "--purge"])
     assert caught.value.code == 2
     assert "the command comes before its options: python3 deploy_extended.py down" in capsys.readouterr().err
 
 
 def test_help_teaches_every_command_and_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        parse(["--help"], ROOT)
+        parse(["--help"])
     assert caught.value.code == 0
     text = capsys.readouterr().out
     for word in ("up ", "down ", "status ", "logs ", "--purge", "130 interrupted", "examples:"):
@@ -98,7 +98,7 @@ def every_option() -> set[str]:
     found: set[str] = set()
     for words in (["--help"], *([command, "--help"] for command in COMMANDS)):
         with contextlib.redirect_stdout(io.StringIO()) as output, pytest.raises(SystemExit):
-            parse(words, ROOT)
+            parse(words)
         lines = [line.strip() for line in output.getvalue().splitlines()]
         found |= {word for line in lines if line.startswith("-") for word in re.findall(r"--?[a-z][-a-z]*", line[:24])}
     return found
