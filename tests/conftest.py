@@ -125,7 +125,8 @@ def swarm_platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SwarmPl
     with DockerEngine("platform", folder / "engine", fill=images.with_ours) as engine:
         engine.init_swarm()
         images.base_image(engine)
-        platform = SwarmPlatform(engine, folder / "state", redis_appendfsync="always")
+        variables = {"redis_appendfsync": "always", "cors_origins": "https://app.example"}
+        platform = SwarmPlatform(engine, folder / "state", **variables)
         platform.up()
         yield platform
         platform.purge()

@@ -13,7 +13,7 @@ from tests.support.redis_server import RedisServer
 @pytest.fixture(scope="session")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """The embedded platform with the example functions, as `up` leaves it."""
-    platform = Platform(tmp_path_factory.mktemp("platform") / "state")
+    platform = Platform(tmp_path_factory.mktemp("platform") / "state", cors_origins="https://app.example")
     try:
         platform.up()
         yield platform

@@ -43,6 +43,7 @@ _SHARED = {
     "a platform on Swarm": (
         "tests/fault/swarm/test_kills.py",
         "tests/integration/platform/test_dashboard.py",
+        "tests/integration/platform/test_public_reports.py",
         "tests/integration/platform/test_real_input.py",
         "tests/integration/swarm/test_under_load.py",
     ),

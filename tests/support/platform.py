@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,10 +14,12 @@ from tests.support.processes import REPOSITORY, free_port
 
 
 class Platform:
-    """`python3 deploy_extended.py` with `--engine local`. `url` is the gateway's address without a slash at its end."""
+    """`python3 deploy_extended.py` with `--engine local`. `url` is the gateway's address without a slash at its end;
+    `variables` are added to the command's environment, such as `cors_origins`."""
 
-    def __init__(self, state: Path, port: int | None = None) -> None:
+    def __init__(self, state: Path, port: int | None = None, **variables: str) -> None:
         self.state = state
+        self.variables = variables
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
 
@@ -28,6 +31,7 @@ class Platform:
             text=True,
             timeout=timeout,
             stdin=subprocess.DEVNULL,
+            env={**os.environ, **self.variables},
         )
 
     def up(self, *words: str) -> str:

@@ -25,10 +25,9 @@ class SwarmPlatform(Platform):
     """
 
     def __init__(self, engine: DockerEngine, state: Path, stack: str = "swarmfn", **variables: str) -> None:
-        super().__init__(state, PORT)
+        super().__init__(state, PORT, **variables)
         self.engine = engine
         self.stack = stack
-        self.variables = variables
         self.url = f"http://{engine.address}:{PORT}"
 
     def command(self, *words: str, timeout: float = 600) -> subprocess.CompletedProcess[str]:
