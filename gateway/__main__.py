@@ -61,6 +61,7 @@ from swarmfn.wire.descriptors import allow_many_descriptors
 from swarmfn.wire.errors import FaasError, NewerLayout, SettingsError
 from swarmfn.wire.logs import configure_logging
 from swarmfn.wire.replicas import ReplicaTable, lost_addresses
+from swarmfn.wire.secret_files import REGISTRY_LOGINS
 
 logger = logging.getLogger("gateway")
 
@@ -82,6 +83,9 @@ def main() -> int:
         logger.warning("%s", sentence, extra={"event": "setting_misspelt"})
     try:
         provider = _provider(settings)
+    except SettingsError as exc:
+        print(exc, file=sys.stderr)
+        return 2
     except FaasError as exc:
         print(f"cannot start: {exc}", file=sys.stderr)
         return 1
@@ -108,7 +112,7 @@ def _provider(settings: Settings) -> Provider:
         timing = Timing(start_limit=settings.functions_start_timeout)
         return LocalProvider(settings.local_state_dir, settings.exec_timeout, own, timing, limits)
     # Imported here: a gateway without Swarm needs no docker package, and starts faster without it.
-    from swarmfn.provider.swarm import Hardening, SwarmProvider
+    from swarmfn.provider.swarm import Hardening, RegistryLogins, SwarmProvider
 
     hardening = Hardening(
         settings.functions_drop_capabilities,
@@ -123,6 +127,7 @@ def _provider(settings: Settings) -> Provider:
         network=settings.functions_network,
         hardening=hardening,
         start_timeout=settings.functions_start_timeout,
+        logins=RegistryLogins.from_file(os.path.join(settings.secret_mount_path, REGISTRY_LOGINS)),
     )
 
 

@@ -74,7 +74,13 @@ def _parser() -> argparse.ArgumentParser:
     status = commands.add_parser("status", parents=[common], help="show", description=_STATUS)
     status.add_argument("--json", action="store_true", help="print one JSON object")
     _add_logs(commands.add_parser("logs", parents=[common], help="show logs", description=_LOGS))
-    _add_images(commands.add_parser("prepare", parents=[common], help="make secrets and images", description=_PREPARE))
+    prepare = commands.add_parser("prepare", parents=[common], help="make secrets and images", description=_PREPARE)
+    _add_images(prepare)
+    prepare.add_argument(
+        "--with-registry-auth",
+        action="store_true",
+        help="have Docker's command give the nodes your logins; without it, only where an image's registry has one",
+    )
     return parser
 
 

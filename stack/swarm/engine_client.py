@@ -13,6 +13,7 @@ import requests
 import urllib3
 from docker import errors as docker_errors
 from docker.constants import DEFAULT_DOCKER_API_VERSION
+from docker.credentials import StoreError
 
 from stack.errors import NoEngine, StackError
 
@@ -94,6 +95,11 @@ def engine_errors(what: str) -> Iterator[None]:
         raise StackError(f"cannot {what}: {explanation(exc)}") from exc
     except requests.Timeout as exc:
         raise StackError(f"cannot {what}: the Docker Engine does not answer in time. Does it hang?") from exc
+    except docker_errors.DockerException as exc:
+        # Docker's configuration names a program that knows the logins, and it is not there, or fails.
+        if isinstance(exc.__cause__, StoreError):
+            raise StackError(f"cannot {what}: the login cannot be had: {exc.__cause__}") from exc
+        raise StackError(f"cannot {what}: the Docker Engine is gone: {_innermost(exc)}") from exc
     except GONE as exc:
         raise StackError(f"cannot {what}: the Docker Engine is gone: {_innermost(exc)}") from exc
 

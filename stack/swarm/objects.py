@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import docker
@@ -13,10 +13,12 @@ from docker import errors as docker_errors
 from stack.compose.model import Config, Network
 from stack.errors import StackError
 from stack.swarm.engine_client import engine_errors, explanation
+from stack.swarm.network_users import containers_on, services_on
 from stack.swarm.spec import Reference
 from swarmfn.wire.swarm_labels import STACK_LABEL
 
 _POLL = 0.3
+_GUEST_PATIENCE = 5.0
 
 
 class StackObjects:
@@ -67,6 +69,18 @@ class StackObjects:
         with engine_errors("remove the configs"):
             for config in self.created_configs:
                 self._remove_config(config)
+
+    def _in_use(self, network: str, name: str, guests: Sequence[str], error: docker_errors.APIError) -> str:
+        services = services_on(self._api, network)
+        users = " and ".join(filter(None, (_listed("the container", guests), _listed("the service", services))))
+        if not users:
+            return f"cannot remove the network {name}: {explanation(error)}"
+        commands = ["`docker rm -f`", f"`docker network disconnect -f {name}`"] if guests else []
+        commands += ["`docker service rm`"] if services else []
+        return (
+            f"cannot remove the network {name}: it is still used by {users}. "
+            f"End that, with {' or '.join(commands)} and the name, then do this again."
+        )
 
     def _networks(self, filters: Mapping[str, Any]) -> list[dict[str, Any]]:
         with engine_errors("list the networks"):
@@ -120,6 +134,7 @@ class StackObjects:
     def _remove_network(self, network: str, name: str, deadline: float) -> None:
         """Returns when the engine no longer lists it: it goes on doing so for a moment after it has said yes, and who
         then looked for the network would find one that is going."""
+        began = time.monotonic()
         while True:
             with engine_errors(f"remove the network {name}"):
                 try:
@@ -127,12 +142,19 @@ class StackObjects:
                 except docker_errors.NotFound:
                     return
                 except docker_errors.APIError as exc:
-                    # Containers leave a network a moment after they have ended.
-                    if time.monotonic() > deadline or not _is_in_use(exc):
+                    if not _is_in_use(exc):
                         raise
+                    # Our own containers leave a network a moment after they have ended; nobody ends those of others.
+                    guests = containers_on(self._api, network, explanation(exc))
+                    if time.monotonic() > (min(began + _GUEST_PATIENCE, deadline) if guests else deadline):
+                        raise StackError(self._in_use(network, name, guests, exc)) from exc
             if time.monotonic() > deadline:
                 return
             time.sleep(_POLL)
+
+
+def _listed(what: str, names: Sequence[str]) -> str:
+    return f"{what}{'s' if len(names) > 1 else ''} {', '.join(names)}" if names else ""
 
 
 def _is_in_use(error: docker_errors.APIError) -> bool:

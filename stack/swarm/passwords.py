@@ -22,21 +22,32 @@ def password_before(redis: Present | None, client: Present | None, wanted: Refer
     """The password of before that Redis's clients are to have besides: that of the Redis that runs, where it is another
     than the wanted one. Otherwise the one that they have already, which does no harm: taking it away would replace them
     once more."""
-    now = _granted(redis, REDIS_PASSWORD)
+    now = granted(redis, REDIS_PASSWORD)
     if now is not None and now.id != wanted.id:
         return now
-    return _granted(client, BEFORE)
+    return granted(client, BEFORE)
 
 
 def is_changing(redis: Present | None, wanted: Reference) -> bool:
     """Whether the Redis that runs has another password than the wanted one."""
-    now = _granted(redis, REDIS_PASSWORD)
+    now = granted(redis, REDIS_PASSWORD)
     return now is not None and now.id != wanted.id
 
 
 def with_password_before(services: Mapping[str, Service], redis: str) -> dict[str, Service]:
     """The services with one more secret for those that have Redis's password, other than `redis` itself."""
     return {name: service if name == redis else _with_before(service) for name, service in services.items()}
+
+
+def granted(service: Present | None, file: str) -> Reference | None:
+    """The secret that a service has as the file of that name."""
+    if service is None:
+        return None
+    secrets: Sequence[Mapping[str, Any]] = service.spec["TaskTemplate"]["ContainerSpec"].get("Secrets") or ()
+    for secret in secrets:
+        if secret["File"]["Name"].rpartition("/")[2] == file:
+            return Reference(secret["SecretID"], secret["SecretName"])
+    return None
 
 
 def _with_before(service: Service) -> Service:
@@ -46,14 +57,3 @@ def _with_before(service: Service) -> Service:
         if grant.source == REDIS_PASSWORD
     ]
     return replace(service, secrets=(*service.secrets, *more))
-
-
-def _granted(service: Present | None, file: str) -> Reference | None:
-    """The secret that a service has as the file of that name."""
-    if service is None:
-        return None
-    secrets: Sequence[Mapping[str, Any]] = service.spec["TaskTemplate"]["ContainerSpec"].get("Secrets") or ()
-    for secret in secrets:
-        if secret["File"]["Name"].rpartition("/")[2] == file:
-            return Reference(secret["SecretID"], secret["SecretName"])
-    return None

@@ -23,8 +23,10 @@ from stack.swarm.images import STACK_IMAGE, ensure_stack_image
 from stack.swarm.placement import Placement
 from stack.swarm.references import pinned
 from stack.swarm.registry import choose_redis_image
-from stack.swarm.secrets import ensure_secrets
+from stack.swarm.registry_logins import logins_for
+from stack.swarm.secrets import ensure_secrets, ensure_value
 from stack.swarm.spec import Reference
+from swarmfn.wire.secret_files import REGISTRY_LOGINS
 
 Say = Callable[[str], None]
 REDIS = "redis"
@@ -70,7 +72,7 @@ class Preparation:
         compose = self.compose(settings)
         if compose.services["gateway"].image == STACK_IMAGE:  # of another image's settings nobody knows here
             check_settings(compose.services, files_of(settings.compose_files, self._root), self._root, self._say)
-        credentials, secrets = ensure_secrets(self._client, settings.stack, compose.secrets, self._state)
+        credentials, secrets = self._secrets(compose, settings)
         stack_image, stack_reference = self._stack_image(compose, settings)
         redis_image = choose_redis_image(self._client, self._environ, stack_image, present_redis, self._say)
         is_own = redis_image == stack_image
@@ -93,6 +95,14 @@ class Preparation:
         if missing := REQUIRED - set(compose.services):
             raise StackError(f"the compose file describes no service {', '.join(sorted(missing))}.")
         return replace(compose, services=with_room_to_drain(compose.services))
+
+    def _secrets(self, compose: ComposeFile, settings: Settings) -> tuple[Credentials, Mapping[str, Reference]]:
+        kept = {key: secret for key, secret in compose.secrets.items() if key != REGISTRY_LOGINS}
+        credentials, secrets = ensure_secrets(self._client, settings.stack, kept, self._state)
+        if logins := compose.secrets.get(REGISTRY_LOGINS):
+            value = logins_for(self._client, settings.registry)
+            secrets[REGISTRY_LOGINS] = ensure_value(self._client, settings.stack, logins, value)
+        return credentials, secrets
 
     def _stack_image(self, compose: ComposeFile, settings: Settings) -> tuple[str, str]:
         """The image's name, and the reference to run: built from the code here, unless another one was named."""

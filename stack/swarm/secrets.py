@@ -65,6 +65,16 @@ def ensure_secrets(
     return credentials, references
 
 
+def ensure_value(client: docker.DockerClient, stack: str, secret: Secret, value: str) -> Reference:
+    """The secret with this value, of which no copy is kept here. One of the name that was made by hand is taken as it
+    is. Raises StackError."""
+    present = _present(client)
+    base, versions = secret.external_name, _versions(secret.external_name, stack, present)
+    name = _of_value(value, versions, None) or (f"{base}.{os.urandom(4).hex()}" if versions else base)
+    found = present.get(name)
+    return Reference(found.id if found else _create(client, stack, name, value), name)
+
+
 def has_secrets(client: docker.DockerClient, stack: str) -> bool:
     """Whether the swarm has any of this stack, made by us or by hand."""
     return any(name.startswith(f"{stack}_") for name in _present(client))

@@ -33,6 +33,8 @@ from stack.swarm.objects import StackObjects
 from stack.swarm.observe import observe
 from stack.swarm.placement import Placement
 from stack.swarm.preparation import REDIS, REQUIRED, Preparation, Prepared, data_node, variables_of
+from stack.swarm.references import is_local_only
+from stack.swarm.registry_logins import has_login, renew_logins
 from stack.swarm.removal import Removal
 from stack.swarm.secrets import has_secrets
 from stack.swarm.secrets import remove_superseded as remove_superseded_secrets
@@ -41,7 +43,7 @@ from stack.swarm.spec import Surroundings, service_spec
 from stack.swarm.stored_functions import restore, stored_configs, stored_images
 from stack.swarm.taking_down import TakingDown
 from swarmfn.provider.swarm.hardening import offers_no_new_privileges
-from swarmfn.wire.secret_files import REDIS_PASSWORD
+from swarmfn.wire.secret_files import REDIS_PASSWORD, REGISTRY_LOGINS
 
 Say = Callable[[str], None]
 
@@ -85,6 +87,7 @@ class SwarmStack:
         with exclusive(self._state.run / "command.lock", "up", self._say):
             with self._undone_at_first():
                 settings, prepared = self._prepare(options)
+                self._renew_logins(prepared, settings)
                 has_changed = self._deploy(prepared, settings)
                 put_in_force(self._state, self._names_of(prepared))
             self._state.remember(replace(settings, redis_image=prepared.redis_image))
@@ -107,7 +110,9 @@ class SwarmStack:
             self._state.remember(settings)
             # Who runs Docker's own command next, and whether it succeeds, nobody tells us.
             put_in_force(self._state, self._names_of(prepared))
-        return _how_to_deploy(settings, prepared, self._environ, self._root)
+            pulled = [image for image in prepared.images.values() if not is_local_only(image)]
+            gives_login = options.with_registry_auth or has_login(self._client, pulled)
+        return _how_to_deploy(settings, prepared, self._environ, self._root, gives_login)
 
     def down(self, purge: bool) -> str:
         is_unused = self._state.is_unused()
@@ -220,6 +225,12 @@ class SwarmStack:
     def _with_data_server(self, settings: Settings, present: str, prepared: Prepared) -> Settings:
         return require_reader(self._client, settings, present, prepared.images[REDIS], prepared.redis_image, self._say)
 
+    def _renew_logins(self, prepared: Prepared, settings: Settings) -> None:
+        """Where the gateway is about to get another login: an `up` that is interrupted in between begins here again."""
+        gateway, wanted = self._services.find(f"{self._name}_gateway"), prepared.secrets.get(REGISTRY_LOGINS)
+        if settings.registry and gateway and wanted and passwords.granted(gateway, REGISTRY_LOGINS) != wanted:
+            renew_logins(self._client, self._name, self._services, settings.registry)
+
     def _deploy(self, prepared: Prepared, settings: Settings) -> bool:
         """Brings the services to what is wanted; whether anything was changed."""
         objects = StackObjects(self._client, self._name)
@@ -256,7 +267,8 @@ class SwarmStack:
         return not plan.is_empty
 
     def _names_of(self, prepared: Prepared) -> list[str]:
-        return list(dict.fromkeys([*NAMES, *prepared.secrets]))
+        kept = [name for name in prepared.secrets if name != REGISTRY_LOGINS]
+        return list(dict.fromkeys([*NAMES, *kept]))
 
     def _deploy_examples(
         self, address: str, credentials: Credentials, settings: Settings
@@ -297,12 +309,16 @@ def _versions(prepared: Prepared) -> dict[str, str]:
     }
 
 
-def _how_to_deploy(settings: Settings, prepared: Prepared, environ: Mapping[str, str], root: Path) -> str:
+def _how_to_deploy(
+    settings: Settings, prepared: Prepared, environ: Mapping[str, str], root: Path, gives_login: bool
+) -> str:
     files = [file.name if file == root / COMPOSE_FILE else file for file in files_of(settings.compose_files, root)]
     named = " ".join(f"-c {file}" for file in files)
-    images = {"SWARMFN_IMAGE": prepared.stack_image, "REDIS_IMAGE": prepared.redis_image}
+    is_pushed = bool(settings.registry) and prepared.stack_image == STACK_IMAGE
+    own = prepared.images["gateway"] if is_pushed else prepared.stack_image
+    redis = own if prepared.redis_image == prepared.stack_image else prepared.redis_image
+    images = {"SWARMFN_IMAGE": own, "REDIS_IMAGE": redis}
     variables = {**variables_of(settings, environ), **images, **_versions(prepared)}
     put_in = "".join(f"{name}={value} " for name, value in variables.items() if value != _USUAL.get(name))
-    return (
-        f"ready for Docker's own command:\n  {put_in}docker stack deploy --resolve-image never {named} {settings.stack}"
-    )
+    flags = "--with-registry-auth --resolve-image never" if gives_login else "--resolve-image never"
+    return f"ready for Docker's own command:\n  {put_in}docker stack deploy {flags} {named} {settings.stack}"

@@ -8,6 +8,9 @@ REDIS_PASSWORD = "redis-password"  # noqa: S105, the name of a file
 SIGNING_KEY = "callback-signing-key"
 USER = "basic-auth-user"
 PASSWORD = "basic-auth-password"  # noqa: S105, as above
+REGISTRY_LOGINS = "registry-logins"
+"""Not a password but a file like Docker's config.json: how nodes log in where they pull functions' images."""
+
 PREVIOUS = "-previous"
 """Added to a file's name: what it was before, while a new one is being put in force."""
 

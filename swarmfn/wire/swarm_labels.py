@@ -40,5 +40,10 @@ CREATED_LABEL = "com.swarmfn.created"
 IMAGE_LABEL = "com.swarmfn.image"
 """What the name of the function's image stood for when it was deployed: a digest or an id."""
 
+OWN_LOGIN_LABEL = "com.swarmfn.own_login"
+"""On a function that was deployed with a login for its image's registry: it is not given the operator's."""
+
+IS_OWN_LOGIN = "true"
+
 STACK_LABEL = "com.docker.stack.namespace"
 """On everything of a stack, but not on functions: `docker stack rm` would remove them."""

@@ -22,6 +22,8 @@ from swarmfn.wire.swarm_labels import (
     INTERNAL_PREFIX,
     IS_FUNCTION,
     IS_FUNCTION_LABEL,
+    IS_OWN_LOGIN,
+    OWN_LOGIN_LABEL,
     SPEC_LABEL,
 )
 
@@ -58,8 +60,8 @@ NO_UPDATE = Update()
 @dataclass(frozen=True)
 class Deployed:
     """One function and its service. `replicas` is None for a service that runs one task on every node; `image_identity`
-    is what its image's name stood for when it was deployed, "" if that is not known; `template` is what its tasks are
-    made from."""
+    is what its image's name stood for when it was deployed, "" if that is not known; `has_own_login`: it came with one
+    for its image's registry; `template` is what its tasks are made from."""
 
     function: FunctionSpec
     service_id: str
@@ -70,6 +72,7 @@ class Deployed:
     networks: tuple[str, ...]
     update: Update = NO_UPDATE
     image_identity: str = ""
+    has_own_login: bool = False
     template: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -114,6 +117,7 @@ def deployed_function(service: Mapping[str, Any], default_exec_timeout: float) -
         networks=tuple(network["Target"] for network in networks),
         update=Update(update.get("State", ""), update.get("StartedAt", ""), update.get("Message", "")),
         image_identity=labels.get(IMAGE_LABEL, ""),
+        has_own_login=labels.get(OWN_LOGIN_LABEL) == IS_OWN_LOGIN,
         template=spec["TaskTemplate"],
     )
 

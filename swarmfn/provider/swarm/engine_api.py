@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import logging
 import os
@@ -105,9 +104,9 @@ class EngineApi:
             return None
         return found
 
-    def registry_digest(self, image: str, registry_auth: str) -> str:
+    def registry_digest(self, image: str, login: str) -> str:
         """The digest that a registry has for the image now, "" where none answers soon."""
-        headers = _auth_header(registry_auth, image)
+        headers = _login_header(login)
         try:
             found = self._json("GET", f"/distribution/{image}/json", headers=headers, timeout=_REGISTRY_PATIENCE)
         except (EngineRefused, EngineUnavailable) as exc:
@@ -115,17 +114,18 @@ class EngineApi:
             return ""
         return str(found["Descriptor"]["digest"])
 
-    def create_service(self, spec: Document, registry_auth: str) -> None:
-        self._json("POST", "/services/create", json=spec, headers=_auth_header(registry_auth, _image_of(spec)))
+    def create_service(self, spec: Document, login: str) -> None:
+        self._json("POST", "/services/create", json=spec, headers=_login_header(login))
 
-    def update_service(self, service: Document, spec: Document, registry_auth: str = "") -> None:
-        """Replaces the specification. EngineRefused if `service` is no longer what it is."""
+    def update_service(self, service: Document, spec: Document, login: str) -> None:
+        """Replaces the specification; without a login the service keeps the one it has. EngineRefused if `service` is
+        no longer what it is."""
         self._json(
             "POST",
             f"/services/{service['ID']}/update",
             params={"version": service["Version"]["Index"], "registryAuthFrom": "spec"},
             json=spec,
-            headers=_auth_header(registry_auth, _image_of(spec)),
+            headers=_login_header(login),
         )
 
     def remove_service(self, service_id: str) -> None:
@@ -218,16 +218,5 @@ def _refusal(exc: docker.errors.APIError) -> EngineRefused | EngineUnavailable:
     return EngineRefused(status, text)
 
 
-def _auth_header(registry_auth: str, image: str) -> dict[str, str]:
-    """`registry_auth` is `user:password`; "" for none."""
-    if not registry_auth:
-        return {}
-    user, _, password = registry_auth.partition(":")
-    host = image.partition("/")[0]
-    is_host = "." in host or ":" in host or host == "localhost"
-    document = {"username": user, "password": password, "serveraddress": host if is_host else ""}
-    return {"X-Registry-Auth": base64.urlsafe_b64encode(json.dumps(document).encode()).decode()}
-
-
-def _image_of(spec: Document) -> str:
-    return str(spec["TaskTemplate"]["ContainerSpec"]["Image"])
+def _login_header(login: str) -> dict[str, str]:
+    return {"X-Registry-Auth": login} if login else {}

@@ -5,16 +5,16 @@ from __future__ import annotations
 from swarmfn.provider.swarm.engine_api import Document, EngineApi
 
 
-def identity_of(api: EngineApi, image: str, registry_auth: str) -> str:
+def identity_of(api: EngineApi, image: str, login: str) -> str:
     """The digest that the image's registry has for it; of an image that came from none, its id on this engine. "" where
-    nobody knows, and for a name that can stand for one image only. `registry_auth`: `user:password`."""
+    nobody knows, and for a name that can stand for one image only. `login`: at that registry."""
     if "@" in image or image.startswith("sha256:"):
         return ""
     found = api.image(image)
     if found is not None and not found.get("RepoDigests"):
         return str(found["Id"])
     # What a registry had when the image was pulled counts while it does not answer.
-    return api.registry_digest(image, registry_auth) or (_pulled(image, found) if found is not None else "")
+    return api.registry_digest(image, login) or (_pulled(image, found) if found is not None else "")
 
 
 def environment_of(image: Document | None) -> dict[str, str]:

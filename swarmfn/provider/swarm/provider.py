@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,10 +17,11 @@ from swarmfn.provider.swarm.hardening import DEFAULTS, Hardening, check_drop, of
 from swarmfn.provider.swarm.image_identity import identity_of
 from swarmfn.provider.swarm.investigator import Investigator
 from swarmfn.provider.swarm.log_frames import in_order, last_bytes, unframed
+from swarmfn.provider.swarm.logins import RegistryLogins, own_login
 from swarmfn.provider.swarm.observer import Observer
 from swarmfn.provider.swarm.references import check_image
 from swarmfn.provider.swarm.rows import status
-from swarmfn.provider.swarm.service_spec import check_constraints, marked, service_spec, warnings
+from swarmfn.provider.swarm.service_spec import check_constraints, marked, service_spec, warnings, with_login_noted
 from swarmfn.provider.swarm.surroundings import Finder
 from swarmfn.provider.swarm.timing import Timing
 from swarmfn.wire.errors import EngineUnavailable, FunctionExists, FunctionNotFound, InvalidFunction, InvalidRequest
@@ -46,7 +45,8 @@ class SwarmProvider:
     The functions that are there are in the table once this object exists. Raises EngineUnavailable if the engine does
     not answer or manages no swarm. `gateway_address` is where functions reach the gateway, `host:port` or a URL;
     `network` the name of their network, "" for the one labelled so; `connect` how a replica is reached; `hardening`
-    what functions may not do; `start_timeout` how long a replica may take to get ready, unless it says more itself.
+    what functions may not do; `start_timeout` how long a replica may take to get ready, unless it says more itself;
+    `logins` what nodes log in with at registries, for functions that bring no login of their own.
     """
 
     kind = "swarm"
@@ -61,8 +61,10 @@ class SwarmProvider:
         connect: Connect = connect_directly,
         hardening: Hardening = DEFAULTS,
         start_timeout: float = START_TIMEOUT,
+        logins: RegistryLogins | None = None,
     ) -> None:
         timing = timing or Timing()
+        self._logins = logins or RegistryLogins()
         self._timing = timing
         self._start_timeout = start_timeout
         self._default_exec_timeout = default_exec_timeout
@@ -117,10 +119,12 @@ class SwarmProvider:
             _check(function)
             around = self._finder.surroundings(function)
             now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-            identity = identity_of(self._api, function.image, _credentials(function))
+            own = own_login(function)
+            login = own or self._logins.login_for(function.image)
+            identity = identity_of(self._api, function.image, login)
             spec = marked(service_spec(function, around, function.initial_replicas, now), identity)
             try:
-                self._api.create_service(spec, _credentials(function))
+                self._api.create_service(with_login_noted(spec, bool(own)), login)
             except EngineRefused as exc:
                 # Not "from": it may be the same one.
                 raise self._not_created(function, exc) from None
@@ -130,7 +134,8 @@ class SwarmProvider:
         with self._changing():
             self._found(function.name)
             _check(function)
-            identity = identity_of(self._api, function.image, _credentials(function))
+            own = own_login(function)
+            identity = identity_of(self._api, function.image, own or self._logins.login_for(function.image))
             for _ in range(_ATTEMPTS):
                 service, deployed = self._found(function.name)
                 is_equal = deployed.function == function.without_credentials()
@@ -141,7 +146,8 @@ class SwarmProvider:
                 # Of an image that nobody knew the identity of so far, it is not known either that it is another one.
                 is_rebuilt = deployed.function.image == function.image and bool(deployed.image_identity)
                 spec = marked(spec, identity, must_roll=is_rebuilt and not is_known)
-                if self._replaced(service, spec, _credentials(function)):
+                login, is_own = self._logins.login_after(deployed, function.image, own)
+                if self._replaced(service, with_login_noted(spec, is_own), login):
                     _warn(function)
                     return
         raise _too_busy(function.name)
@@ -172,7 +178,8 @@ class SwarmProvider:
                 if deployed.replicas is None:
                     raise InvalidRequest(f'function "{name}" runs once on every node, and cannot be scaled.')
                 spec = {**service["Spec"], "Mode": {"Replicated": {"Replicas": replicas}}}
-                if deployed.replicas == replicas or self._replaced(service, spec):
+                login, _is_own = self._logins.login_after(deployed, deployed.function.image)
+                if deployed.replicas == replicas or self._replaced(service, spec, login):
                     return
         raise _too_busy(name)
 
@@ -236,10 +243,10 @@ class SwarmProvider:
         spec["TaskTemplate"]["ForceUpdate"] = present["TaskTemplate"].get("ForceUpdate", 0)
         return {**spec, "Name": present["Name"], "Mode": present["Mode"]}
 
-    def _replaced(self, service: Document, spec: Document, registry_auth: str = "") -> bool:
+    def _replaced(self, service: Document, spec: Document, login: str) -> bool:
         """False if the service has changed since it was read: Swarm itself does that while an update rolls."""
         try:
-            self._api.update_service(service, spec, registry_auth)
+            self._api.update_service(service, spec, login)
         except EngineRefused as exc:
             if "out of sequence" in exc.text:
                 return False
@@ -274,15 +281,7 @@ def _check(function: FunctionSpec) -> None:
     check_drop(function.annotations)
     if function.initial_replicas > MAX_REPLICAS:
         raise InvalidFunction("labels", f"{SCALE_MIN_LABEL} is over {MAX_REPLICAS}, the most of one function.")
-    _credentials(function)
-
-
-def _credentials(function: FunctionSpec) -> str:
-    """`user:password` for the image's registry, "" for none."""
-    try:
-        return base64.b64decode(function.registry_auth, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError) as exc:
-        raise InvalidFunction("registryAuth", "is not user:password in Base64.") from exc
+    own_login(function)
 
 
 def _warn(function: FunctionSpec) -> None:

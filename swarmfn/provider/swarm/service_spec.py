@@ -24,6 +24,8 @@ from swarmfn.wire.swarm_labels import (
     INTERNAL_PREFIX,
     IS_FUNCTION,
     IS_FUNCTION_LABEL,
+    IS_OWN_LOGIN,
+    OWN_LOGIN_LABEL,
     SECRETS_FOLDER,
     SPEC_LABEL,
 )
@@ -109,6 +111,12 @@ def marked(spec: Mapping[str, Any], image_identity: str, must_roll: bool = False
     if must_roll:
         task["ForceUpdate"] = task.get("ForceUpdate", 0) + 1
     return {**spec, "Labels": labels, "TaskTemplate": task}
+
+
+def with_login_noted(spec: Mapping[str, Any], is_own: bool) -> dict[str, Any]:
+    """The specification with a note of whose login its service has: the function's own, or the operator's or none."""
+    labels = {name: value for name, value in spec["Labels"].items() if name != OWN_LOGIN_LABEL}
+    return {**spec, "Labels": {**labels, **({OWN_LOGIN_LABEL: IS_OWN_LOGIN} if is_own else {})}}
 
 
 def stored_spec(function: FunctionSpec) -> str:

@@ -1,4 +1,4 @@
-"""deploy_extended.py on a swarm of two nodes: images have to get to where they run."""
+"""deploy_extended.py on a swarm of three nodes: images have to get to where they run."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from tests.support.docker_nodes import DockerNodes
-from tests.support.registry import Registry
+from tests.support.registry import PASSWORD, Registry
 from tests.support.swarm_platform import SwarmPlatform
 
 
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerNodes]:
-    with DockerNodes(tmp_path_factory.mktemp("nodes"), count=2, heartbeat=2, pulls=True) as nodes:
+    with DockerNodes(tmp_path_factory.mktemp("nodes"), heartbeat=2, pulls=True) as nodes:
         yield nodes
 
 
@@ -51,16 +51,74 @@ def test_a_pinned_stack_stays_on_the_node_with_the_images(stack: SwarmPlatform, 
     assert stack.call("echo", b"here").text == "here"
 
 
-def test_a_registry_serves_every_node(stack: SwarmPlatform, nodes: DockerNodes, tmp_path: Path) -> None:
-    with Registry(tmp_path / "registry", nodes.network) as registry:
-        done = stack.command("up", "--no-pin", "--registry", registry.address)
+@pytest.fixture(scope="module")
+def registry(nodes: DockerNodes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    with Registry(tmp_path_factory.mktemp("registry"), nodes.network, needs_login=True) as registry:
+        yield registry
+
+
+def nodes_running(nodes: DockerNodes, service: str) -> set[str]:
+    """The names of the nodes that run replicas of a function, as their own engines see it."""
+    found = set()
+    for engine in nodes:
+        with contextlib.closing(engine.client()) as client:
+            label = f"com.docker.swarm.service.name={service}"
+            if client.containers.list(filters={"label": label}, ignore_removed=True):
+                found.add(engine.name)
+    return found
+
+
+def test_a_registry_that_wants_a_login_serves_every_node(
+    stack: SwarmPlatform, nodes: DockerNodes, registry: Registry, tmp_path: Path
+) -> None:
+    refused = stack.command("up", "--no-pin", "--registry", registry.address)
+    assert refused.returncode == 1
+    assert "docker login" in refused.stderr
+
+    stack.variables |= registry.docker_config(tmp_path / "docker")
+    done = stack.command("up", "--no-pin", "--registry", registry.address)
+    assert done.returncode == 0, done.stderr
+    images = {str(template["ContainerSpec"]["Image"]) for template in services(nodes)}
+    assert all(image.startswith(registry.address) and "@sha256:" in image for image in images)
+    everywhere = {"node1", "node2", "node3"}
+    # Of each image no more than one node has a copy so far: the others have to log in for it.
+    for name in ("wordcount", "markdown"):
+        stack.scale(name, 3)
+        assert nodes_running(nodes, name) == everywhere
+    answers = {stack.call("wordcount", b"three words here").text.split()[2] for _ in range(12)}
+    assert answers == {"16"}
+    assert "<h1>" in stack.call("markdown", b"# here").text
+    image = next(image for image in images if "/echo:" in image)
+    stack.deploy("later", image=image, envProcess="cat", constraints=["node.hostname == node3"])
+    assert stack.call("later", b"here").text == "here"
+
+    # The registry is remembered.
+    again = stack.command("up")
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.startswith("nothing to do")
+    prepared = stack.command("prepare")
+    assert prepared.returncode == 0, prepared.stderr
+    assert f" SWARMFN_IMAGE={next(image for image in images if '/swarmfn:' in image)} " in prepared.stdout
+    assert " docker stack deploy --with-registry-auth " in prepared.stdout
+    said = [prepared, done, refused, again, stack.command("status", "--json")]
+    said += [stack.command("logs", "gateway", "-n", "1000")]
+    with contextlib.closing(nodes.manager.client()) as client:
+        shown = [str(client.api.services()), str(client.api.secrets()), str(client.api.tasks())]
+    shown += [f"{one.stdout} {one.stderr}" for one in said] + [stack.system("GET", "/system/functions").text]
+    assert not [text for text in shown if PASSWORD in text or registry.login in text]
+
+
+def test_another_password_of_the_registry_reaches_what_runs(
+    stack: SwarmPlatform, nodes: DockerNodes, registry: Registry, tmp_path: Path
+) -> None:
+    with contextlib.closing(nodes.manager.client()) as client:
+        before = {task["ID"] for task in client.services.get("sleep").tasks()}
+        registry.change_password()
+        stack.variables |= registry.docker_config(tmp_path / "docker")
+        done = stack.command("up")
         assert done.returncode == 0, done.stderr
-        images = {str(template["ContainerSpec"]["Image"]) for template in services(nodes)}
-        assert all(image.startswith(registry.address) and "@sha256:" in image for image in images)
-        with contextlib.closing(nodes.manager.client()) as client:
-            client.services.get("wordcount").scale(4)
-        assert stack.call("wordcount", b"three words here").text.split() == ["0", "3", "16"]
-        # The registry is remembered.
-        again = stack.command("up")
-        assert again.returncode == 0, again.stderr
-        assert again.stdout.startswith("nothing to do")
+        assert {task["ID"] for task in client.services.get("sleep").tasks()} == before
+        # Not through the gateway, which would give the login along.
+        client.services.get("sleep").scale(3)
+    stack.wait_for_replicas("sleep", 3)
+    assert nodes_running(nodes, "sleep") == {"node1", "node2", "node3"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -10,9 +11,10 @@ from typing import Any
 import pytest
 import requests
 
+from tests.support import base_image
 from tests.support.images import watchdog_image
 from tests.support.processes import REPOSITORY, ChildProcess
-from tests.support.swarm_command import Command
+from tests.support.swarm_command import STACK, Command
 from tests.support.waiting import wait_until
 
 ECHO = {"service": "echo", "envProcess": "cat"}
@@ -68,12 +70,21 @@ def _ended(call: str) -> dict[str, Any]:
     return found if "endedAt" in found else {}
 
 
-def test_an_interrupted_down_is_gone_on_with(running: Command) -> None:
-    down = ChildProcess(running.words("down"), running.folder / "down.log", running.environment())
-    down.wait_for_log("trial_worker: stopping")
-    down.send(signal.SIGINT)
-    assert down.wait(30) == 130
-    assert running.run("down").returncode == 0
+def test_an_interrupted_down_is_gone_on_with_and_names_who_holds_a_network(running: Command) -> None:
+    with contextlib.closing(running.engine.client()) as client:
+        network = f"{STACK}_functions"
+        guest = client.containers.run(base_image.NAME, ["sleep", "600"], name="guest", network=network, detach=True)
+        down = ChildProcess(running.words("down"), running.folder / "down.log", running.environment())
+        down.wait_for_log("trial_worker: stopping")
+        down.send(signal.SIGINT)
+        assert down.wait(30) == 130
+        done = running.run("down")
+        guest.remove(force=True)
+        assert done.returncode == 1
+        assert f"cannot remove the network {network}: it is still used by the container guest." in done.stderr
+        assert "`docker rm -f`" in done.stderr
+        assert running.run("down").returncode == 0
+        assert not client.networks.list(names=[network])
     assert running.replicas() == {}
 
 
