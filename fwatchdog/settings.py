@@ -159,7 +159,7 @@ class _Lenient:
         try:
             return parse_duration(text)
         except ValueError as exc:
-            self.warnings.append(f"{name}: {exc}; going on with {default:g} s")
+            self.warnings.append(f"{name}: {exc}; using {default:g} s")
             return default
 
     def flag(self, name: str, default: bool, otherwise: bool | None = None) -> bool:
@@ -172,7 +172,7 @@ class _Lenient:
         if text.lower() in _FALSE:
             return False
         found = default if otherwise is None else otherwise
-        self.warnings.append(f"{name}: expected true or false, got {text!r:.100}; going on with {str(found).lower()}")
+        self.warnings.append(f"{name}: expected true or false, got {text!r:.100}; using {str(found).lower()}")
         return found
 
     def integer(self, name: str, default: int) -> int:
@@ -181,7 +181,7 @@ class _Lenient:
             return default
         if _WHOLE.fullmatch(text):
             return int(text)
-        self.warnings.append(f"{name}: expected a whole number, got {text!r:.100}; going on with {default}")
+        self.warnings.append(f"{name}: expected a whole number, got {text!r:.100}; using {default}")
         return default
 
 
@@ -225,7 +225,7 @@ def _check_http(env: Environment, command: str, upstream_url: str) -> None:
 
 def _ignored(mode: str, upstream_url: str) -> tuple[str, ...]:
     if upstream_url and mode != HTTP:
-        return (f"upstream_url: has no meaning with mode={mode}; mode=http passes calls on to a server",)
+        return (f"upstream_url: ignored with mode={mode}; mode=http passes calls on to a server",)
     return ()
 
 

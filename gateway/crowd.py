@@ -20,7 +20,7 @@ RESERVED_PATIENCE = 5.0
 """Seconds that the head of a request may take on one of them."""
 
 CROWDED = (
-    "too many connections are open, from this address (max_connections_per_client) or in all; "
+    "too many connections are open, from this address (max_connections_per_client) or in total; "
     "only health checks and management are served."
 )
 

@@ -26,10 +26,10 @@ class LoadMetrics(Collector):
         no_room = self._bodies.refused + self._unfinished.refused
         return [
             GaugeMetricFamily("gateway_upload_bytes", "Request bodies in memory.", self._bodies.used),
-            GaugeMetricFamily("gateway_upload_budget_bytes", "How many may be.", self._bodies.size),
+            GaugeMetricFamily("gateway_upload_budget_bytes", "How many bytes may be in memory.", self._bodies.size),
             GaugeMetricFamily("gateway_unfinished_bytes", "Bodies on their way to Redis.", self._unfinished.used),
-            CounterMetricFamily("gateway_uploads_refused", "Bodies there was no room for.", no_room),
+            CounterMetricFamily("gateway_uploads_refused", "Bodies refused for lack of room.", no_room),
             GaugeMetricFamily("gateway_client_connections", "Clients that are connected.", connected),
             CounterMetricFamily("gateway_client_connections_shed", "Idle ones closed to make room.", shed),
-            CounterMetricFamily("gateway_client_connections_refused", "Those there was no room for.", refused),
+            CounterMetricFamily("gateway_client_connections_refused", "Those refused for lack of room.", refused),
         ]

@@ -44,7 +44,9 @@ class RedisWatch(Collector):
             if sentence != self._found.get(name):
                 logger.warning("%s", sentence, extra={"event": "redis_shortcoming", "shortcoming": name})
         for name in self._found.keys() - found.keys():
-            logger.info("no longer so: %s", self._found[name], extra={"event": "redis_mended", "shortcoming": name})
+            logger.info(
+                "no longer the case: %s", self._found[name], extra={"event": "redis_mended", "shortcoming": name}
+            )
         self._found = found
 
     def sentences(self) -> list[str]:
@@ -52,7 +54,7 @@ class RedisWatch(Collector):
         return list(self._found.values())
 
     def collect(self) -> Iterable[Metric]:
-        family = GaugeMetricFamily("swarmfn_redis_shortcoming", "1: Redis is not as it has to be.", labels=["kind"])
+        family = GaugeMetricFamily("swarmfn_redis_shortcoming", "1: Redis is not set up as required.", labels=["kind"])
         for name in SHORTCOMINGS:
             family.add_metric([name], int(name in self._found))
         return [family]

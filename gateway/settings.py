@@ -132,9 +132,12 @@ class Settings:
                 "basic_auth", f"needs the files basic-auth-user and basic-auth-password in {secrets}, not empty"
             )
         if self.basic_auth and ":" in (self.user or ""):
-            env.problem(f"{secrets}/basic-auth-user", "has a colon in it, where HTTP Basic credentials would end it")
+            env.problem(
+                f"{secrets}/basic-auth-user",
+                "has a colon in it, which would end the user name in HTTP Basic credentials",
+            )
         if self.management_port and self.management_port in (self.port, self.metrics_port):
-            env.problem("management_port", "must be another port than port and metrics_port")
+            env.problem("management_port", "must differ from port and metrics_port")
         if 0 < self.functions_memory_limit < _LEAST_MEMORY:
             env.problem("functions_memory_limit", "must be 6Mi or more, or 0: no engine starts a container with less")
         if 0 < self.upload_budget < self.async_max_body:

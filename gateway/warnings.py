@@ -15,7 +15,7 @@ def warnings_of(settings: Settings) -> list[str]:
     """A sentence for each door that the settings leave open."""
     found = []
     if not settings.basic_auth:
-        found.append("whoever reaches the gateway may deploy functions, and so run programs here: basic_auth is off")
+        found.append("anyone who reaches the gateway may deploy functions, and so run programs here: basic_auth is off")
     if not _is_loopback(settings.listen_address) and not settings.trusted_proxies:
         found.append(
             "calls and passwords cross the network unencrypted: the gateway is open to other machines, and "
@@ -23,7 +23,8 @@ def warnings_of(settings: Settings) -> list[str]:
         )
     if settings.callback_guard.mode == OFF:
         found.append(
-            "whoever may call functions can have the platform send requests into its own network: callback_guard is off"
+            "anyone who may call functions can make the platform send requests into its own network: "
+            "callback_guard is off"
         )
     return found
 

@@ -88,7 +88,7 @@ def read_one(path: Path) -> str:
     if not secret:
         raise StackError(f"{path} is empty. Write the password into it, or remove it to have another one made.")
     if path.name == USER and ":" in secret:
-        raise StackError(f"{path} has a colon in it, where HTTP Basic credentials would end the name.")
+        raise StackError(f"{path} has a colon in it, which would end the user name in HTTP Basic credentials.")
     return secret
 
 

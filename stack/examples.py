@@ -109,7 +109,7 @@ class _Waiting:
                 if name in self._announced:
                     self._say(f"{name}: ready")
             else:
-                self._problems[name] = "it was changed by somebody else meanwhile"
+                self._problems[name] = "it was changed by somebody else in the meantime"
         elif now - since >= _PATIENCE.get(rollout, float("inf")):
             del self._waiting[name]
             self._problems[name] = _failure(rollout, status or {})
@@ -127,7 +127,7 @@ def _what_is_done(status: Mapping[str, Any] | None, is_different: bool) -> str:
 def _failure(rollout: Rollout, status: Mapping[str, Any]) -> str:
     problem = _problem(status) or "it fails"
     if rollout is Rollout.FAILING and status.get("availableReplicas"):
-        return f"its update fails, and the version before serves on: {problem}"
+        return f"its update fails, and the previous version keeps running: {problem}"
     return problem
 
 

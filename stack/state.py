@@ -110,12 +110,12 @@ class StateDirectory:
         known = _as_json(Settings())
         if unknown := sorted(found.keys() - known.keys()):
             raise StackError(
-                f"{self._settings} was written by a newer release: nothing is known here of {', '.join(unknown)}. "
+                f"{self._settings} was written by a newer release: this release does not know {', '.join(unknown)}. "
                 "Use that release, or --state-dir for another stack."
             )
         if odd := sorted(name for name, value in found.items() if not _is_like(value, known[name])):
             raise StackError(
-                f"{self._settings} has values of another kind than this release writes ({', '.join(odd)}). Use the "
+                f"{self._settings} has values of a different type than this release writes ({', '.join(odd)}). Use the "
                 "release that wrote it, or --state-dir for another stack."
             )
         chosen: dict[str, Any] = {

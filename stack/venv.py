@@ -114,7 +114,7 @@ class Venv:
         if self._marker.exists():
             self._say(f"an earlier installation into {self.directory} did not finish; starting again")
         elif not (self.directory / "pyvenv.cfg").exists():
-            raise VenvError(f"{self.directory} exists and is no virtual environment. Move it away.")
+            raise VenvError(f"{self.directory} exists and is not a virtual environment. Move it away.")
         elif self.python.exists():
             return
         else:
@@ -164,7 +164,7 @@ class Venv:
             said = "".join(f"  | {line}" for line in lines[-12:])
             raise VenvError(
                 f"{_reason(lines)}`{' '.join(command)}` ended with {process.returncode}:\n{said}"
-                "Run it again when this helps."
+                "Run this again when that is fixed."
             )
 
     @contextmanager

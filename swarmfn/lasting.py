@@ -53,6 +53,6 @@ async def lasting(
             well.cancel()
         if time.monotonic() - began > _WELL_AFTER:
             pause = first_pause
-        failures.note(failure, isinstance(failure, EndedByItself), f"it begins anew in {pause:g} s")
+        failures.note(failure, isinstance(failure, EndedByItself), f"it starts again in {pause:g} s")
         await asyncio.sleep(pause)
         pause = min(pause * 2, _LONGEST)

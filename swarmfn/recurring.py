@@ -33,7 +33,7 @@ class Recurring:
                 "%s failed (%s); %s",
                 self._work,
                 self._present,
-                then or "it is tried again, and said again when that changes",
+                then or "it is tried again, and logged again when that changes",
                 exc_info=None if is_foreseen else exc,
                 extra={"event": self._event, "work": self._work},
             )

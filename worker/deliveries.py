@@ -73,7 +73,7 @@ def unreached(failure: UpstreamFailure) -> tuple[str, str]:
     if isinstance(cause, ssl.SSLCertVerificationError):
         return "certificate", f"the receiver's certificate is not accepted ({cause.verify_message})"
     if isinstance(cause, ssl.SSLError):
-        return "tls", f"no TLS with the receiver ({cause.reason or 'it speaks something else'})"
+        return "tls", f"no TLS connection to the receiver ({cause.reason or 'it does not speak TLS'})"
     if isinstance(cause, socket.gaierror | UnicodeError):
         return "name", "the receiver's name cannot be resolved"
     if isinstance(cause, ConnectionRefusedError):
@@ -132,7 +132,7 @@ class CallbackSender:
             return _too_slow(time.perf_counter() - started, exc.is_sent)
         except NotPermitted:
             spent = time.perf_counter() - started
-            problem = "the receiver is not where callbacks may go (callback_guard)"
+            problem = "callbacks to the receiver are not allowed (callback_guard)"
             return Failure(problem, spent, is_hopeless=True, reason="guard")
         except UpstreamFailure as exc:
             if isinstance(exc, Broken) and is_about_over(asyncio.get_running_loop().time() - sending, self._timeout):
@@ -155,10 +155,10 @@ class CallbackSender:
         """Why this callback goes nowhere, whatever the guard; "" if it may."""
         is_ours = self._guard.is_in_stack(receiver.name, receiver.port) or receiver.address in self._aliases.values()
         if is_ours and not receiver.target.startswith(CALLS):
-            return "of this platform's own gateway a callback reaches functions only"
+            return "on this platform's own gateway a callback can only call functions"
         hops = hops_in(first(delivery.headers, CALL_HOPS) or "")
         if hops > self._max_hops:
-            return f"it ends a chain of {hops} callbacks, which may be a loop (max_hops)"
+            return f"it would be callback {hops} in a row, which may be a loop (max_hops)"
         return ""
 
     async def close(self) -> None:

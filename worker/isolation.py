@@ -120,7 +120,7 @@ class Isolation:
                 logger.debug("cannot hand back the call of a dead process: %s", exc)
                 await asyncio.sleep(_LOOK_EVERY)
         logger.error(
-            "a process that ran calls alone ended with %d; %d calls are charged with it and run again",
+            "a process that ran calls alone ended with %d; %d calls count it as their failure and run again",
             status,
             returned,
             extra={"event": "alone_died", "worker": name},

@@ -90,7 +90,7 @@ class Announcements:
         try:
             self.table = decode_table(document)
         except (ValueError, KeyError, TypeError, AttributeError) as exc:
-            logger.error("the replica table in Redis does not parse (%s); going on with the last one", exc)
+            logger.error("the replica table in Redis does not parse (%s); using the last one", exc)
             return
         self._document = document
         self.has_table.set()

@@ -98,7 +98,7 @@ class FunctionWorker(BaseWorker):
 
             # Before anybody sees this worker: one that is seen can be told to stop.
             def hurry() -> None:
-                logger.warning("told to stop again: not waiting for what runs", extra={"event": "hurried"})
+                logger.warning("told to stop again: not waiting for running calls", extra={"event": "hurried"})
                 executor.hurry()
                 isolation.stop()
 
@@ -225,7 +225,7 @@ class FunctionWorker(BaseWorker):
         except ResponseError as exc:
             # What waits in a Redis whose memory is full has to be run, or there will never be room.
             logger.warning(
-                "Redis refuses to register this worker (%s); it works all the same",
+                "Redis refuses to register this worker (%s); it works without that",
                 exc,
                 extra={"event": "not_registered", "worker": self.name},
             )

@@ -83,7 +83,7 @@ class Runs:
             return after_foreign(claim, claim.work, self._moment(claim.work), self._keeping)
         if isinstance(claim.work, Newer):
             logger.warning(
-                "a job on queue %s is left to newer workers: %s",
+                "a job on queue %s is left for newer workers: %s",
                 claim.queue,
                 claim.work.problem,
                 extra={"event": "newer_job", "call_id": claim.job_id},

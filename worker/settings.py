@@ -76,7 +76,7 @@ class Settings:
         if settings.result_ttl < 1 or settings.failure_ttl < 1:
             env.problem("result_ttl, failure_ttl", "must be at least one second")
         if settings.callback_signing_key == "":
-            env.problem(f"{secrets}/callback-signing-key", "is empty; remove it if callbacks are not to be signed")
+            env.problem(f"{secrets}/callback-signing-key", "is empty; remove it to send callbacks without a signature")
         if not 1 <= settings.lease <= 600:
             env.problem("lease", "must be between one second and ten minutes")
         if settings.metrics_port + settings.worker_processes > 65536:

@@ -83,7 +83,7 @@ class Undertaker:
         self._failures.over()
         if returned:
             logger.warning(
-                "handed back %d calls of a dead worker; each runs again with nothing beside it",
+                "handed back %d calls of a dead worker; each runs again alone",
                 returned,
                 extra={"event": "handed_back", "worker": name},
             )

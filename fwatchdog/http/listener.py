@@ -26,7 +26,7 @@ def inherit(descriptor: int) -> socket.socket:
     inherited = socket.socket(fileno=descriptor)
     if not inherited.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
         inherited.detach()
-        raise ValueError(f"descriptor {descriptor} is no listening socket")
+        raise ValueError(f"descriptor {descriptor} is not a listening socket")
     os.set_inheritable(descriptor, False)
     return inherited
 

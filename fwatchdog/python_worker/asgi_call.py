@@ -116,11 +116,11 @@ class AsgiCall:
         elif message["type"] == "http.response.body":
             await self._send_body(message.get("body", b""), bool(message.get("more_body", False)))
         else:
-            raise RuntimeError(f"this server takes no {message['type']}")
+            raise RuntimeError(f"this server does not support {message['type']}")
 
     async def _send_body(self, body: bytes, has_more: bool) -> None:
         if self._start is None or self._has_ended:
-            raise RuntimeError("a body without a start, or after its end")
+            raise RuntimeError("a body before the start of the response, or after its end")
         if self._is_gone:
             return
         flush()

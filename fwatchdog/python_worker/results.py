@@ -145,7 +145,7 @@ def checked_status(status: Any) -> int:
     except (TypeError, ValueError, IndexError):
         number = 0
     if not 200 <= number <= 599:
-        raise BadResult(f"{status!r} is no status code")
+        raise BadResult(f"{status!r} is not a status code")
     return number
 
 
@@ -171,9 +171,9 @@ def checked_header(name: Any, value: Any) -> tuple[str, str]:
     """A header that cannot break the response it is in. Raises BadResult."""
     text = str(value)
     if not isinstance(name, str) or _NAME.fullmatch(name) is None:
-        raise BadResult(f"{name!r} is no name of a header")
+        raise BadResult(f"{name!r} is not a header name")
     if not text.isascii() and name.lower() in _URLS:
         text = quote(text, safe=_KEPT_IN_URLS)
     if _VALUE.fullmatch(text) is None:
-        raise BadResult(f"the value of header {name} has characters that no header can have")
+        raise BadResult(f"the value of header {name} has characters that are not allowed in a header")
     return name, text

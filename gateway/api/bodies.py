@@ -39,7 +39,7 @@ def _read(request: Request) -> bytes:
 
 def too_large() -> TooLarge:
     """For a body that no management request needs."""
-    return TooLarge(f"the body is larger than {MAX_BODY} bytes.", "A function's code belongs into its image.")
+    return TooLarge(f"the body is larger than {MAX_BODY} bytes.", "A function's code belongs in its image.")
 
 
 def _parse(body: bytes) -> Any:
@@ -73,7 +73,7 @@ def _check_texts(document: dict[str, Any]) -> None:
         elif isinstance(value, list):
             waiting += value
         elif isinstance(value, str) and not _is_plain(value):
-            raise InvalidRequest(f"the body holds a text with a character that cannot be kept: {value!r:.100}.")
+            raise InvalidRequest(f"the body has a text with a character that cannot be stored: {value!r:.100}.")
 
 
 def _is_plain(text: str) -> bool:

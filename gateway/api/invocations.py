@@ -69,7 +69,7 @@ def _wanted(states: Collection[str]) -> Wanted:
     """From the body, or from the query when there is no body."""
     if request.content_length or request.headers.get("Transfer-Encoding"):
         if request.args:
-            raise InvalidRequest("both the query and the body say which calls.", "Use one of them.")
+            raise InvalidRequest("both the query and the body select calls.", "Use one of them.")
         return wanted(read_object(request), states)
     return wanted(_single(request.args.to_dict(flat=False)), states)
 
@@ -77,7 +77,7 @@ def _wanted(states: Collection[str]) -> Wanted:
 def _single(query: dict[str, list[str]]) -> dict[str, str]:
     for name, values in query.items():
         if len(values) > 1:
-            raise InvalidRequest(f"{name[:100]}: it is there {len(values)} times.")
+            raise InvalidRequest(f"{name[:100]}: given {len(values)} times.")
     return {name: values[0] for name, values in query.items()}
 
 

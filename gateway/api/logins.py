@@ -55,6 +55,6 @@ class FailedLogins(Collector):
 
     def collect(self) -> list[Metric]:
         """For /metrics."""
-        counted = CounterMetricFamily("gateway_failed_logins", "Requests with credentials that are wrong.")
+        counted = CounterMetricFamily("gateway_failed_logins", "Requests with wrong credentials.")
         counted.add_metric([], self._total)
         return [counted]

@@ -63,14 +63,18 @@ def wanted(fields: Mapping[str, Any], states: Collection[str]) -> Wanted:
     _refuse_unknown(fields, _SELECTING | {"id", "ids", "all"})
     named = [name for name in ("id", "ids") if name in fields]
     if named and len(fields) > 1:
-        raise InvalidRequest(f"{named[0]}: goes with no other field.", "Send ids, or what selects calls.")
+        raise InvalidRequest(
+            f"{named[0]} cannot be combined with other fields.", "Send ids, or fields that select calls."
+        )
     if named:
         return Wanted(ids=_ids(named[0], fields[named[0]]))
     if "all" in fields and fields["all"] not in (True, "true", "1"):
         raise InvalidRequest(f"all: expected true, got {fields['all']!r:.100}.")
     if not fields.keys() - {"state"}:
         # A slip must not mean everything there is.
-        raise InvalidRequest("nothing says which calls.", "Send id, ids, function, since, until, age, or all.")
+        raise InvalidRequest(
+            "the request does not say which calls.", "Send id, ids, function, since, until, age, or all."
+        )
     return Wanted(selection=_selection(fields, states))
 
 
@@ -92,7 +96,7 @@ def decode_cursor(text: str) -> Cursor:
 
 
 def _bad_cursor(text: str) -> InvalidRequest:
-    return InvalidRequest(f"cursor: {text!r:.100} is none of ours.", 'Send the "next" of the page before.')
+    return InvalidRequest(f"cursor: {text!r:.100} is not valid.", 'Send the "next" of the previous page.')
 
 
 def _selection(fields: Mapping[str, Any], states: Collection[str]) -> Selection:
@@ -101,11 +105,11 @@ def _selection(fields: Mapping[str, Any], states: Collection[str]) -> Selection:
         raise InvalidRequest(f"state: expected one of {', '.join(states)}, got {state!r:.100}.")
     given = [name for name in _TIMES if name in fields]
     if given and state not in LETTERS:
-        raise InvalidRequest(f"{given[0]}: goes with the states {', '.join(LETTERS)} only.")
+        raise InvalidRequest(f"{given[0]} can only be used with the states {', '.join(LETTERS)}.")
     since, until = (_moment(name, fields[name]) if name in fields else None for name in ("since", "until"))
     if "age" in fields:
         if since is not None:
-            raise InvalidRequest("age: goes with no since.", "Both say where to begin.")
+            raise InvalidRequest("age cannot be combined with since.", "Both set where to begin.")
         since = time.time() - _age(fields["age"])
     return Selection(state, _function(fields["function"]) if "function" in fields else "", since, until)
 
@@ -114,7 +118,7 @@ def _function(name: Any) -> str:
     try:
         return function_name(name if isinstance(name, str) else "")
     except FunctionNotFound:
-        raise InvalidRequest(f"function: {name!r:.100} is no name of a function.") from None
+        raise InvalidRequest(f"function: {name!r:.100} is not the name of a function.") from None
 
 
 def _moment(field: str, value: Any) -> float:
@@ -126,7 +130,7 @@ def _moment(field: str, value: Any) -> float:
         seconds = _rfc3339(text)
     if not 0 <= seconds < 1e12:
         hint = "Send Unix seconds, or a time with its zone such as 2026-01-31T12:00:00Z."
-        raise InvalidRequest(f"{field}: {value!r:.100} is no time.", hint)
+        raise InvalidRequest(f"{field}: {value!r:.100} is not a time.", hint)
     return seconds
 
 
@@ -149,7 +153,7 @@ def _ids(field: str, value: Any) -> tuple[str, ...]:
     ids = value.split(",") if isinstance(value, str) else value
     if not isinstance(ids, list) or not ids or not all(_is_id(one) for one in ids):
         raise InvalidRequest(
-            f"{field}: {value!r:.100} is no list of call ids.", "They are made of A-Z a-z 0-9 _ and -."
+            f"{field}: {value!r:.100} is not a list of call ids.", "They are made of A-Z a-z 0-9 _ and -."
         )
     if len(ids) > MOST_IDS:
         raise InvalidRequest(f"{field}: {len(ids)} ids are more than {MOST_IDS}.", "Send several requests.")

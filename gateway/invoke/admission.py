@@ -24,7 +24,7 @@ def overloaded(route: Route, limits: QueueLimits | None, full: Full, max_put_off
     limits = limits or QueueLimits(route.queue)
     if full.by_put_off:
         return Overloaded(
-            f"no more calls are put off: {full.depth} are, in all queues, and the limit is {max_put_off} "
+            f"no more calls can be put off: all queues hold {full.depth}, and the limit is {max_put_off} "
             "(async_max_put_off).",
             "Send it again after the time in Retry-After, or without a delay.",
             _LATEST,
@@ -34,7 +34,7 @@ def overloaded(route: Route, limits: QueueLimits | None, full: Full, max_put_off
     else:
         problem = f"{full.depth} calls wait or are put off, and its limit is {limits.max_depth} (queue_max_depth)"
     return Overloaded(
-        f'the queue "{limits.queue}" takes no more calls: {problem}.',
+        f'the queue "{limits.queue}" accepts no more calls: {problem}.',
         "Send it again after the time in Retry-After.",
         retry_after(full, limits),
     )

@@ -92,7 +92,7 @@ def _max_age(values: Mapping[str, str]) -> float:
         return 0.0
     seconds = _duration(MAX_AGE, values[MAX_AGE])
     if seconds < _SHORTEST_AGE:
-        raise InvalidRequest(f"{MAX_AGE}: no call starts in no time.", "Send a duration of at least 1ms, such as 1h.")
+        raise InvalidRequest(f"{MAX_AGE} must be at least 1ms.", "Send a duration such as 1h.")
     return seconds
 
 
@@ -105,7 +105,7 @@ def _run_at(values: Mapping[str, str], latest: float) -> float:
     except (ValueError, OverflowError) as exc:
         raise InvalidRequest(
             f"{RUN_AT}: {text[:100]!r} is not a moment in time.",
-            "Send one as RFC 3339 has it, with its zone, such as 2030-01-31T12:00:00Z or 2030-01-31T12:00:00+01:00.",
+            "Send one in RFC 3339 form, with its zone, such as 2030-01-31T12:00:00Z or 2030-01-31T12:00:00+01:00.",
         ) from exc
     if moment > latest:
         raise _too_late(RUN_AT, latest - time.time())

@@ -78,7 +78,7 @@ _NOT_IN_RESULT = CREDENTIALS | {"content-length", CALL_ID.lower(), FUNCTION_NAME
 _PUT_OFF = {"scheduled": "runAt", "retrying": "nextAttemptAt"}
 """States of calls that wait for a moment, and what the status calls it."""
 
-_NO_CALLBACK = {False: "waiting for the call to end", True: "none is sent, no worker has ended the call"}
+_NO_CALLBACK = {False: "waiting for the call to end", True: "none is sent, because no worker has ended the call"}
 """By whether the call has ended."""
 
 _NOT_ENDED = b"the call has not ended yet.\n"
@@ -345,7 +345,7 @@ class Asynchronous:
             return _not_found(call_id)
         return MethodNotPossible(
             f'"{call_id}" is a function: to call it asynchronously send POST.',
-            f"{method} is for the id of a call, which the answer to that has in X-Call-Id.",
+            f"{method} needs the id of a call, which the answer to POST has in X-Call-Id.",
             "POST",
         )
 
@@ -368,7 +368,9 @@ class Asynchronous:
             return Result(202, [("Retry-After", "1"), ("Content-Type", "text/plain")], _NOT_ENDED, len(_NOT_ENDED))
         if record.response is None:
             raise problem(
-                503, f"the call ended as {record.state}, and there is no function's answer to show.", "See its status."
+                503,
+                f"the call ended as {record.state}, so there is no answer of the function to show.",
+                "See its status.",
             )
         piece = await _read(self._submissions.answer_piece(record, 0))
         if piece is None:
@@ -424,7 +426,7 @@ async def _read(reading: Coroutine[Any, Any, Found]) -> Found:
     except QueueUnavailable as exc:
         reason = "is busy with others' requests" if isinstance(exc.__cause__, Crowded) else "does not answer"
         raise QueueUnavailable(
-            f"the queue (Redis) {reason}; nothing is known of any call just now.", exc.hint, exc.retry_after
+            f"the queue (Redis) {reason}; no call can be looked up right now.", exc.hint, exc.retry_after
         ) from exc
 
 

@@ -30,7 +30,7 @@ class Callbacks:
         host, port = _place(url)
         if self._guard.is_in_stack(host, port) and not urlsplit(url).path.startswith(CALLS):
             raise InvalidRequest(
-                f"{CALLBACK_URL}: of this platform's own gateway a callback reaches functions only.",
+                f"{CALLBACK_URL}: on this platform's own gateway a callback can only call functions.",
                 "Send a URL such as http://gateway:8080/function/NAME.",
             )
         if _is_address(host) and not self._guard.trusts(host, port) and not self._guard.permits(host):
@@ -68,7 +68,7 @@ def _is_address(host: str) -> bool:
 
 def _forbidden(host: str) -> InvalidRequest:
     return InvalidRequest(
-        f"{CALLBACK_URL}: {host[:200]!r} is not where callbacks may go (callback_guard).",
+        f"{CALLBACK_URL}: callbacks to {host[:200]!r} are not allowed (callback_guard).",
         "Send an address that the operator allows (callback_allow), or one of this platform's functions, such as "
         "http://gateway:8080/function/NAME.",
     )

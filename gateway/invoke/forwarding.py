@@ -78,7 +78,7 @@ def _check_hops(value: bytes, most: int) -> None:
     hops = hops_in(value.decode("latin-1"))
     if hops > most:
         raise LoopDetected(
-            f"{hops} calls led to this one by their callbacks, which may be a loop.",
+            f"{hops} calls in a row led to this one by their callbacks, which may be a loop.",
             "The limit is the gateway's max_hops.",
         )
 

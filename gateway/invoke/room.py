@@ -134,7 +134,7 @@ class Room:
     def _full(self) -> QueueUnavailable:
         used = self.view.used if self.view is not None else 0
         return QueueUnavailable(
-            f"no asynchronous calls are taken just now: what is kept in Redis takes {used // _MIB} MiB, and there is "
+            f"no asynchronous calls are accepted right now: Redis holds {used // _MIB} MiB, and there is "
             f"room for calls up to {self.max_memory // _MIB} MiB (queue_max_memory).",
             "Send it again after the time in Retry-After.",
             retry_after=_RETRY_AFTER,

@@ -137,7 +137,7 @@ class Synchronous:
         have the same limit, and the caller is told the same whoever was first."""
         if says_out_of_time(response.status, response.peek(), self._spent(deadline), self._timeout):
             response.abort()
-            raise DeadlinePassed(address, "has stopped the run when its time was up.")
+            raise DeadlinePassed(address, "stopped the run when its time was up.")
 
     def _spent(self, deadline: float) -> float:
         return self._timeout - (deadline - asyncio.get_running_loop().time())
@@ -182,7 +182,7 @@ def _head(incoming: Incoming, address: str, headers: RawHeaders) -> bytes:
 def _lost(name: str) -> UpstreamError:
     return UpstreamError(
         f'function "{name}" broke off the connection without a whole answer.',
-        "Its log may tell why (a crash, or out of memory).",
+        "Its log may say why (a crash, or out of memory).",
     )
 
 

@@ -111,7 +111,7 @@ def _name_on_engine(name: str, section: Section) -> tuple[str, bool]:
     engine_name = section.text("name", name if is_external else "")
     others = [key for key in section.names() if key not in ("external", "name") and not key.startswith("x-")]
     if is_external and others:
-        raise Unusable(f"{section.at(others[0])}: what is external cannot be described here")
+        raise Unusable(f"{section.at(others[0])}: cannot be combined with external: true")
     return engine_name, is_external
 
 

@@ -51,9 +51,7 @@ def _folder(source: str, path: str) -> str:
     """A volume's name as it is. A path of the node must be whole: another node has neither this folder nor this
     home."""
     if source[0] in ".~":
-        raise Unusable(
-            f"{path}: expected a path from the root on, such as {Path(os.sep, 'srv', 'data')}, got {source!r}"
-        )
+        raise Unusable(f"{path}: expected an absolute path, such as {Path(os.sep, 'srv', 'data')}, got {source!r}")
     return source
 
 
@@ -93,5 +91,5 @@ def _tmpfs(text: str, path: str) -> Tmpfs:
         elif option not in _USUAL:
             raise Unusable(f"{path}: expected size=… and mode=… after the folder, all that Swarm takes, got {option!r}")
     if not target.startswith("/"):
-        raise Unusable(f"{path}: expected a path from the root on, got {target!r}")
+        raise Unusable(f"{path}: expected an absolute path, got {target!r}")
     return Tmpfs(target, **values)

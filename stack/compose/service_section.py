@@ -164,7 +164,7 @@ def _healthcheck(section: Section) -> Healthcheck | None:
     test = ("CMD-SHELL", entry.text("test")) if isinstance(entry.take("test"), str) else entry.texts("test")
     if entry.flag("disable"):
         if test:
-            raise Unusable(f"{entry.at('disable')}: not together with test")
+            raise Unusable(f"{entry.at('disable')}: cannot be combined with test")
         test = ("NONE",)
     if test and test[0] not in ("CMD", "CMD-SHELL", "NONE"):
         raise Unusable(f"{entry.at('test')}: expected a text or a list that begins with CMD, CMD-SHELL or NONE")

@@ -94,6 +94,6 @@ class _Text:
 
     def _unknown(self, start: int) -> Unusable:
         return Unusable(
-            f"{self._path}: {self._text[start : start + 40]!r} is no reference such as $NAME or ${{NAME:-default}}. "
-            "A dollar sign of its own is written $$"
+            f"{self._path}: {self._text[start : start + 40]!r} is not a reference such as $NAME or ${{NAME:-default}}. "
+            "Write a literal dollar sign as $$"
         )

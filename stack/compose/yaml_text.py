@@ -34,7 +34,7 @@ class _Loader(yaml.SafeLoader):
                 line = key.start_mark.line + 1
                 if key.value in seen:
                     raise yaml.YAMLError(
-                        f"line {line}: the key {key.value!r} is there already, in line {seen[key.value]}"
+                        f"line {line}: the key {key.value!r} was already given in line {seen[key.value]}"
                     )
                 seen[key.value] = line
         return node

@@ -25,7 +25,7 @@ class EmbeddedServices:
     def __init__(self, compose: Mapping[str, Service], root: Path, state: StateDirectory, settings: Settings) -> None:
         missing = {"gateway", "worker", "redis"} - set(compose)
         if missing:
-            raise ComposeFileError(f"the compose file describes no service {', '.join(sorted(missing))}.")
+            raise ComposeFileError(f"the compose file has no service {', '.join(sorted(missing))}.")
         self._compose = compose
         self._root = root
         self._state = state

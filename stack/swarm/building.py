@@ -57,7 +57,7 @@ def build(
     except docker_errors.APIError as exc:
         raise progress.failure(explanation(exc)) from exc
     except requests.Timeout as exc:
-        raise progress.failure(f"nothing was heard of it for {_SILENCE} s") from exc
+        raise progress.failure(f"it has sent nothing for {_SILENCE} s") from exc
     except GONE as exc:
         raise progress.failure(f"the Docker Engine is gone: {exc}") from exc
 

@@ -173,5 +173,5 @@ def _check_network(name: str, found: Mapping[str, Any], network: Network, labels
     if not is_same or any(present.get(key) != value for key, value in labels.items()):
         raise StackError(
             f"the network {name} is not as the compose file describes it, and a network in use cannot be changed. "
-            "`down`, then `up`, makes it anew."
+            "`down`, then `up`, creates it again."
         )

@@ -93,7 +93,7 @@ class Preparation:
         first, *later = files_of(settings.compose_files, self._root)
         compose = load_compose(first, {**self._environ, **variables}, later)
         if missing := REQUIRED - set(compose.services):
-            raise StackError(f"the compose file describes no service {', '.join(sorted(missing))}.")
+            raise StackError(f"the compose file has no service {', '.join(sorted(missing))}.")
         return replace(compose, services=with_room_to_drain(compose.services))
 
     def _secrets(self, compose: ComposeFile, settings: Settings) -> tuple[Credentials, Mapping[str, Reference]]:

@@ -29,7 +29,7 @@ def make_service(client: docker.DockerClient, name: str, spec: Document, say: Ca
         except docker_errors.APIError as exc:
             if exc.response is None or exc.response.status_code != 409:
                 raise
-            say(f"{name}: it was deployed anew in the meantime, and stays as it is")
+            say(f"{name}: it was deployed again in the meantime, and stays as it is")
             return False
         login_is_lost = is_in_registry(image) and not _has_login(client, image) and not _is_here(client, image)
     hint = f"; if {image} needs a login, deploy the function again: that cannot be kept" if login_is_lost else ""

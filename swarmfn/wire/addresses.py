@@ -16,17 +16,17 @@ def parse_host(text: str) -> str:
     bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
     if ":" in bare:
         if not _is_ipv6(bare):
-            raise ValueError(f"{text!r} is no address of a host")
+            raise ValueError(f"{text!r} is not the address of a host")
         return bare
     if bare is not text or not _NAME.fullmatch(text) or ".." in text:
-        raise ValueError(f"{text!r} is no name or address of a host")
+        raise ValueError(f"{text!r} is not the name or address of a host")
     return text
 
 
 def parse_port(text: str) -> int:
     """Raises ValueError for anything but a whole number from 1 to 65535."""
     if not re.fullmatch(r"[0-9]{1,5}", text) or not 0 < int(text) < 65536:
-        raise ValueError(f"{text!r} is no port")
+        raise ValueError(f"{text!r} is not a port")
     return int(text)
 
 

@@ -25,7 +25,7 @@ _FALSE = {"0", "false", "no", "off"}
 def misspelt_settings(variables: Iterable[str], known: Collection[str]) -> tuple[str, ...]:
     """A sentence for each name in `variables` that is nearly one of `known`."""
     found = {name: nearest(name, known) for name in variables if name not in known and _could_be_ours(name, known)}
-    return tuple(f"there is no setting {name}: is {meant} meant?" for name, meant in sorted(found.items()) if meant)
+    return tuple(f"there is no setting {name}; did you mean {meant}?" for name, meant in sorted(found.items()) if meant)
 
 
 class Checked(Protocol):

@@ -92,7 +92,7 @@ class KeyReused(FaasError):
     def __init__(self) -> None:
         super().__init__(
             "Idempotency-Key: this key was used before, for a call with another path, query or body.",
-            "Send the very same request to hear of that call, or another key for a new one.",
+            "Send exactly the same request to get that call, or another key for a new one.",
         )
 
 

@@ -44,7 +44,7 @@ def refuse_misspelt(
     a newer client may have, are passed over, as OpenFaaS does."""
     for field in document:
         if field not in known and field not in others and (meant := nearest(field, known)):
-            raise InvalidFunction(f"{place}{field:.100}", "there is no such field.", f"Is {place}{meant} meant?")
+            raise InvalidFunction(f"{place}{field:.100}", "there is no such field.", f"Did you mean {place}{meant}?")
 
 
 def check_command(field: str, command: str) -> None:

@@ -175,12 +175,12 @@ class FunctionSpec:
         try:
             parse_duration(self.annotations.get(INITIAL_DELAY, "0"))
         except ValueError as exc:
-            yield f"annotation {INITIAL_DELAY}: {str(exc)[:200]}; passed over"
+            yield f"annotation {INITIAL_DELAY}: {str(exc)[:200]}; ignored"
 
     def _queue_warnings(self) -> Iterator[str]:
         named = self.annotations.get(QUEUE_ANNOTATION, "")
         if _is_kept(named):
-            yield f"annotation {QUEUE_ANNOTATION}: {named!r:.50} is a name the platform keeps; using {self.name}"
+            yield f"annotation {QUEUE_ANNOTATION}: {named!r:.50} is reserved for the platform; using {self.name}"
 
     def _exec_timeout_warnings(self) -> Iterator[str]:
         for kind, source in (("envVars", self.env_vars), ("label", self.labels)):
@@ -188,7 +188,7 @@ class FunctionSpec:
             try:
                 parse_duration(text)
             except ValueError as exc:
-                yield f"{kind} {EXEC_TIMEOUT}: {str(exc)[:200]}; passed over"
+                yield f"{kind} {EXEC_TIMEOUT}: {str(exc)[:200]}; ignored"
 
     def exec_timeout(self, image_env: Mapping[str, str], default: float) -> float:
         """Seconds one attempt may run: envVars, else label, else the image's ENV, else `default`.

@@ -42,7 +42,7 @@ def check_new_name(text: str) -> str:
         )
     # Host names of the stack are matched without regard to case.
     if name.lower() in RESERVED:
-        raise InvalidFunction("service", f'"{name}" is the name of a part of the platform.', "Choose another name.")
+        raise InvalidFunction("service", f'"{name}" is reserved for a part of the platform.', "Choose another name.")
     return name
 
 

@@ -38,7 +38,7 @@ def odd_names(
         if name in known_there:
             yield f"{kind} {name} means nothing: put it among the {other}s"
         elif found := _meant(name, known + known_there):
-            yield f"there is no {kind} {name:.100}: is {'' if found in known else f'the {other} '}{found} meant?"
+            yield f"there is no {kind} {name:.100}; did you mean {'' if found in known else f'the {other} '}{found}?"
 
 
 @lru_cache(maxsize=4096)

@@ -61,7 +61,7 @@ class RetryPolicy:
         jitter = document.get("j", JITTERS[0])
         low, high = float(document["lo"]), float(document["hi"])
         if not 0 <= low <= high <= _LONGEST_WAIT:
-            raise ValueError("its waits are no times")
+            raise ValueError("its waits are not times")
         return cls(
             attempts=int(document["n"]),
             codes=tuple(int(code) for code in document["c"]),

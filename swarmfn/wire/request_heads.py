@@ -54,16 +54,16 @@ def check_host(count: int, host: bytes, is_http_1_1: bool) -> None:
         if is_http_1_1:
             raise BadRequest(400, "the Host header is missing")
     elif count > 1:
-        raise BadRequest(400, "Host is there more than once")
+        raise BadRequest(400, "Host is given more than once")
     elif _HOST.fullmatch(host) is None:
-        raise BadRequest(400, "the Host header is no name and port")
+        raise BadRequest(400, "the Host header is not a name and port")
 
 
 def check_path(path: bytes) -> None:
     """Of a path that is still percent-encoded: a NUL in it fits into no environment and no file's name. Raises
     BadRequest."""
     if b"%00" in path:
-        raise BadRequest(400, "the path holds a NUL")
+        raise BadRequest(400, "the path contains a NUL")
 
 
 def check_version(major: str) -> None:
@@ -110,7 +110,7 @@ def parse_fields(lines: list[str]) -> tuple[Headers, dict[str, str]]:
         lower = name.lower()
         if lower in _SINGLE:
             if lower in framing:
-                raise BadRequest(400, f"{name} is there more than once")
+                raise BadRequest(400, f"{name} is given more than once")
             framing[lower] = value
         elif lower == "connection":
             framing[lower] = f"{framing[lower]},{value}" if lower in framing else value

@@ -39,8 +39,8 @@ def test_work_that_fails_or_returns_begins_anew_and_each_end_is_said(caplog: pyt
 
     asyncio.run(scenario())
     assert [record.getMessage() for record in caplog.records] == [
-        "the publisher failed (OSError: [Errno 28] No space left on device); it begins anew in 0.01 s",
-        "the publisher failed (it ended by itself); it begins anew in 0.02 s",
+        "the publisher failed (OSError: [Errno 28] No space left on device); it starts again in 0.01 s",
+        "the publisher failed (it ended by itself); it starts again in 0.02 s",
     ]
     assert caplog.records[0].exc_info
 

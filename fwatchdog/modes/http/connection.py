@@ -133,7 +133,7 @@ class ServerConnection(asyncio.Protocol):
             if rest and self._decoder is not None:
                 rest = self._feed(self._decoder, rest)
         except (BadResponse, BadRequest) as exc:
-            self._fail(f"the function's server sent something else than a response: {exc}")
+            self._fail(f"the function's server did not send an HTTP response: {exc}")
             return
         if rest:
             # More than was asked for: nothing on this connection can be trusted any further.

@@ -49,7 +49,7 @@ class HttpMode:
             if request.stream.has_begun:
                 raise BrokenResponse(str(exc)) from exc
             logger.error("the call failed: %s", exc, extra=about("exchange_failed", call_id))
-            text = "The function's server gave no whole answer. Its log has the details.\n"
+            text = "The function's server did not send a complete answer. Its log has the details.\n"
             return text_response(502, text, [duration_header(time.monotonic() - started)])
 
     async def close(self) -> None:

@@ -87,7 +87,7 @@ class WorkerProcess:
         frame = await self._first_frame()
         self.end_output()
         if frame.kind != frames.READY:
-            raise WorkerDied(frame.head.get("reason", "it said something else than that it is ready"))
+            raise WorkerDied(frame.head.get("reason", "it did not say that it is ready"))
         self._free = list(self._lanes)
         self.warning = frame.head.get("warning", "")
 

@@ -119,7 +119,7 @@ class LocalProvider:
         failing = [*self._loop.failures.sentences, *self._engine.tidying.sentences, *self._output.shortening.sentences]
         if os.geteuid() != 0:
             return failing
-        return ["functions are processes of this machine's root, and can read and change everything on it", *failing]
+        return ["functions run as root on this machine, and can read and change everything on it", *failing]
 
     def close(self) -> None:
         """Stops this object's threads and gives the state directory free; functions go on running. Idempotent."""

@@ -118,7 +118,7 @@ class Replicas:
         try:
             self._records.save(replica.record)
         except OSError as exc:
-            logger.warning("cannot write down a replica's phase: %s", exc, extra={"event": "record_not_saved"})
+            logger.warning("cannot record a replica's phase: %s", exc, extra={"event": "record_not_saved"})
         if phase not in _PROBED:
             self._end_probe(replica)
 

@@ -91,7 +91,7 @@ def deployed_functions(services: Iterable[Mapping[str, Any]], default_exec_timeo
             deployed = deployed_function(service, default_exec_timeout)
         except (FaasError, ValueError, KeyError, TypeError, AttributeError) as exc:
             name = service.get("Spec", {}).get("Name", "?")
-            logger.debug("the service %s is labelled as a function and is none: %r", name, exc)
+            logger.debug("the service %s is labelled as a function but is not one: %r", name, exc)
             continue
         present = found.get(deployed.name)
         if present is None or (deployed.service_name == deployed.name != present.service_name):

@@ -110,7 +110,7 @@ class EngineApi:
         try:
             found = self._json("GET", f"/distribution/{image}/json", headers=headers, timeout=_REGISTRY_PATIENCE)
         except (EngineRefused, EngineUnavailable) as exc:
-            logger.debug("no registry tells of %s: %s", image, exc)
+            logger.debug("no registry describes %s: %s", image, exc)
             return ""
         return str(found["Descriptor"]["digest"])
 
@@ -210,11 +210,12 @@ def _refusal(exc: docker.errors.APIError) -> EngineRefused | EngineUnavailable:
     status = exc.status_code or 500
     if "not a swarm manager" in text:
         return EngineUnavailable(
-            "the Docker Engine is no manager of a swarm.", 'Make it one with "docker swarm init", or ask another node.'
+            "the Docker Engine is not a manager of a swarm.",
+            'Make it one with "docker swarm init", or ask another node.',
         )
     # A swarm that has no leader for the moment, an engine that is just starting.
     if status >= 500 and "out of sequence" not in text:
-        return EngineUnavailable(f"the Docker Engine cannot do it just now: {text}.", "Try again in a moment.")
+        return EngineUnavailable(f"the Docker Engine cannot do it right now: {text}.", "Try again in a moment.")
     return EngineRefused(status, text)
 
 

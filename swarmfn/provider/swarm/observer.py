@@ -95,7 +95,7 @@ class Observer:
         try:
             self._take_in(self._ask(everything))
         except EngineRefused as exc:
-            raise EngineUnavailable(f"the Docker Engine does not tell of its services: {exc.text}.") from exc
+            raise EngineUnavailable(f"the Docker Engine does not list its services: {exc.text}.") from exc
         finally:
             self._looking.release()
 
@@ -157,7 +157,7 @@ class Observer:
     def _note_outage(self, exc: EngineUnavailable) -> None:
         if not self._is_out:
             logger.warning(
-                "%s The last table serves on; will ask again every %g s",
+                "%s The last table stays in use; will ask again every %g s",
                 exc.message,
                 self._timing.poll,
                 extra={"event": "engine_lost"},

@@ -89,7 +89,9 @@ def check_constraints(function: FunctionSpec) -> None:
     for constraint in function.constraints:
         if _CONSTRAINT.fullmatch(constraint) is None:
             raise InvalidFunction(
-                "constraints", f"{constraint!r:.200} is none.", 'Write them like "node.labels.disk == fast".'
+                "constraints",
+                f"{constraint!r:.200} is not a constraint.",
+                'Write them like "node.labels.disk == fast".',
             )
 
 

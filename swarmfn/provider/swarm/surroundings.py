@@ -71,8 +71,8 @@ class Finder:
         if name not in networks:
             raise InvalidFunction(
                 "network",
-                f'"{name:.100}" is no network for functions.',
-                f"There is {', '.join(sorted(networks)) or 'none'}; leave the field empty for the usual one.",
+                f'"{name:.100}" is not a network for functions.',
+                f"There is {', '.join(sorted(networks)) or 'none'}; leave the field empty for the default.",
             )
         return networks[name]
 

@@ -110,7 +110,7 @@ def test_calls_that_are_put_off_have_a_limit_over_all_queues(narrow: GatewayProc
     assert send(narrow, "plain", **{"X-Delay": "2h"})[0] == 202
     status, text = send(narrow, "wide", **{"X-Delay": "1h"})
     assert status == 429
-    assert "2 are, in all queues, and the limit is 2 (async_max_put_off)" in text
+    assert "all queues hold 2, and the limit is 2 (async_max_put_off)" in text
     assert send(narrow, "wide")[0] == 202
 
 

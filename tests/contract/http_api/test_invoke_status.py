@@ -290,7 +290,7 @@ def test_a_call_that_has_not_ended_can_be_cancelled_once(stage: InvocationStage)
 def test_a_cancelled_calls_callback_is_not_said_to_be_still_to_come(stage: InvocationStage) -> None:
     call_id = submit(stage, [("X-Callback-Url", CALLBACK)])
     assert cancel(stage, call_id) == 202
-    assert status(stage, call_id)["callback"]["state"] == "none is sent, no worker has ended the call"
+    assert status(stage, call_id)["callback"]["state"] == "none is sent, because no worker has ended the call"
 
 
 def test_what_has_ended_or_never_was_cannot_be_cancelled(stage: InvocationStage) -> None:

@@ -210,7 +210,7 @@ def test_a_misspelt_field_is_refused_with_the_one_that_is_meant(
     gateway.post("/system/functions", json=FUNCTION)
     response = gateway.request(method, "/system/functions", json={**FUNCTION, "envProcess": "tac", field: value})
     assert response.status_code == 400
-    assert response.text.strip() == f"{field}: there is no such field. Is {meant} meant?"
+    assert response.text.strip() == f"{field}: there is no such field. Did you mean {meant}?"
     assert gateway.get("/system/function/echo").json()["envProcess"] == "cat"
 
 
@@ -220,9 +220,9 @@ def test_misspelt_fields_of_other_bodies_are_refused_too(gateway: GatewayProcess
     scale = gateway.post("/system/scale-function/echo", json={"replica": 2})
     remove = gateway.request("DELETE", "/system/functions", json={"function_name": "echo"})
     assert [answer.status_code for answer in (limits, scale, remove)] == [400, 400, 400]
-    assert "Is limits.memory meant?" in limits.text
-    assert "Is replicas meant?" in scale.text
-    assert "Is functionName meant?" in remove.text
+    assert "Did you mean limits.memory?" in limits.text
+    assert "Did you mean replicas?" in scale.text
+    assert "Did you mean functionName?" in remove.text
 
 
 def test_fields_of_other_names_are_passed_over_and_a_status_may_be_sent_back(gateway: GatewayProcess) -> None:

@@ -43,7 +43,7 @@ def test_what_is_wrong_is_said_once_and_shown_until_it_is_mended(
     assert (watch.sentences(), kinds(watch)) == ([], set())
     said = [record.getMessage() for record in caplog.records if record.name == "gateway.redis_watch"]
     assert len(said) == 2
-    assert said[1] == f"no longer so: {said[0]}"
+    assert said[1] == f"no longer the case: {said[0]}"
 
 
 def test_a_replica_is_named_and_left_for_the_server_that_the_name_leads_to(

@@ -169,7 +169,7 @@ def test_caller_gone_in_the_middle_of_an_answer_closes_the_exchange(running: Wat
 
 
 @pytest.mark.parametrize(
-    ("path", "words"), [("/half", None), ("/garbage", b"gave no whole answer"), ("/early", b"too large")]
+    ("path", "words"), [("/half", None), ("/garbage", b"did not send a complete answer"), ("/early", b"too large")]
 )
 def test_odd_answers(running: Watchdog, path: str, words: bytes | None) -> None:
     with running.connect() as raw:

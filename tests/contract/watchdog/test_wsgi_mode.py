@@ -210,7 +210,7 @@ def test_what_pep_3333_allows(plain_app: Watchdog, path: str, status: int, body:
     [
         ("/early", b"did not call start_response"),
         ("/text", b"must yield bytes, not str"),
-        ("/header", b"has characters that no header can have"),
+        ("/header", b"has characters that are not allowed in a header"),
         ("/more", b"more than its Content-Length"),
     ],
 )

@@ -203,7 +203,7 @@ class Trouble:
             return {
                 "hang": (504, b""),
                 "half": BROKEN,
-                "garbage": (502, b"The function's server gave no whole answer. Its log has the details.\n"),
+                "garbage": (502, b"The function's server did not send a complete answer. Its log has the details.\n"),
             }[action]
         dead = b"The function's process ended before it answered (%s).\n" if self._mode in IN_WORKERS else b"%s\n"
         segfault, killed = (b"signal 11", b"signal 9")

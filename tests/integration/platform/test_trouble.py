@@ -170,4 +170,4 @@ def test_a_loop_of_callbacks_comes_to_an_end_that_is_told(platform: Platform, de
     wait_until(lambda: platform.system("GET", failed).json()["invocations"], message="the loop has ended")
     assert (tmp_path / "runs").read_text().split() == [str(hops) for hops in range(17)]
     (last,) = platform.system("GET", failed).json()["invocations"]
-    assert last["lastProblem"] == "it ends a chain of 17 callbacks, which may be a loop (max_hops)"
+    assert last["lastProblem"] == "it would be callback 17 in a row, which may be a loop (max_hops)"

@@ -76,7 +76,7 @@ def test_an_update_that_fails_is_an_error_though_the_version_before_serves(stack
         assert done.returncode == 1
         assert f"well: {what}" in done.stderr
         assert "well: ready" not in done.stderr
-        assert "well: its update fails, and the version before serves on: exited with status 1" in done.stderr
+        assert "well: its update fails, and the previous version keeps running: exited with status 1" in done.stderr
         assert "no luck today" in done.stderr
         assert answer(stack, "well") == "version 1"
     assert "no luck today" in stack.run("status").stdout

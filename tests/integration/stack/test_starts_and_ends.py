@@ -215,10 +215,10 @@ def test_a_misspelt_setting_is_said_with_the_one_that_is_meant(fresh: Stack, tmp
     assert done.returncode == 0, done.stderr
     warnings = sorted(line for line in done.stderr.splitlines() if "there is no setting" in line)
     assert warnings == [
-        "warning: there is no setting UPSTREAM_TIMEOUT: is upstream_timeout meant?",
-        "warning: there is no setting exec_timeot: is exec_timeout meant?",
-        "warning: there is no setting max_hopps: is max_hops meant?",
-        "warning: there is no setting worker_replica: is worker_replicas meant?",
+        "warning: there is no setting UPSTREAM_TIMEOUT; did you mean upstream_timeout?",
+        "warning: there is no setting exec_timeot; did you mean exec_timeout?",
+        "warning: there is no setting max_hopps; did you mean max_hops?",
+        "warning: there is no setting worker_replica; did you mean worker_replicas?",
     ]
     assert "there is no setting exec_timeot" in fresh.state.log("gateway").read_text()
 

@@ -189,7 +189,7 @@ def test_an_interruption_at_any_moment_is_no_traceback(tmp_path: Path) -> None:
 def test_a_folder_that_is_no_environment_is_not_touched(tmp_path: Path, requirements: Path) -> None:
     (tmp_path / ".venv").mkdir()
     (tmp_path / ".venv" / "thesis.txt").write_text("years of work")
-    with pytest.raises(VenvError, match="no virtual environment"):
+    with pytest.raises(VenvError, match="not a virtual environment"):
         Venv(tmp_path / ".venv", requirements).ensure()
     assert (tmp_path / ".venv" / "thesis.txt").exists()
 

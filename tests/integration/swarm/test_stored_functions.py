@@ -130,7 +130,7 @@ def test_a_function_deployed_in_the_meantime_is_kept(client: docker.DockerClient
     result = restore(client, STACK, said.append)
     assert (result.names, result.problems) == ((), {})
     assert specs(client)["echo"]["TaskTemplate"]["ContainerSpec"]["Env"] == ["version=2"]
-    assert any("deployed anew in the meantime" in line for line in said)
+    assert any("deployed again in the meantime" in line for line in said)
     assert stored_configs(client, STACK) == []
 
 

@@ -18,7 +18,7 @@ from worker.decisions import Answer, Failure
 from worker.deliveries import CallbackSender
 from worker.signatures import Signer
 
-REFUSED = "failed, the receiver is not where callbacks may go (callback_guard)"
+REFUSED = "failed, callbacks to the receiver are not allowed (callback_guard)"
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_management_of_the_platforms_own_gateway_is_reached_by_no_name_of_it(
         with WorkerProcess(stage.server, tmp_path, **settings):
             states = [stage.told(f"a{number}", "failed").callback_state for number in range(len(urls))]
         assert gateway.received == []
-    assert set(states) == {"failed, of this platform's own gateway a callback reaches functions only"}
+    assert set(states) == {"failed, on this platform's own gateway a callback can only call functions"}
 
 
 def test_a_listed_network_is_reached(bare_stage: QueueStage, tmp_path: Path, function: RecordingServer) -> None:

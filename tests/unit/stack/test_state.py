@@ -95,7 +95,7 @@ def test_a_damaged_settings_file_means_the_defaults(tmp_path: Path, text: str) -
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('{"port": 9, "zones": 1}', "newer release: nothing is known here of zones"),
+        ('{"port": 9, "zones": 1}', "newer release: this release does not know zones"),
         ('{"port": "9"}', r"kind .*\(port\)"),
         ('{"compose_files": [1]}', r"kind .*\(compose_files\)"),
     ],

@@ -119,6 +119,6 @@ def test_variables_that_are_called_nearly_like_one_that_was_asked_for_are_named(
     for name in ("exec_timeout", "read_timeout", "write_timeout", "mode"):
         env.text(name)
     assert env.misspelt() == (
-        "there is no setting READ_TIMEOUT: is read_timeout meant?",
-        "there is no setting exec_timeot: is exec_timeout meant?",
+        "there is no setting READ_TIMEOUT; did you mean read_timeout?",
+        "there is no setting exec_timeot; did you mean exec_timeout?",
     )

@@ -197,13 +197,13 @@ RETRY = "com.openfaas.retry.attempts"
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("com.openfaas.retry.attemps", f"is {RETRY} meant?"),
-        ("com.openfaas.retry.max-wait", "is com.openfaas.retry.max_wait meant?"),
-        ("com.openfass.retry.attempts", f"is {RETRY} meant?"),
-        ("com.swarmfn.retry.attempts", f"is {RETRY} meant?"),
-        ("com.openfaas.health.http.initial_delay", "is com.openfaas.health.http.initialDelay meant?"),
-        ("com.swarmfn.drop_capabilites", "is com.swarmfn.drop_capabilities meant?"),
-        ("com.openfaas.sclae.min", "is the label com.openfaas.scale.min meant?"),
+        ("com.openfaas.retry.attemps", f"did you mean {RETRY}?"),
+        ("com.openfaas.retry.max-wait", "did you mean com.openfaas.retry.max_wait?"),
+        ("com.openfass.retry.attempts", f"did you mean {RETRY}?"),
+        ("com.swarmfn.retry.attempts", f"did you mean {RETRY}?"),
+        ("com.openfaas.health.http.initial_delay", "did you mean com.openfaas.health.http.initialDelay?"),
+        ("com.swarmfn.drop_capabilites", "did you mean com.swarmfn.drop_capabilities?"),
+        ("com.openfaas.sclae.min", "did you mean the label com.openfaas.scale.min?"),
         ("com.openfaas.scale.min", "means nothing: put it among the labels"),
     ],
 )
@@ -216,8 +216,8 @@ def test_a_misspelt_annotation_is_warned_of_with_the_right_one(name: str, expect
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("com.openfaas.scale.mn", "is com.openfaas.scale.min meant?"),
-        ("com.swarmfn.sit", "is the annotation com.swarmfn.site meant?"),
+        ("com.openfaas.scale.mn", "did you mean com.openfaas.scale.min?"),
+        ("com.swarmfn.sit", "did you mean the annotation com.swarmfn.site?"),
         ("com.openfaas.queue", "means nothing: put it among the annotations"),
     ],
 )
@@ -243,7 +243,7 @@ def test_names_that_are_others_or_new_are_passed_over(name: str) -> None:
 def test_a_status_tells_of_what_was_given_in_vain() -> None:
     function = spec(annotations={"com.openfaas.retry.attemps": "3"})
     document = FunctionStatus(function, 1, 1, "2026-01-31T12:00:00Z").to_json()
-    assert document["warnings"] == [f"there is no annotation com.openfaas.retry.attemps: is {RETRY} meant?"]
+    assert document["warnings"] == [f"there is no annotation com.openfaas.retry.attemps; did you mean {RETRY}?"]
     assert "warnings" not in FunctionStatus(spec(), 1, 1, "2026-01-31T12:00:00Z").to_json()
 
 

@@ -121,7 +121,7 @@ def test_a_network_can_be_named_and_must_be_one_for_functions(engine: SwarmEngin
     data = engine.swarm.client.networks.create("contract_data", driver="overlay", internal=True)
     try:
         for network in (NETWORK[:-1], "contract_data"):
-            with pytest.raises(InvalidFunction, match=f'network.*"{network}" is no network for functions'):
+            with pytest.raises(InvalidFunction, match=f'network.*"{network}" is not a network for functions'):
                 provider.deploy(replace(engine.echo("other"), network=network))
             with pytest.raises(InvalidFunction, match="network"):
                 provider.update(replace(engine.echo("echo"), network=network))
@@ -151,9 +151,9 @@ def test_functions_of_another_stack_are_left_alone(engine: SwarmEngine, swarm: S
             theirs.remove("echo")
         with pytest.raises(FunctionNotFound):
             theirs.scale("echo", 0)
-        with pytest.raises(InvalidFunction, match="no function of this stack"):
+        with pytest.raises(InvalidFunction, match="not a function of this stack"):
             theirs.deploy(engine.echo("echo"))
-        with pytest.raises(InvalidFunction, match="no network for functions"):
+        with pytest.raises(InvalidFunction, match="not a network for functions"):
             theirs.deploy(replace(engine.echo("spy"), network=NETWORK))
         assert set(ours.table()) == {"echo"}
     finally:

@@ -28,5 +28,5 @@ class Unasked(Submissions):
 )
 def test_a_lack_of_connections_is_not_called_an_outage(error: Exception, said: str) -> None:
     asynchronous = Asynchronous(dict, Unasked(error), 1000)
-    with pytest.raises(QueueUnavailable, match=f"{said}.*nothing is known of any call"):
+    with pytest.raises(QueueUnavailable, match=f"{said}.*no call can be looked up"):
         asyncio.run(asynchronous.record("a"))

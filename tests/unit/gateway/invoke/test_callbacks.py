@@ -87,7 +87,7 @@ def test_what_may_not_is_refused_and_named(url: str) -> None:
     ],
 )
 def test_of_the_platforms_own_gateway_functions_are_reached_and_nothing_else(url: str, mode: str) -> None:
-    with pytest.raises(InvalidRequest, match="functions only"):
+    with pytest.raises(InvalidRequest, match="can only call functions"):
         check(url, mode)
 
 

@@ -34,7 +34,7 @@ def test_connection_cannot_name_what_the_platform_says() -> None:
 
 def test_a_call_that_too_many_callbacks_led_to_is_refused() -> None:
     assert values(forwarding.to_function(incoming((b"x-call-hops", b"16")), "id"), b"x-call-hops") == [b"16"]
-    with pytest.raises(LoopDetected, match="17 calls led to this one"):
+    with pytest.raises(LoopDetected, match="17 calls in a row led to this one"):
         forwarding.to_function(incoming((b"x-call-hops", b"1"), (b"x-call-hops", b"17")), "id")
     assert forwarding.to_function(incoming((b"x-call-hops", b"17")), "id", max_hops=17)
 

@@ -141,16 +141,22 @@ def test_everything_a_file_may_say_is_read(tmp_path: Path) -> None:
         ("services: {a: {image: b, depends_on: [c]}}", "services.a.depends_on: the file does not describe c"),
         ("services: {a: {image: b, ports: ['1-2:1-3']}}", "expected two ranges of equal length"),
         ("services: {a: {image: b, ports: ['127.0.0.1:1:1']}}", r"services.a.ports\[0\]: expected PUBLISHED:TARGET"),
-        ("services: {a: {image: b, volumes: ['./d:/d']}}", r"volumes\[0\]: expected a path from the root on"),
+        ("services: {a: {image: b, volumes: ['./d:/d']}}", r"volumes\[0\]: expected an absolute path"),
         ("services: {a: {image: b, volumes: ['d:/d']}}", r"volumes\[0\]: for Docker d: is a drive"),
         ("services: {a: {image: b, volumes: ['/d:/d:z']}}", r"volumes\[0\]: expected SOURCE:TARGET"),
         ("services: {a: {image: b, tmpfs: ['/run:exec']}}", r"tmpfs\[0\]: expected size=… and mode=… .* got 'exec'"),
         ("services: {a: {image: b, ulimits: {nofile: {soft: 1}}}}", "ulimits.nofile.hard: expected a whole number"),
         ("services: {a: {image: b, extra_hosts: [c]}}", r"extra_hosts\[0\]: expected NAME:ADDRESS"),
-        ("services: {a: {image: b, healthcheck: {disable: true, test: c}}}", "healthcheck.disable: not together with"),
+        (
+            "services: {a: {image: b, healthcheck: {disable: true, test: c}}}",
+            "healthcheck.disable: cannot be combined",
+        ),
         ("services: {a: {image: b, deploy: {mode: global, replicas: 2}}}", "deploy.replicas: is for mode replicated"),
         ("services: {a: {image: b, deploy: {mode: global-job}}}", "deploy.mode: expected replicated or global"),
-        ("services: {a: {image: b}}\nnetworks: {c: {external: true, driver: d}}", "c.driver: what is external cannot"),
+        (
+            "services: {a: {image: b}}\nnetworks: {c: {external: true, driver: d}}",
+            "c.driver: cannot be combined with",
+        ),
         ("services: {a: {image: b}}\nsecrets: {c: {file: d}}", "secrets.c.external: expected true"),
         ("services: {a: {image: b}}\nnetworks: {c: {internal: maybe}}", "networks.c.internal: expected true or false"),
     ],
@@ -212,7 +218,7 @@ def test_words_such_as_off_stay_texts(tmp_path: Path) -> None:
 
 
 def test_a_key_that_is_there_twice_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ComposeFileError, match=r"compose\.yml: line 4: the key 'image' is there already, in line 3"):
+    with pytest.raises(ComposeFileError, match=r"compose\.yml: line 4: the key 'image' was already given in line 3"):
         load_compose(write(tmp_path, "services:\n  a:\n    image: b\n    image: c\n"), {})
 
 

@@ -46,7 +46,7 @@ def test_options_of_another_log_driver_are_not_mixed(tmp_path: Path) -> None:
         ("image: b, init: true", "init: false", r"services\.a\.init: a later file cannot take back"),
         ("image: b, env_file: x", "env_file: y", r"services\.a\.env_file: only the first file"),
         ("image: b, labels: {c: 1}", "labels: c", r"services\.a\.labels: expected a mapping"),
-        ("image: b", "image: '${}'", r"1\.yml: services\.a\.image: .* is no reference"),
+        ("image: b", "image: '${}'", r"1\.yml: services\.a\.image: .* is not a reference"),
     ],
 )
 def test_what_cannot_be_merged_is_refused_with_the_place(tmp_path: Path, first: str, later: str, message: str) -> None:

@@ -77,13 +77,13 @@ def test_a_variable_that_is_required_is_named_with_the_place(text: str, message:
     ["$", "a$", "$ b", "$1", "$(x)", "$é", "${}", "${1}", "${A", "${A b}", "${ A }", "${A.b}", "${A!x}", "${A:x}"],
 )
 def test_an_unknown_form_is_refused_with_the_place(text: str) -> None:
-    with pytest.raises(Unusable, match=r"^services\.a\.image: .* is no reference"):
+    with pytest.raises(Unusable, match=r"^services\.a\.image: .* is not a reference"):
         substitute({"services": {"a": {"image": text}}}, VARIABLES)
 
 
 @pytest.mark.parametrize("text", ["${A/x/y}", "${A:=x}", "${A:-${", "${MISSING:-${B}", "${A:-$}"])
 def test_an_unknown_operator_or_an_open_end_is_refused(text: str) -> None:
-    with pytest.raises(Unusable, match="is no reference"):
+    with pytest.raises(Unusable, match="is not a reference"):
         substitute(text, VARIABLES)
 
 
