@@ -24,7 +24,7 @@ class Lifeline:
 
     def __init__(self) -> None:
         self._read, self._write = os.pipe2(os.O_CLOEXEC)
-        # The children inherit the read end; whoever is spawned later must not, so `attach` takes that back.
+        # The children inherit the read end; a process spawned later must not, so `attach` takes that back.
         os.set_inheritable(self._read, True)
 
     def attach(self, group: int) -> None:

@@ -2,7 +2,7 @@
 # The health check of a container: ends with 0 while the watchdog's lock file is there.
 #
 # To start a check costs an engine some hundred times what a look at a file does. So one check looks for half a minute,
-# and ends before that only when the file is gone. Whoever waits for a function to start does not wait for that: a
+# and ends before that only when the file is gone. A function that starts does not wait for that: a
 # check ends at once when the file has just been made, and when there is none it waits a second for it.
 
 lock=${1:-/tmp/.lock}

@@ -135,7 +135,7 @@ def _site(settings: Settings, handle: Handler) -> Site:
 
 
 def _limit(seconds: float) -> float:
-    """A timeout as the server takes it: in the settings 0 is none."""
+    """A timeout as the server takes it: in the settings 0 means no limit."""
     return seconds or math.inf
 
 

@@ -27,7 +27,7 @@ class Metrics:
 
     def observe(self, code: int, method: str, seconds: float) -> None:
         method = method.lower()
-        # Whoever calls chooses the method: unknown ones share a series, so that their number stays small.
+        # Clients choose the method: unknown ones share a series, so that their number stays small.
         key = (code, method if method in _METHODS else "unknown")
         series = self._series.get(key)
         if series is None:

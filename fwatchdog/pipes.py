@@ -57,7 +57,7 @@ class PipeReader:
 
 
 class PipeWriter:
-    """Writes to a child's standard input. A child that no longer reads is no error: `is_open` says so."""
+    """Writes to a child's standard input. A child that no longer reads is not an error: `is_open` says so."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor

@@ -89,7 +89,7 @@ class Service:
         return text_response(429, text, [(INTERNAL, "fwatchdog")])
 
     def _timeout(self, request: Request) -> float:
-        """Seconds this run may take, 0 for no limit. X-Timeout can shorten it; one that is no duration is ignored."""
+        """Seconds this run may take, 0 for no limit. X-Timeout can shorten it; a wrong one is ignored."""
         limit = self._settings.exec_timeout
         text = request.header(_TIMEOUT)
         if not text:

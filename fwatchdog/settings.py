@@ -56,7 +56,7 @@ _FOR_FUNCTIONS = ("gateway_url",)
 
 @dataclass(frozen=True)
 class Settings:
-    """`listen_fd` of -1: bind `port` instead. A timeout of 0 is none. `warnings` are for the log, once it is there."""
+    """`listen_fd` of -1: bind `port` instead. A timeout of 0 means no limit. `warnings` go to the log."""
 
     mode: str
     command: tuple[str, ...]

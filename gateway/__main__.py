@@ -66,7 +66,7 @@ from swarmfn.wire.secret_files import REGISTRY_LOGINS
 logger = logging.getLogger("gateway")
 
 _DRAIN_MARGIN = 1.0
-"""Seconds beyond upstream_timeout, for the answers that tell of it."""
+"""Seconds beyond upstream_timeout, for the answers that report it."""
 
 _UPLOAD_MARGIN = 60
 """Seconds beyond read_timeout, for a Redis that is slow."""
@@ -153,7 +153,7 @@ def _in_background(
     task = asyncio.create_task(lasting(name, work, failures=failures), name=name)
 
     async def end() -> None:
-        # A library may take a cancellation for the end of a connection, and go on: so it is said again, for 5 s.
+        # A library may take a cancellation for the end of a connection, and go on: so it is repeated, for 5 s.
         for _ in range(50):
             task.cancel()
             if (await asyncio.wait([task], timeout=0.1))[0]:

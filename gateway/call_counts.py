@@ -64,7 +64,7 @@ def _unsaved(ended: Mapping[str, int], saved: Mapping[str, int]) -> dict[str, in
     new = {}
     for name, number in ended.items():
         before = saved.get(name, 0)
-        # Calls of a function that was removed are forgotten, and one of its name begins anew.
+        # Calls of a function that was removed are forgotten, and a new one with its name starts at 0.
         new[name] = number - before if number >= before else number
     return {name: number for name, number in new.items() if number}
 

@@ -57,7 +57,7 @@ class Publisher:
                 self._note_outage(exc)
 
     def _warn(self, table: ReplicaTable) -> None:
-        """One line for each annotation that cannot be used, when it is first seen and after it was mended."""
+        """One line for each annotation that cannot be used, when it is first seen and again if it comes back."""
         present = {(name, warning) for name, route in table.items() for warning in route.policy.warnings}
         for name, warning in sorted(present - self._warned):
             logger.warning("function %s: %s", name, warning, extra={"event": "bad_annotation", "function": name})

@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 class QueueMetrics(Collector):
-    """`client` is for threads and should have time limits: whoever reads the metrics waits for it. While Redis is away
+    """`client` is for threads and should have time limits: reading the metrics waits for it. While Redis is away
     the families are there without samples, and `swarmfn_redis_up` is 0."""
 
     def __init__(self, client: redis.Redis) -> None:
@@ -46,7 +46,7 @@ def _families(census: Census) -> list[Metric]:
 def _counters(census: Census) -> list[Metric]:
     calls = CounterMetricFamily("swarmfn_calls", "What happened to calls.", labels=["event", "function", "queue"])
     callbacks = CounterMetricFamily("swarmfn_callbacks", "What happened to callbacks.", labels=["event", "function"])
-    others = CounterMetricFamily("swarmfn_other_jobs", "Jobs that are no calls.", labels=["event", "queue"])
+    others = CounterMetricFamily("swarmfn_other_jobs", "Jobs that are not calls.", labels=["event", "queue"])
     for counted in sorted(census.counters, key=lambda counted: (counted.event, counted.function, counted.queue)):
         if counted.event in CALL_EVENTS:
             calls.add_metric([counted.event, counted.function, counted.queue], counted.number)
@@ -65,7 +65,7 @@ def _lengths(census: Census) -> list[Metric]:
         for queue in census.queues:
             if not queue.holds_callbacks:
                 calls.add_metric([state, queue.queue], getattr(queue, state))
-        # Clients choose the receivers: their names are no labels.
+        # Clients choose the receivers: their names are not labels.
         callbacks.add_metric([state], sum(getattr(queue, state) for queue in receivers))
     return [calls, callbacks]
 

@@ -1,4 +1,4 @@
-"""Whether RQ's workers are suspended, told to whoever wonders why nothing runs."""
+"""Whether RQ's workers are suspended, said where people look when nothing runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 
 class Suspension:
-    """Asked of Redis each time. `client` is for threads and should have time limits."""
+    """Asks Redis each time. `client` is for threads and should have time limits."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._client: Any = client

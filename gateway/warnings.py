@@ -30,7 +30,7 @@ def warnings_of(settings: Settings) -> list[str]:
 
 
 def warnings_of_functions(table: ReplicaTable) -> list[str]:
-    """A sentence for each label, annotation and variable that a function was given in vain; not endlessly many."""
+    """A sentence for each label, annotation and variable of a function that has no effect; not endlessly many."""
     found = [f"function {name}: {warning}" for name, route in table.items() for warning in route.policy.warnings]
     more = len(found) - _MOST_OF_FUNCTIONS
     return found if more <= 0 else [*found[:_MOST_OF_FUNCTIONS], f"and {more} more about functions, in the log"]

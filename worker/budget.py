@@ -21,7 +21,7 @@ class Room:
 
 
 def room_for(memory: int, processes: int, bodies: int, answers: int, answer: int) -> Room:
-    """What is asked for, and where that is 0 what `memory`, shared by so many processes, allows."""
+    """What is asked for, and where that is 0 what `memory`, shared by the `processes`, allows."""
     share = max(_LEAST, memory // 4 // processes)
     answers = answers or share
     return Room(bodies or min(share, _LARGEST_BODY), answers, answer or min(answers, _LARGEST_BODY))
@@ -75,7 +75,7 @@ class GrowingBudget:
     """Hands out bytes of a total to holders that do not know beforehand how many they need.
 
     When nothing is left, they wait, holding what they have. So that they do not wait for each other for ever, one of
-    them at a time goes on all the same: `size` and what that one takes is the most there can be.
+    them at a time goes on anyway: `size` and what that one takes is the most there can be.
     """
 
     def __init__(self, size: int) -> None:

@@ -76,7 +76,7 @@ class Keeping:
 
 
 def backoff(failures: int, first_wait: float, longest: float) -> float:
-    """Seconds before the next try after so many failures in a row (at least 1), doubling each time."""
+    """Seconds before the next try after this many failures in a row (at least 1), doubling each time."""
     return min(longest, first_wait * 2.0 ** min(failures - 1, 100))
 
 
@@ -92,7 +92,7 @@ def worn_out(claim: Claim) -> Failure | None:
 def after_invocation(
     claim: Claim, invocation: Invocation, result: Answer | Failure, moment: Moment, keeping: Keeping
 ) -> Ending | Postponement:
-    """What becomes of an invocation after one attempt."""
+    """What happens to an invocation after one attempt."""
     if isinstance(result, Failure):
         return _after_platform_failure(claim, invocation, result, moment, keeping)
     wait = wait_for_room(result.status, result.headers, moment.is_limited, moment.now)
@@ -150,7 +150,7 @@ def after_expiry(claim: Claim, invocation: Invocation, keeping: Keeping) -> Endi
 def after_delivery(
     claim: Claim, delivery: Delivery, result: Answer | Failure, moment: Moment, keeping: Keeping
 ) -> Ending | Postponement:
-    """What becomes of a callback's delivery after one try. The function itself never runs again for it."""
+    """What happens to a callback's delivery after one try. The function itself never runs again for it."""
     status = result.status if isinstance(result, Answer) else 0
     problem = result.problem if isinstance(result, Failure) else ""
     said = problem or f"the receiver answered {status}"
@@ -166,7 +166,7 @@ def after_delivery(
 
 
 def after_foreign(claim: Claim, foreign: Foreign, moment: Moment, keeping: Keeping) -> Ending:
-    """Bytes that are no invocation end as failed, where an operator sees them, and stop nothing else."""
+    """Bytes that are not an invocation end as failed, where an operator sees them, and stop nothing else."""
     return Ending(
         state="failed",
         counter=f"foreign::{claim.queue}",

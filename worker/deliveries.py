@@ -22,7 +22,7 @@ from worker.exchanges import head_of, send
 from worker.signatures import Signer
 
 _READ_OF_ANSWER = 64 * 1024
-"""A receiver's answer is its status. So much of a body is read only to keep the connection."""
+"""A receiver's answer is its status. This much of a body is read only to keep the connection."""
 
 
 _NOT_TAKEN = "the receiver did not take the connection in time"

@@ -68,7 +68,7 @@ class Executor:
 
     def note_work(self, queue: str) -> None:
         """`queue` may hold jobs."""
-        # Whoever asks for callbacks means those of every receiver, and who asks for a queue every priority.
+        # Asking for callbacks means those of every receiver, and asking for a queue means every priority.
         named = CALLBACK_QUEUE if is_callback_queue(queue) else base_queue(queue)
         if not self._only_queues or {queue, named} & self._only_queues:
             self._slots.note_work(queue)
@@ -96,7 +96,7 @@ class Executor:
             await cancel_all(helpers)
 
     async def run_alone(self, drain_timeout: float) -> None:
-        """Runs what is to be run with nothing beside it, one call after the other, until there is none or `drain()`."""
+        """Runs the calls that are to run alone, one after the other, until there is none or `drain()`."""
         steps = (self._announcements.follow(), self._upkeep.renew(), self._upkeep.tend())
         helpers = [asyncio.create_task(step) for step in steps]
         try:
@@ -267,7 +267,7 @@ class Executor:
         if self._running:
             logger.info("draining: %d calls are running", len(self._running), extra={"event": "drain"})
             await self._wait_for_running(timeout)
-        # What has ended is not run again only because its end is being recorded just now.
+        # What has ended is not run again only because its end is being recorded right now.
         left = await self._stop(set(self._running) - self._recording)
         if self._running:
             await asyncio.wait(list(self._running.values()), timeout=_RECORDING_GRACE)

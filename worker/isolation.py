@@ -33,7 +33,7 @@ _DIES_FIRST = "500"
 _AT_ONCE = 4
 _MEMORY_EACH = 400 * 2**20
 _CALLS_EACH = 4
-"""Another process is started for so many calls that wait, up to _AT_ONCE: innocent ones want to be done, too."""
+"""Another process is started for this many waiting calls, up to _AT_ONCE: innocent calls must not wait long."""
 
 
 class Isolation:

@@ -11,7 +11,7 @@ from swarmfn.wire.replicas import ReplicaTable
 
 
 class Limits:
-    """Reads the present table, and works it out anew only when there is another one."""
+    """Reads the present table, and works it out again only when there is another one."""
 
     def __init__(self, table: Callable[[], ReplicaTable]) -> None:
         self._table = table

@@ -24,7 +24,7 @@ _LEAST_TTL = 5
 _SHOWN_AFTER = 0.5
 _SHOWN_AT_MOST = 20
 _ALL_AGAIN_EVERY = 10
-"""Every so many times all queues are registered again, in case Redis has lost its data."""
+"""After this many beats all queues are registered again, in case Redis has lost its data."""
 
 
 class Presence:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 _SHARE = 8
-"""No receiver takes more than one part in so many of the room that is left, so that there is some for the next one."""
+"""One receiver takes at most 1/_SHARE of the room that is left, so that there is some for the next one."""
 
 _SHORTEST, _LONGEST = 0.2, 30.0
 _FIRST_GUESS = 1.0

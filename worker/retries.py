@@ -47,7 +47,7 @@ def retry_in(
 
 
 def backoff_with_jitter(policy: RetryPolicy, attempt: int, chance: float) -> float:
-    """The wait after so many attempts (at least 1), doubling from min_wait up to max_wait."""
+    """The wait after `attempt` attempts (at least 1), doubling from min_wait up to max_wait."""
     wait = min(policy.max_wait, policy.min_wait * 2.0 ** min(attempt - 1, 100))
     if policy.jitter == "full":
         return wait * chance

@@ -206,7 +206,7 @@ class FunctionWorker(BaseWorker):
 
     @property
     def _only_queues(self) -> list[str]:
-        """Empty for every queue of ours. `rq worker` without names says "default", which is none of them."""
+        """Empty for every queue of ours. `rq worker` without names says "default", which is not one of them."""
         names = [queue.name for queue in self.queues]
         return [] if names == ["default"] else names
 

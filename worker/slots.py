@@ -49,8 +49,8 @@ class Slots:
         self._maybe[base_queue(queue)] = None
 
     def wants(self) -> list[tuple[str, int]]:
-        """What to ask for now. The queues named are taken off the list of those that may have work: whoever finds
-        more there, or is told of more meanwhile, notes it again."""
+        """What to ask for now. The queues named are taken off the list of those that may have work: a task that finds
+        more there, or is notified of more meanwhile, notes it again."""
         wants: list[tuple[str, int]] = []
         rooms = {kind: self._total - used for kind, used in self._sums.items()}
         left = CLAIM_IN_ALL

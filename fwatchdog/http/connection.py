@@ -35,7 +35,7 @@ _PEER_CLOSED = frozenset({7, 8, 9, 11})
 
 @dataclass
 class Site:
-    """What the connections of one listener share. A timeout of `math.inf` is none."""
+    """What the connections of one listener share. A timeout of `math.inf` never ends."""
 
     handle: Handler
     read_timeout: float
@@ -233,11 +233,11 @@ class Connection(asyncio.Protocol):
         transport.resume_reading()
 
     def _ahead(self) -> int:
-        """Bytes received for whoever handles the request, or for the next one, and not taken yet."""
+        """Bytes received for this request or the next one, and not taken yet."""
         return len(self._rest) + (self._body.waiting_bytes if self._body is not None else 0)
 
     def _look_for_the_end(self) -> None:
-        """Notices a client that closed behind bytes which are not read just now.
+        """Notices a client that closed behind bytes that are not being read.
 
         Its FIN may be stuck behind a full window: a little is read at each look, so that it gets through.
         """

@@ -9,7 +9,7 @@ from fwatchdog.http.messages import Request, Response
 
 
 class CannotStart(Exception):
-    """The function cannot be served; the message is one line for whoever deployed it."""
+    """The function cannot be served; the message is one line for the person who deployed it."""
 
 
 class Mode(Protocol):
@@ -19,7 +19,7 @@ class Mode(Protocol):
         """Returns once calls can be served. Raises CannotStart."""
 
     async def run(self, request: Request, timeout: float) -> Response:
-        """The function's answer, or what ended the run (408 after `timeout` seconds; 0 is no limit).
+        """The function's answer, or what ended the run (408 after `timeout` seconds; 0 means no limit).
 
         Cancelled when the caller has gone: then, as at every end, nothing of the run is left behind.
         """

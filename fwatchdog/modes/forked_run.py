@@ -11,7 +11,7 @@ from fwatchdog.http.bodies import RequestBody
 from fwatchdog.pipes import PipeReader, PipeWriter
 
 AHEAD = 1024 * 1024
-"""Bytes of output that may wait for whoever reads it piece by piece; then the command has to wait."""
+"""Bytes of output that may wait for a reader that takes it piece by piece; then the command has to wait."""
 
 _PIPE_CAPACITY = 64 * 1024
 

@@ -69,7 +69,7 @@ class FrameReader:
         self._missing = 0
 
     def feed(self, data: bytes) -> list[Frame]:
-        """The frames that `data` completes. Raises ValueError for what is no frame."""
+        """The frames that `data` completes. Raises ValueError for what is not a frame."""
         frames: list[Frame] = []
         while True:
             if self._frame is None:

@@ -23,7 +23,7 @@ class Application(Protocol):
 
     @property
     def warning(self) -> str:
-        """What whoever deployed it should know, in one line."""
+        """What the person who deployed it should know, in one line."""
 
     def serve(self, call: Call) -> None:
         """Answers one call. Raises BadResult, LaneClosed, and whatever the user's code raises."""

@@ -154,7 +154,7 @@ def typed(values: Iterable[str], make: Callable[[str], Any] | None) -> list[Any]
 
 
 def parse_query(query: str) -> ImmutableMultiDict:
-    """The query of a target as it came; bytes that are no UTF-8 stay escaped."""
+    """The query of a target as it came; bytes that are not UTF-8 stay escaped."""
     if not query:
         return ImmutableMultiDict()
     text = query if query.isascii() else query.encode("latin-1").decode("utf-8", _KEEP_ESCAPED)

@@ -12,7 +12,7 @@ from fwatchdog.python_worker.json_text import to_json
 from swarmfn.wire.headers import Headers
 
 HTML = "text/html; charset=utf-8"
-"""What Flask sends text and bytes as when nothing else is said."""
+"""What Flask sends text and bytes as by default."""
 JSON = "application/json"
 _NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
@@ -23,7 +23,7 @@ _KEPT_IN_URLS = "%!#$&'()*+,/:;=?@[]~"
 
 
 class BadResult(Exception):
-    """The handler returned something that is no response; the message says what."""
+    """The handler returned something that is not a response; the message says what."""
 
 
 class Parts(NamedTuple):

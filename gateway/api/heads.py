@@ -1,4 +1,4 @@
-"""What can be said to a request before its body has come, so that no body is kept for nothing."""
+"""How a request can be refused before its body has come, so that no body is kept for nothing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What becomes of a request with a body: it is refused, or at most so many bytes of it are taken."""
+    """What happens to a request with a body: it is refused, or at most `max_body` bytes of it are taken."""
 
     refusal: Refusal | None = None
     max_body: int | None = None
@@ -42,7 +42,7 @@ def note_head_checks(app: Flask) -> None:
 class JudgeByHead:
     """Lets `app` answer by a request's head where it can: who may come in, whether there is such a page.
 
-    With `serves_calls`, calls may have a body of any size; what is no call may have a management request's.
+    With `serves_calls`, calls may have a body of any size; other requests may have a management request's.
     """
 
     def __init__(self, app: Flask, serves_calls: bool) -> None:
@@ -50,7 +50,7 @@ class JudgeByHead:
         self._serves_calls = serves_calls
 
     def __call__(self, environ: WSGIEnvironment, received: int = 0) -> Verdict:
-        """The verdict when so much of the body has been received."""
+        """The verdict when `received` bytes of the body are here."""
         if self._serves_calls and _is_call(environ):
             return Verdict()
         with self._app.request_context(environ):

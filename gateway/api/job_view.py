@@ -213,7 +213,7 @@ class ViewedWorker(Worker):
 
 def requeue_job(job_id: str, connection: Redis, serializer: object = None) -> Job:
     """Puts a failed job back into its queue. Raises NoSuchJobError, or InvalidJobOperation for one not failed."""
-    # A call of ours begins anew and is counted at once; of RQ's requeue only the worker that claims it would know.
+    # A call of ours starts again and is counted at once; of RQ's requeue only the worker that claims it would know.
     (reply,) = Letters(connection).redrive([job_id])
     job = ViewedJob.fetch(job_id, connection=connection)
     if reply == "redriven":
@@ -248,7 +248,7 @@ def _read(parse: Callable[[str], Any], text: str | None, otherwise: Any) -> Any:
 
 
 def _tolerant(read: Callable[[], Value], otherwise: Value, record: str) -> Value:
-    """What `read` gives, or `otherwise` when the record is broken; Redis being away is no fault of the record."""
+    """What `read` gives, or `otherwise` when the record is broken; a missing Redis does not mean a broken record."""
     try:
         return read()
     except _REDIS_GONE:

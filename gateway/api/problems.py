@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 def handle_problems(app: Flask) -> None:
-    """Makes every failure of a view a reply of one shape; what nobody foresaw is logged under a reference."""
+    """Makes every failure of a view a reply of one shape; an unexpected one is logged under a reference."""
     app.register_error_handler(FaasError, reply)
     app.register_error_handler(HTTPException, _reply_http)
     app.register_error_handler(Exception, _reply_unexpected)

@@ -232,7 +232,7 @@ async def send_as_it_comes(exchange: Exchange, status: int, headers: RawHeaders,
 
 
 async def _send_refusal(exchange: Exchange, error: FaasError) -> None:
-    """An answer to what is no call."""
+    """An answer to a request that is not a call."""
     accept = next((value for name, value in exchange.headers if name == b"accept"), b"")
     status, named, body = render_problem(error, accept.decode("latin-1"))
     await send_whole(exchange, status, _encoded(named), body)

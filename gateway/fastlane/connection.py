@@ -148,7 +148,7 @@ class ClientConnection(asyncio.Protocol):
         self._seen = b""  # of the present piece, or of all that the present head has come in
         self._is_at_start = True  # a request begins where that does
         self._had_body = False
-        self._bodiless = 0  # bytes of a request in a row that are no part of its body
+        self._bodiless = 0  # bytes of a request in a row that are not part of its body
         self._receiving: Exchange | None = None
         # Answering.
         self._answering: Exchange | None = None

@@ -50,7 +50,7 @@ class Connection(Protocol):
 
 
 class Exchange:
-    """Belongs to `connection`, which feeds it the request's body. It is no ASGI, whose messages and awaited calls cost
+    """Belongs to `connection`, which feeds it the request's body. It is not ASGI, whose messages and awaited calls cost
     the small requests that most are a tenth more.
 
     path: of the target, still percent-encoded; query: without "?"; headers: names in lower case; length: of the body,

@@ -73,7 +73,7 @@ _NOT_STORED = frozenset(name.lower().encode() for name in (CALLBACK_URL, DELAY, 
 """As forwarding names them: a client's headers in lower case, ours as we write them."""
 
 _NOT_IN_RESULT = CREDENTIALS | {"content-length", CALL_ID.lower(), FUNCTION_NAME.lower(), "trailers"}
-"""`Trailers`, which is no header of HTTP, because WSGI servers take it for one that no application may set."""
+"""`Trailers`, which is not a header of HTTP, because WSGI servers take it for one that no application may set."""
 
 _PUT_OFF = {"scheduled": "runAt", "retrying": "nextAttemptAt"}
 """States of calls that wait for a moment, and what the status calls it."""
@@ -180,7 +180,7 @@ class Asynchronous:
     async def accept(self, incoming: Incoming, wanted: Wanted, call_id: str, body: bytes) -> Accepted:
         """Stores the call, by preference as `call_id`, and returns once Redis has acknowledged it.
 
-        Raises QueueUnavailable; if only the acknowledgement was lost, the call is stored as `call_id` all the same.
+        Raises QueueUnavailable; if only the acknowledgement was lost, the call is stored as `call_id` anyway.
         Raises InvalidRequest, KeyReused or Overloaded.
         """
         if wanted.asked.callback_url:
@@ -276,7 +276,7 @@ class Asynchronous:
     async def _instead(
         self, stored: bool | Replay | Full, incoming: Incoming, wanted: Wanted, body: bytes | Upload, terms: Terms
     ) -> Accepted:
-        """What becomes of a call that was not stored at once."""
+        """What happens to a call that was not stored at once."""
         if stored is False:
             # The id is on record already (a callback carries its call's id, and functions forward headers).
             call_id = new_call_id()
@@ -329,7 +329,7 @@ class Asynchronous:
             await self._waiting.until_ended(call_id, min(seconds, self._longest_wait))
 
     def stop_waiting(self) -> None:
-        """Whoever waits gets the answer of now. Call it on the event loop."""
+        """All that wait get the present answer. Call it on the event loop."""
         self._waiting.stop()
 
     async def record(self, call_id: str) -> Record:

@@ -37,7 +37,7 @@ class Callbacks:
             raise _forbidden(host)
 
     async def check_addresses(self, url: str) -> None:
-        """What its host's name resolves to; one that does not resolve just now, or has to wait for others' names, is
+        """What its host's name resolves to; one that does not resolve right now, or has to wait for others' names, is
         left to the worker. Raises InvalidRequest."""
         if not self._guard.is_on:
             return

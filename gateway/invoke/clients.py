@@ -13,7 +13,7 @@ _SITE = 64
 
 
 def through_proxies(peer: str, forwarded_for: Sequence[str], trusted: Sequence[Network]) -> str:
-    """The first address on the way back from us that is no trusted proxy's, as text; `peer` where nobody is trusted.
+    """The first address on the way back from us that is not a trusted proxy's, as text; `peer` where nobody is trusted.
 
     What stands further left in X-Forwarded-For is the client's own word.
     """

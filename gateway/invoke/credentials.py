@@ -31,7 +31,7 @@ class Credentials:
         return given is not None and hmac.compare_digest(given, f"{self.user}:{self.password}".encode())
 
     def are_told_by(self, authorization: bytes) -> bool:
-        """Whether whoever reads this header knows the credentials.
+        """Whether a reader of this header knows the credentials.
 
         Never less than `let_in` takes: any scheme, several values in one, base64 of either alphabet, with or without
         its padding, in pieces, of either encoding that clients use, or not encoded at all. A header of hundreds of

@@ -42,8 +42,8 @@ class CrossOrigin:
         return path.startswith(_CALLS)
 
     def preflight(self, method: str, asked: Iterable[tuple[str, str]]) -> Headers | None:
-        """The headers of the answer to a browser's question whether it may call; None when this is no such question, or
-        not one that is answered with yes. Names in `asked` are in lower case."""
+        """The headers of the answer to a browser's question whether it may call; None when this is not such a question,
+        or the answer is no. Names in `asked` are in lower case."""
         if method != "OPTIONS":
             return None
         headers = dict(asked)

@@ -26,7 +26,7 @@ PEER = "X-Swarmfn-Peer"
 """The header in which the fast lane tells the Flask app who its client is, after a secret that the two share."""
 
 
-# Not frozen: making a frozen record of so many fields costs four times as much, and each call needs one.
+# Not frozen: making a frozen record of this many fields costs four times as much, and each call needs one.
 @dataclass(slots=True)
 class Incoming:
     """name: as in the URL, not checked yet; path: what followed it, "" or beginning with "/", still percent-encoded;

@@ -41,7 +41,7 @@ def _go_to_start() -> BaseResponse:
 def _protect(response: Response) -> Response:
     """Pages without a policy of their own may load only our stylesheet; none may be framed, sniffed or kept.
 
-    What functions answer is not ours to change, hence only below /ui/.
+    What functions answer is not ours to change, so only below /ui/.
     """
     if not f"{request.path}/".startswith("/ui/"):
         return response

@@ -14,7 +14,7 @@ _LENGTH = re.compile(r"[0-9]{1,18}")
 
 
 class BadResponse(Exception):
-    """The bytes are no response of HTTP/1.1 or 1.0."""
+    """The bytes are not a response of HTTP/1.1 or 1.0."""
 
 
 class ResponseHead(NamedTuple):

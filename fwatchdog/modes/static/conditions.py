@@ -86,7 +86,7 @@ def _still_applies(request: Request, version: Version) -> bool:
 
 
 def _seconds(date: str | None) -> int | None:
-    """The time in an HTTP date; None for one that is none."""
+    """The time in an HTTP date; None for text that is not one."""
     match = _DATE.fullmatch(date) if date is not None else None
     if match is None:
         return None

@@ -29,7 +29,7 @@ class NeedsSlash(Exception):
 
 
 class OpenFile(NamedTuple):
-    """`name` is the file's own, which its media type follows from. Whoever got it closes `descriptor`."""
+    """`name` is the file's own, which its media type follows from. The receiver closes `descriptor`."""
 
     descriptor: int
     name: str
