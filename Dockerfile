@@ -22,7 +22,7 @@ RUN python3 -m venv --without-pip /opt/venv \
 COPY swarmfn /opt/swarmfn/swarmfn
 COPY gateway /opt/swarmfn/gateway
 COPY worker /opt/swarmfn/worker
-# Whoever runs it cannot write there, and should not have to compile at each start.
+# Programs cannot write there when they run, and should not have to compile at each start.
 RUN python -m compileall -q --invalidation-mode unchecked-hash /opt/swarmfn
 
 WORKDIR /opt/swarmfn

@@ -49,7 +49,7 @@ class Recipe:
 
     def content_hash(self, bases: Iterable[str] = ()) -> str:
         """Twelve hexadecimal digits, the same while the build would give the same image. What it begins from counts by
-        name, and by what is said in `bases` of each."""
+        name, and by what `bases` has for each."""
         digest = hashlib.sha256("".join(f"{base}\0" for base in bases).encode())
         for name, mode, content in self._entries():
             digest.update(f"{name}\0{mode:o}\0{len(content)}\0".encode() + content)

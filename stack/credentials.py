@@ -56,7 +56,7 @@ def read_credentials(state: StateDirectory) -> Credentials | None:
 def put_in_force(state: StateDirectory, names: Iterable[str] = NAMES) -> list[str]:
     """From now on what is wanted is what the stack has; the names of those that are others than before.
 
-    The file for people is written anew where it does not tell the truth.
+    The file for people is written again where it is wrong.
     """
     changed = []
     for name in names:

@@ -14,8 +14,8 @@ _MARGIN = 15.0  # seconds, for what comes before and after the drain
 
 
 def with_room_to_drain(services: Mapping[str, Service]) -> dict[str, Service]:
-    """The services, each with a stop_grace_period that covers its drain, also where that was set longer than the
-    compose file foresaw. A setting that is no duration changes nothing here: the service itself reports it."""
+    """The services, each with a stop_grace_period that covers its drain, also where that was set longer than
+    the compose file has. A setting that is not a duration changes nothing here: the service itself reports it."""
     return {
         name: replace(service, stop_grace_period=max(service.stop_grace_period, _drain(service) + _MARGIN))
         for name, service in services.items()

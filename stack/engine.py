@@ -27,7 +27,7 @@ class Stack(Protocol):
 
     def up(self, options: argparse.Namespace) -> Outcome:
         """Brings everything to what the compose file and the options say; undoes what it did when that fails. A
-        function that fails is no failure of the stack."""
+        function that fails is not a failure of the stack."""
 
     def prepare(self, options: argparse.Namespace) -> str:
         """Makes what Docker's own command needs to deploy the stack; words on how to go on."""

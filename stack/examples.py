@@ -72,7 +72,7 @@ def failure_lines(problems: Mapping[str, str]) -> str:
 
 
 class _Waiting:
-    """For `functions`; those in `announced` are said to be ready."""
+    """For `functions`; those in `announced` are reported when they are ready."""
 
     def __init__(self, functions: Sequence[FunctionSpec], announced: set[str], say: Callable[[str], None]) -> None:
         self._waiting = {function.name: function for function in functions}

@@ -16,7 +16,7 @@ _GLANCE = 3.0
 
 @dataclass(frozen=True)
 class Limit:
-    """setting: its name; unit: bytes or calls; limit: 0 for none; None: not known just now. queue: the one that `now`
+    """setting: its name; unit: bytes or calls; limit: 0 for none; None: not known right now. queue: the one that `now`
     is about."""
 
     setting: str

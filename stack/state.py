@@ -49,7 +49,7 @@ class Settings:
 
 
 def refuse_one_port(settings: Settings) -> None:
-    """Raises StackError when calls and management were to share a port that is said twice."""
+    """Raises StackError when calls and management would share a port, since both options name it."""
     if settings.management_port == settings.port:
         raise StackError(
             f"--management-port {settings.port} is the port for calls. Choose another, or 0 to have both on one."

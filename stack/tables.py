@@ -10,7 +10,7 @@ _HEAD, _TAIL = 40, 75
 
 
 def brief(text: str) -> str:
-    """The first line of it, short enough for a column. What is left out is in the middle: what went wrong is said at
+    """The first line of it, short enough for a column. What is left out is in the middle: what went wrong is at
     the beginning, and why at the end."""
     line = text.strip().partition("\n")[0]
     if len(line) <= _HEAD + _TAIL + 3:

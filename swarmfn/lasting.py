@@ -1,4 +1,4 @@
-"""Work that has to go on as long as the program: a failure is said, and the work begun anew."""
+"""Work that has to go on as long as the program: a failure is logged, and the work started again."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ async def lasting(
 ) -> None:
     """Runs `work()` until cancelled, again and again should it fail or return; `name` is what the log calls it.
 
-    Pauses double from `first_pause` to 30 seconds. After a minute without a failure they begin anew. `failures` is for
-    who wants to know how it is; the log has each that differs from the last.
+    Pauses double from `first_pause` to 30 seconds. After a minute without a failure they start again. `failures` is for
+    reading how it is; the log has each that differs from the last.
     """
     failures = failures or failing(name)
     pause = first_pause

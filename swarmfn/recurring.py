@@ -24,7 +24,7 @@ class Recurring:
 
     def note(self, exc: Exception, is_foreseen: bool = False, then: str = "") -> None:
         """It has failed: one line in the log, unless it failed in the same way the last time (but for numbers). A
-        failure that was foreseen needs no traceback. `then` says what happens next."""
+        failure that was expected needs no traceback. `then` says what happens next."""
         self.times += 1
         before, self._present = self._present, _in_words(exc, is_foreseen)
         if _VARIES.sub("", before) != _VARIES.sub("", self._present):

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable
 
 _ONE_REQUEST = 1.0
-"""Seconds. Whoever stops a program may well signal its parent and all of its group: that is one request."""
+"""Seconds. A user who stops a program may well signal its parent and all of its group: that is one request."""
 
 
 def on_stop(begin: Callable[[], None], hurry: Callable[[], None]) -> None:

@@ -16,7 +16,7 @@ EXTENSIONS = ["tables", "fenced_code", "sane_lists"]
 
 
 def handle(event: Any, context: Any) -> dict[str, Any]:
-    """The body rendered as an HTML fragment; 400 for a body that is not UTF-8, or a `then` that is no URL."""
+    """The body rendered as an HTML fragment; 400 for a body that is not UTF-8, or a `then` that is not a URL."""
     try:
         text = event.body.decode("utf-8-sig")
         onward = _onward(event.query.get("then"))

@@ -102,14 +102,14 @@ def _listed(query: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _start(file: FileIO, since: str) -> int:
-    """Where to read on. What lies behind the end was said by a record emptied since: all there is now is new."""
+    """Where to read on. A place beyond the end is from before the record was emptied: all there is now is new."""
     if not since.isdecimal():
         raise ValueError(f"expected the `next` of an earlier answer, got {since!r:.40}")
     if int(since) > file.seek(0, os.SEEK_END):
         return 0
     file.seek(max(0, int(since) - 1))
     if int(since) and file.read(1) != b"\n":
-        raise ValueError(f"{since} is no `next` of an earlier answer")
+        raise ValueError(f"{since} is not the `next` of an earlier answer")
     return int(since)
 
 

@@ -31,7 +31,7 @@ class Refused(Exception):
 
 
 def handle(event: Any, context: Any) -> dict[str, Any]:
-    """The thumbnail; 400 for a bad width or a broken file, 413 for too many pixels, 415 for what is no image."""
+    """The thumbnail; 400 for a bad width or a broken file, 413 for too many pixels, 415 for what is not an image."""
     try:
         width = _width(event.query.get("width"))
         image = _opened(event.body)
@@ -59,7 +59,7 @@ def _opened(body: bytes) -> Image.Image:
     try:
         image = Image.open(io.BytesIO(body), formats=FORMATS)
     except Image.UnidentifiedImageError:
-        raise Refused(415, f"this is no image; send one of {', '.join(FORMATS)}") from None
+        raise Refused(415, f"this is not an image; send one of {', '.join(FORMATS)}") from None
     except (OSError, SyntaxError, ValueError) as exc:
         raise Refused(400, f"the image is broken: {exc}") from exc
     if image.width * image.height > MAX_PIXELS:

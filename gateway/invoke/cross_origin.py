@@ -43,7 +43,7 @@ class CrossOrigin:
 
     def preflight(self, method: str, asked: Iterable[tuple[str, str]]) -> Headers | None:
         """The headers of the answer to a browser's question whether it may call; None when this is not such a question,
-        or the answer is no. Names in `asked` are in lower case."""
+        or it may not. Names in `asked` are in lower case."""
         if method != "OPTIONS":
             return None
         headers = dict(asked)

@@ -12,7 +12,7 @@ from stack.compose.reader import Section, Unusable, as_text
 
 @dataclass(frozen=True)
 class Surrounding:
-    """Where the file lies, and the variables of whoever calls."""
+    """Where the file lies, and the caller's variables."""
 
     folder: Path
     variables: Mapping[str, str]
@@ -32,7 +32,7 @@ def read_environment(section: Section, around: Surrounding) -> Environment:
     found: dict[str, str | None] = {}
     for number, name in enumerate(section.text_or_texts("env_file")):
         read = _file(around.folder / name, f"{section.at('env_file')}[{number}]")
-        # Here a name that the caller has no value for is passed over, as by Docker.
+        # Here a name that the caller has no value for is ignored, as by Docker.
         found |= {name: value for name, value in read.items() if value is not None or name in around.variables}
     found |= _inline(section)
     given = {name: around.variables.get(name) if value is None else value for name, value in found.items()}

@@ -23,7 +23,7 @@ _DEFAULT = "default"
 
 def load_compose(path: Path, variables: Mapping[str, str], later: Sequence[Path] = ()) -> ComposeFile:
     """The file, with each `later` one merged into it and values from `variables` put in. Raises ComposeFileError that
-    names the place, for anything that is not understood as well: a key that is passed over in silence would be a
+    names the place, for anything that is not understood as well: a key that is silently ignored would be a
     setting that does nothing."""
     # Paths in every file are seen from the first one.
     folder = path.parent
@@ -106,7 +106,7 @@ def _volume(name: str, section: Section) -> Volume:
 
 
 def _name_on_engine(name: str, section: Section) -> tuple[str, bool]:
-    """The name that the file gives it, and whether it is there already: then nothing else can be said of it."""
+    """The name that the file gives it, and whether it is there already: then the file can say nothing else about it."""
     is_external = section.flag("external")
     engine_name = section.text("name", name if is_external else "")
     others = [key for key in section.names() if key not in ("external", "name") and not key.startswith("x-")]

@@ -13,7 +13,7 @@ _PIECE = 64 * 1024
 def trim_logs(directory: Path, largest: int = LARGEST) -> None:
     """Moves the content of each log over `largest` bytes to `NAME.log.1`, replacing an earlier one.
 
-    The file itself is emptied, not moved: programs have it open, and they append, so their next line begins it anew.
+    The file itself is emptied, not moved: programs have it open, and they append, so their next line is its first one.
     A line written in between the two steps is lost.
     """
     for path in directory.glob("*.log"):
@@ -38,7 +38,7 @@ def last_lines(path: Path, count: int) -> list[str]:
 
 
 def _end(file: BinaryIO, count: int) -> bytes:
-    """The end of the file, with `count` whole lines in it if there are so many."""
+    """The end of the file, with `count` whole lines in it if it has that many."""
     pieces: list[bytes] = []
     start = file.seek(0, 2)
     # One more: the first of them may have begun earlier.

@@ -52,7 +52,7 @@ def follow(find: Callable[[], Sequence[Path]], write: Callable[[str], None]) -> 
 
 
 def new_lines(path: Path, position: int) -> Iterator[str | None]:
-    """Complete lines from `position` on; None when there is none at the moment. Begins anew in a file that was
+    """Complete lines from `position` on; None when there is none at the moment. Starts again in a file that was
     emptied."""
     while True:
         try:

@@ -18,7 +18,7 @@ _TRIES = 100
 
 
 def free_port() -> int:
-    """A loopback port nobody listens on just now.
+    """A loopback port nobody listens on right now.
 
     It lies below those that the kernel picks for the near ends of connections, where there are any: one of these could
     be taken before the program that it is meant for listens on it.

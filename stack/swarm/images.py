@@ -145,7 +145,7 @@ def remove_superseded(client: docker.DockerClient, keep: Iterable[str]) -> list[
 
 def remove_built(client: docker.DockerClient, keep: Iterable[str], say: Say) -> list[str]:
     """Removes every image that was built here and is in `keep` neither by name nor by id; their names. What cannot be
-    removed is said."""
+    removed is reported."""
     with engine_errors("list the images"):
         images = client.api.images()
     kept = set(keep)

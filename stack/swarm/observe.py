@@ -33,7 +33,7 @@ _FRACTION = re.compile(r"\.\d+")
 @dataclass(frozen=True)
 class ServiceRow:
     """One service. `problem` says what is wrong ("" when nothing is); one that went back to its description of before
-    `is_ready` all the same. `uptime`: seconds since the youngest replica began; `restarts`: the failed tasks that Swarm
+    `is_ready` anyway. `uptime`: seconds since the youngest replica began; `restarts`: the failed tasks that Swarm
     remembers, at most a few for each replica."""
 
     name: str

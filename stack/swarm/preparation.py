@@ -31,7 +31,7 @@ from swarmfn.wire.secret_files import REGISTRY_LOGINS
 Say = Callable[[str], None]
 REDIS = "redis"
 REQUIRED = frozenset({"gateway", "worker", REDIS})
-"""The services without which a stack is none."""
+"""The services that every stack needs."""
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def push(client: docker.DockerClient, image: str, registry: str, say: Say) -> st
     """Copies an image of this engine to `registry` (such as `registry.example.org:5000/team`).
 
     Returns the reference to deploy, with the digest: whatever is pushed under that tag later, this stays what it is.
-    Whoever is logged in with `docker login` is used. Raises StackError.
+    The login of `docker login` is used. Raises StackError.
     """
     repository, tag = parse_repository_tag(image)
     pushed, tag = f"{registry.rstrip('/')}/{repository}", tag or "latest"

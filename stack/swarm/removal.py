@@ -23,7 +23,7 @@ class Removal:
 
     def remove(self, names: Iterable[str]) -> None:
         """Removes the services and returns once their replicas have ended, each within its grace period. A service
-        that is not there is passed over. Raises StackError when replicas do not end."""
+        that is not there is skipped. Raises StackError when replicas do not end."""
         names = list(names)
 
         def remove_all() -> None:

@@ -44,7 +44,7 @@ def is_in_registry(image: str) -> bool:
 
 
 def _has_login(client: docker.DockerClient, image: str) -> bool:
-    """Whether whoever runs this is logged in at the image's registry: docker-py passes that on."""
+    """Whether the user who runs this is logged in at the image's registry: docker-py passes that on."""
     registry, _ = auth.resolve_repository_name(image)
     return auth.get_config_header(client.api, registry) is not None
 

@@ -1,8 +1,8 @@
 """Functions while the stack is down: each is kept as a config of the swarm, and its service is made from that again.
 
-What is kept is the service's whole spec, with the number of replicas, so that a function comes back as it was, whoever
-made it. Two things are different then. Networks, secrets and configs are found again by their names, as they may have
-been made anew. And the login for a registry is gone: an engine takes it and never gives it back.
+What is kept is the service's whole spec, with the number of replicas, so that a function comes back as it was, also one
+made by others. Two things are different then. Networks, secrets and configs are found again by their names, as they
+may have been created again. And the login for a registry is gone: an engine takes it and never gives it back.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def put_away(client: docker.DockerClient, stack: str, say: Say) -> list[str]:
 def restore(client: docker.DockerClient, stack: str, say: Say) -> Restored:
     """Makes the services of every stored function again, and forgets what was stored.
 
-    A function that was deployed anew in the meantime is left as it is. One whose network or secret is gone stays
+    A function that was deployed again in the meantime is left as it is. One whose network or secret is gone stays
     stored, for the next time.
     """
     configs = stored_configs(client, stack)
@@ -108,7 +108,7 @@ def stored_images(client: docker.DockerClient) -> set[str]:
         configs: list[Document] = client.api.configs(filters={"label": STORED_FUNCTION})
     images = set()
     for config in configs:
-        # Of what another release stored nothing can be said.
+        # What another release stored cannot be read.
         with contextlib.suppress(StackError):
             spec = stored_spec(config)
             images.add(spec["TaskTemplate"]["ContainerSpec"]["Image"].partition("@")[0])

@@ -17,7 +17,7 @@ class Batcher(Generic[Item, Reply]):
     `flush` takes a batch and returns one reply for each item. When it raises, everyone in that batch sees the error,
     and so does everyone who waits for a turn: behind a Redis that hangs, each batch would take a time limit of its own.
     `weigh` gives an item's size in bytes; a batch holds at most `max_items` items and about `max_bytes` bytes. An item
-    whose waiter was cancelled is flushed all the same.
+    whose waiter was cancelled is flushed anyway.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Batcher(Generic[Item, Reply]):
                 batch = self._take()
                 await self._commit(batch)
         finally:
-            # Something is left only when this task was cancelled: nobody shall wait for what will not come.
+            # Something is left only when this task was cancelled: nobody must wait for what will not come.
             for _, future in [*batch, *self._waiting]:
                 future.cancel()
             self._waiting.clear()

@@ -24,7 +24,7 @@ CALLBACK_EVENTS = ("delivered", "undelivered", "offered_again", "redelivered")
 
 @dataclass(frozen=True)
 class Counted:
-    """One counter. `queue` is empty for callbacks, `function` for what is no call of ours."""
+    """One counter. `queue` is empty for callbacks, `function` for a job that is not a call of ours."""
 
     event: str
     function: str
@@ -71,7 +71,7 @@ class Census:
 
     @property
     def imbalance(self) -> int:
-        """0: every call is accounted for; above it, so many are missing."""
+        """0: every call is accounted for; above it, this many are missing."""
         return sum(map(self.total, CREDITS)) - sum(map(self.total, DEBITS)) - self.pending
 
 

@@ -63,8 +63,8 @@ class Claims:
         self._postponing: Batcher[tuple[Claim, Postponement], bool | str] = Batcher(self._postpone, lambda item: 300)
 
     async def claim(self, wants: Sequence[tuple[str, int]], limits: Callable[[str], str] = lambda queue: "") -> Claimed:
-        """Up to so many jobs of each queue named in `wants`, in one round trip. `limits` gives for a queue with limited
-        functions JSON such as {"limits": {"echo": 2}, "others": false}; the claims of all workers count."""
+        """Jobs of the queues in `wants`, of each up to the number there, in one trip. `limits` gives for a queue with
+        limited functions JSON such as {"limits": {"echo": 2}, "others": false}; the claims of all workers count."""
         self._batch_number += 1
         # Unique among all workers and restarts of the same name: it is what fences off a late finisher.
         prefix = f"{self._worker[:12]}-{time.time_ns():x}-{self._batch_number}-"
@@ -152,12 +152,12 @@ class Claims:
         return {name: length for name, length in zip(names, lengths, strict=True) if isinstance(length, int)}
 
     async def claim_alone(self, limits: str) -> Claimed:
-        """One of the jobs that are to be run with nothing beside them; `more` is not empty while there are others.
+        """One of the jobs that are to run alone; `more` is not empty while there are others.
         `limits` is as for `claim`, of all functions together."""
         return await self.claim([(layout.ALONE_KEY, 1)], lambda _: limits)
 
     async def waiting_alone(self) -> int:
-        """How many jobs are to be run with nothing beside them."""
+        """How many jobs are to run alone."""
         return int(await command(self._vital, "LLEN", layout.ALONE_KEY))
 
     async def held(self) -> list[tuple[str, str]]:

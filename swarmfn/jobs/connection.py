@@ -41,7 +41,7 @@ class _PacksScripts(AbstractConnection):
     may hold large bodies, which redis-py does not copy."""
 
     beginning = 0
-    """How often its pool had begun anew when it was last opened."""
+    """How often its pool had started again when it was last opened."""
 
     def pack_command(self, *words: Any) -> list[bytes]:
         return [hiredis.pack_command(words)] if words[0] == "EVALSHA" else super().pack_command(*words)
@@ -60,7 +60,7 @@ class _LocalConnection(AsyncLogsIn, _PacksScripts, redis.asyncio.UnixDomainSocke
 
 
 class _WaitingPool(redis.asyncio.ConnectionPool):
-    """Opens so many connections at most; who finds all of them in use waits in turn, for `patience` seconds or as long
+    """Opens `at_most` connections; a caller that finds all in use waits in turn, for `patience` seconds or as long
     as it takes. redis-py's own pool raises an error then, and its blocking one costs every command two locks."""
 
     def __init__(self, at_most: int, patience: float | None, **options: Any) -> None:

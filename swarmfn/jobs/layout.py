@@ -26,10 +26,10 @@ CALLBACK_QUEUE = CALLBACKS
 """What the queues of callback deliveries begin with; no function may have this name."""
 
 CALLBACK_QUEUES = 64
-"""So many queues of deliveries there are, whatever receivers callers name: each receiver's are on one of them."""
+"""The number of queues of deliveries, whatever receivers callers name: each receiver's are on one of them."""
 
 INLINE_LIMIT = 64 * 1024
-"""Bodies up to this many bytes are fields of the job's hash; larger ones are keys of their own, so that whoever reads
+"""Bodies up to this many bytes are fields of the job's hash; larger ones are keys of their own, so that reading
 a job's hash does not fetch them too."""
 
 QUEUES_KEY = "swarmfn:queues"
@@ -45,7 +45,7 @@ HELD_KEY = "swarmfn:held"
 """Set of FUNCTION:QUEUE: calls of the function that wait until its limit has room, in lists of their own."""
 
 ALONE_KEY = "swarmfn:alone"
-"""List of ID:QUEUE of what ran in a process that died: each runs again with nothing beside it."""
+"""List of ID:QUEUE of what ran in a process that died: each runs again alone."""
 
 SUSPENDED_KEY = "rq:suspended"
 """While it exists, as after `rq suspend`, nobody claims anything."""

@@ -127,11 +127,11 @@ class Letters:
         return int(large or untyped.hstrlen(layout.job_key(job_id), "body"))
 
     def redrive(self, job_ids: Sequence[str]) -> list[str]:
-        """Queues these again, attempts starting anew. For each REDRIVE's reply."""
+        """Queues these again, attempts starting again. For each REDRIVE's reply."""
         return self._in_steps(job_ids, lambda ids: call_blocking(self._client, REDRIVE, layout.rq_time(), *ids))
 
     def redrive_all(self, selection: Selection, seconds: float) -> Done:
-        """Queues again what is in the selection now, the oldest first, for about so many seconds."""
+        """Queues again what is in the selection now, the oldest first, for about `seconds`."""
         return self._for_all(selection, seconds, self.redrive)
 
     def purge(self, job_ids: Sequence[str], status: str = "") -> list[str]:
@@ -139,7 +139,7 @@ class Letters:
         return self._in_steps(job_ids, lambda ids: call_blocking(self._client, PURGE, *_with_status(ids, status)))
 
     def purge_all(self, selection: Selection, seconds: float) -> Done:
-        """Takes away what is in the selection now, the oldest first, for about so many seconds."""
+        """Takes away what is in the selection now, the oldest first, for about `seconds`."""
         status = _RQ_STATUS.get(selection.state, "failed")
         return self._for_all(selection, seconds, lambda ids: self.purge(ids, status))
 

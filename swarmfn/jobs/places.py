@@ -91,7 +91,7 @@ class Lists:
                 left -= len(members)
                 ids = [_id_of(_text(member)) for member in members]
                 yield ids
-                # What was not taken away is passed over. Workers take from the same end, so some may be missed.
+                # What was not taken away is skipped. Workers take from the same end, so some may be missed.
                 start += self._client.exists(*map(layout.job_key, ids))
 
 

@@ -86,5 +86,5 @@ def _ask(
             pipeline.zrevrangebyscore(key, high, low, **options)
         else:
             pipeline.zrangebyscore(key, low, high, **options)
-    # A key of another type is passed over.
+    # A key of another type is ignored.
     return [reply if isinstance(reply, list) else [] for reply in pipeline.execute(raise_on_error=False)]

@@ -1,4 +1,4 @@
-"""What the queue knows about one call, read for whoever asks."""
+"""What the queue knows about one call, as others may read it."""
 
 from __future__ import annotations
 

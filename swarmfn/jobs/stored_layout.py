@@ -14,7 +14,7 @@ from swarmfn.wire.invocations import VERSION, require_known_layout
 def require_readable(client: redis.Redis) -> None:
     """Raises NewerLayout when a newer version has written here; else notes this one's layout, for older programs.
 
-    Raises the client's errors. A Redis that takes no writes just now is read all the same.
+    Raises the client's errors. A Redis that takes no writes right now can still be read.
     """
     untyped: Any = client
     found = _number(untyped.get(layout.VERSION_KEY))

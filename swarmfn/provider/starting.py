@@ -1,4 +1,4 @@
-"""How long a replica may take to get ready, and what is said about it meanwhile, wherever it runs."""
+"""How long a replica may take to get ready, and what its status says meanwhile, wherever it runs."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ START_TIMEOUT = 300.0
 """Seconds, unless the setting `functions_start_timeout` or the function says otherwise: models are large."""
 
 FIRST_WORD = 10.0
-"""Seconds after which something is said of a replica that is not ready; then whenever they have doubled, since each
+"""Seconds after which the status mentions a replica that is not ready; then whenever they have doubled, since each
 change is published, and logged."""
 
 
 def getting_ready(seconds: float, limit: float, first: float = FIRST_WORD) -> str:
-    """What is said of a replica that has been starting for so long, "" while there is nothing to say."""
+    """What the status says about a replica that has been starting for `seconds`, "" while there is nothing to say."""
     passed = _step(seconds, first)
     return f"a replica has been getting ready for {passed:g} s, and may take {limit:g} s" if passed else ""
 

@@ -97,7 +97,7 @@ class Upstream:
 
     def give_up(self, addresses: Collection[str]) -> None:
         """Ends every exchange with these addresses as Broken, and forgets connections to them: their machine is
-        gone. What is asked of them later is tried all the same."""
+        gone. Later requests to them are tried anyway."""
         for connection in [one for one in self._open if one.address in addresses]:
             connection.abort("is on a machine that is gone.")
 
@@ -173,7 +173,7 @@ class Upstream:
 def _notice_loss(connection: socket.socket, limit: int) -> None:
     """Has the kernel ask the other side now and then whether it is still there (RFC 9293, 3.8.4: keep-alives).
 
-    A node that loses its power says nothing, and a run that may take hours would be waited for in vain. It is not
+    A node that loses its power says nothing, and a run that may take hours would be waited for without end. It is not
     TCP_USER_TIMEOUT, which would also end a connection whose function is slow to read what it was sent.
     """
     pause = limit // 4

@@ -12,7 +12,7 @@ class DeadlineTimer:
     """Calls `on_passed` when the present deadline passes, on the millisecond.
 
     Deadlines on a connection mostly move forward, a minute at a time. So the loop's timer is left running when an
-    exchange ends, and is set anew only when it fires too early, or would fire too late.
+    exchange ends, and is set again only when it fires too early, or would fire too late.
     """
 
     __slots__ = ("_handle", "_loop", "_on_passed", "_wakes_at", "deadline")

@@ -31,7 +31,7 @@ def request_head(method: str | bytes, target: bytes, host: str, headers: Iterabl
     """The bytes of a request's head, with `host` as its Host header, ready for `Upstream.exchange`.
 
     Raises ValueError, naming the part, for anything that would make a server read another request than this one: CR,
-    LF or NUL anywhere, a space in the target, a method or a name that is no token, a second Host. Framing headers
+    LF or NUL anywhere, a space in the target, a method or a name that is not a token, a second Host. Framing headers
     (Content-Length, Transfer-Encoding) are the caller's.
     """
     verb = method.encode() if isinstance(method, str) else method

@@ -55,7 +55,7 @@ class Names:
                 raise OSError(f"too many names are being looked up to look for {host} too")
             task = self._asked[host] = asyncio.get_running_loop().create_task(self._ask(host))
             task.add_done_callback(lambda ended: self._keep_for_a_while(host, ended))
-        # Whoever gives up waiting leaves the lookup to the others.
+        # A caller that gives up waiting leaves the lookup to the others.
         await asyncio.wait([task])
         failure = task.exception()
         if failure is not None:

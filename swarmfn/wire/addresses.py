@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-# A health check imports this every few seconds: nothing dear is imported before it is needed.
+# A health check imports this every few seconds: nothing expensive is imported before it is needed.
 _NAME = re.compile(r"\w([\w.-]*[\w.])?")
 _IPV6 = re.compile(r"[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(%[\w.-]+)?")
 _ENGINE = re.compile(r"(unix|npipe)://.+|(tcp|http|https|ssh)://([^\s/@]*@)?([^\s/@]+)(/\S*)?|([^\s/@]+:[0-9]+)")

@@ -119,7 +119,7 @@ class UpstreamError(FaasError):
 
 
 class Unavailable(FaasError):
-    """A part of the platform is missing just now; `retry_after` is in seconds."""
+    """A part of the platform is missing right now; `retry_after` is in seconds."""
 
     status = 503
 

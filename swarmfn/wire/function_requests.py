@@ -41,7 +41,7 @@ def refuse_misspelt(
     document: Mapping[str, Any], known: Collection[str], others: Collection[str] = (), place: str = ""
 ) -> None:
     """Raises InvalidFunction for a field that is nearly called like one of `known`. Fields of any other name, which
-    a newer client may have, are passed over, as OpenFaaS does."""
+    a newer client may have, are ignored, as OpenFaaS does."""
     for field in document:
         if field not in known and field not in others and (meant := nearest(field, known)):
             raise InvalidFunction(f"{place}{field:.100}", "there is no such field.", f"Did you mean {place}{meant}?")

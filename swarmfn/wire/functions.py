@@ -132,7 +132,7 @@ class FunctionSpec:
 
     def start_timeout(self, default: float) -> float:
         """Seconds a replica may take to get ready: `default`, or a minute more than its initialDelay if that is longer.
-        An annotation that is no duration is passed over."""
+        An annotation that is not a duration is ignored."""
         try:
             delay = parse_duration(self.annotations.get(INITIAL_DELAY, ""))
         except ValueError:
@@ -193,7 +193,7 @@ class FunctionSpec:
     def exec_timeout(self, image_env: Mapping[str, str], default: float) -> float:
         """Seconds one attempt may run: envVars, else label, else the image's ENV, else `default`.
 
-        A value that is no duration is passed over, as the watchdog does; 0 means no limit of its own, hence `default`.
+        A value that is not a duration is ignored, as the watchdog does; 0 means no limit of its own, so `default`.
         """
         for source in (self.env_vars, self.labels, image_env):
             try:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 CALL_ID = "X-Call-Id"
 PARENT_CALL_ID = "X-Parent-Call-Id"
 CALL_HOPS = "X-Call-Hops"
-"""How many calls led to this one by their callbacks. Set anew by each worker, so that no function can hide a loop."""
+"""How many calls led to this one by their callbacks. Set by each worker, so that no function can hide a loop."""
 START_TIME = "X-Start-Time"
 DURATION = "X-Duration-Seconds"
 CALLBACK_URL = "X-Callback-Url"

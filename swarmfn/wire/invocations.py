@@ -25,7 +25,7 @@ def require_known_layout(version: Any) -> None:
         raise NewerLayout(version, VERSION)
 
 
-# Not frozen: making a frozen record of so many fields costs four times as much, and workers make thousands a second.
+# Not frozen: making a frozen record of this many fields costs four times as much, and workers make thousands a second.
 @dataclass(slots=True)
 class Invocation:
     """One accepted asynchronous call.

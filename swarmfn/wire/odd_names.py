@@ -20,7 +20,7 @@ _OPENFAAS_S = (
     "com.openfaas.scale.target", "com.openfaas.scale.target-proportion", "com.openfaas.scale.type",
     "com.openfaas.scale.zero", "com.openfaas.scale.zero-duration", "com.openfaas.serviceaccount", "com.openfaas.uid",
 )  # fmt: skip
-"""Right names for OpenFaaS, and not read here: they are no misspellings of ours."""
+"""Right names for OpenFaaS, and not read here: they are not misspellings of ours."""
 
 _OWN = (
     "com.swarmfn.created", "com.swarmfn.exec_timeout", "com.swarmfn.function", "com.swarmfn.image",
@@ -33,7 +33,7 @@ def odd_names(
     kind: str, names: Iterable[str], known: tuple[str, ...], other: str, known_there: tuple[str, ...]
 ) -> Iterator[str]:
     """A sentence for each name that is nearly one of `known`, and for each that belongs, or nearly does, to the `other`
-    kind (label, annotation), where `known_there` are known. Names with somebody else's prefix are passed over."""
+    kind (label, annotation), where `known_there` are known. Names with somebody else's prefix are ignored."""
     for name in sorted(set(names).difference(known)):
         if name in known_there:
             yield f"{kind} {name} means nothing: put it among the {other}s"

@@ -10,7 +10,7 @@ from swarmfn.wire.addresses import split_address
 
 EXPECTED = "host:port, or a URL such as redis://host:6379/0, rediss://user:password@host:6380 or unix:///run/redis.sock"
 
-# A health check imports this every few seconds, which dataclasses would make half as dear again.
+# A health check imports this every few seconds, which dataclasses would make half as slow again.
 _PORT = 6379
 _LONGEST_SHOWN = 200
 

@@ -2,7 +2,7 @@
 
 The gateway stores it in Redis as one JSON document (`REPLICAS_KEY`) and announces each change on the channel of the
 same name; workers read both, so that a run does not depend on the gateway. What is stored ends soon after its gateway:
-a Redis that comes back with everything else on the machine would tell of addresses that others have got since.
+a Redis that comes back with everything else on the machine would name addresses that others have got since.
 """
 
 from __future__ import annotations

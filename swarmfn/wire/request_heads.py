@@ -28,7 +28,7 @@ _SINGLE = _FRAMING | {"host"}
 
 
 class BadRequest(Exception):
-    """The bytes are no request this server takes; the connection cannot be used any further."""
+    """The bytes are not a request that this server takes; the connection cannot be used any further."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)

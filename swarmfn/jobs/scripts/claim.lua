@@ -28,7 +28,7 @@ local function is_running(id, execution, queue)
 end
 
 local function begin_anew(key, id, job, queue)
-  -- Final before, and queued again by hand (rq-dashboard, rq requeue): its attempts begin anew.
+  -- Final before, and queued again by hand (rq-dashboard, rq requeue): its attempts start again.
   redis.call('HDEL', key, 'state', 'ended_at', 'failures', 'attempts', 'interruptions', 'response', 'answer',
     'large_answer', 'callback', 'delivery', 'expires')
   redis.call('DEL', 'swarmfn:response:' .. id)
@@ -90,7 +90,7 @@ local function take(queue, id, was_held)
   return execution
 end
 
--- How many more calls of each limited function may run. Whoever ends a claim need not know of limits: what has no lease
+-- How many more calls of each limited function may run. Ending a claim does not involve limits: what has no lease
 -- any more is taken out here.
 local function rooms_of(limits, wanted)
   local rooms, sum = {}, 0
@@ -196,7 +196,7 @@ local function claim_within(queue, wanted, limits)
       end
     end
   end
-  -- What was only looked at and held is no reason to come again at once, but that there is more is.
+  -- What was only looked at and held is not a reason to come again at once, but that there is more is.
   return taken, wanted > 0 and (taken == wanted or looked_at == wanted + 500)
 end
 
@@ -210,7 +210,7 @@ end
 
 local function claim_lane(queue, wanted, limits)
   started, leased, entries = {}, {}, {}
-  -- A queue whose key is no list is passed over.
+  -- A queue whose key is not a list is skipped.
   local fine, used, is_more = pcall(limits and claim_within or claim_any, queue, wanted, limits)
   write_claims(queue)
   return fine and used or 0, fine and is_more

@@ -14,7 +14,7 @@ local function promote(member)
     local key = 'rq:job:' .. id
     -- Deleted or cancelled through RQ, it is not made again.
     if redis.pcall('HGET', key, 'status') == 'scheduled' then
-      enqueue(queue, id) -- first of the writes, because it fails where the queue's key is no list
+      enqueue(queue, id) -- first of the writes, because it fails where the queue's key is not a list
       redis.call('HSET', key, 'status', 'queued', 'enqueued_at', ARGV[1])
     end
     redis.call('ZREM', 'rq:scheduled:' .. queue, id)

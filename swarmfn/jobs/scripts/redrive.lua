@@ -13,7 +13,7 @@ local function redrive(i)
   if is_pending[job.status] then return 'pending' end
   if job.status ~= 'failed' then return 'ended' end
   if job.large and redis.call('EXISTS', 'swarmfn:body:' .. id) == 0 then return 'bodyless' end
-  -- First of the writes, because it can be refused: the memory is full, or the queue's key is no list.
+  -- First of the writes, because it can be refused: the memory is full, or the queue's key is not a list.
   enqueue(job.queue, id)
   redis.call('ZREM', 'rq:failed:' .. job.queue, id)
   redis.call('HDEL', key, 'state', 'ended_at', 'failures', 'attempts', 'interruptions', 'response', 'answer',
@@ -22,7 +22,7 @@ local function redrive(i)
   redis.call('PERSIST', key)
   redis.call('PERSIST', 'swarmfn:body:' .. id)
   redis.call('HSET', key, 'status', 'queued', 'enqueued_at', ARGV[1])
-  -- Without a state RQ has failed it past us: its end was not counted, so this is no new beginning.
+  -- Without a state RQ itself has failed it: its end was not counted, so its start is not counted either.
   if job.state then
     drop_letter(letter_of(job.state, job.call, job.queue), id)
     if job.to then count('redelivered:' .. job.fn) else count_call('redriven', job) end

@@ -102,7 +102,7 @@ local function submit(i)
   end
   if terms and terms.probe then return 1 end
   if upload ~= '' and redis.call('STRLEN', upload) ~= tonumber(ARGV[i+5]) then return 'its body has gone' end
-  -- First of the writes, because it can be refused: the memory is full, or the queue's key is no list.
+  -- First of the writes, because it can be refused: the memory is full, or the queue's key is not a list.
   if due then put_off(queue, id, due) else enqueue(queue, id) end
   redis.call('HSET', key, 'data', ARGV[1], 'created_at', ARGV[2], 'enqueued_at', ARGV[2], 'origin', queue,
     'description', 'invoke ' .. fn, 'status', due and 'scheduled' or 'queued', 'timeout', ARGV[i+7], 'call', call)

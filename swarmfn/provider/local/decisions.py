@@ -16,7 +16,7 @@ class Phase(Enum):
     READY = "ready"
     """Healthy, and in the table."""
     RETIRING = "retiring"
-    """Out of the table; whoever watches it is being told."""
+    """Out of the table; its watchers are being told."""
     STOPPING = "stopping"
     """Told to stop; finishes what it is running."""
     KILLED = "killed"
@@ -25,7 +25,7 @@ class Phase(Enum):
 @dataclass(frozen=True)
 class Timing:
     """How patient the provider is, in seconds. A replica gets `start_limit` to become healthy, and after
-    `first_word` it is said that it is not."""
+    `first_word` its status says that it is not."""
 
     start_limit: float = START_TIMEOUT
     start_poll: float = 0.03
@@ -40,7 +40,7 @@ class Timing:
     """A replica that was healthy this long proves that earlier failures are over."""
 
     def backoff(self, failures: int) -> float:
-        """The wait before the next start, after so many failures in a row."""
+        """The wait before the next start, after this many failures in a row."""
         return min(self.max_backoff, self.min_backoff * 2.0 ** min(failures - 1, 30))
 
 

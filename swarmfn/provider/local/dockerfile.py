@@ -70,7 +70,7 @@ def _word(text: str, position: int, known: Mapping[str, str]) -> tuple[str, int]
     while position < len(text) and (quote or not text[position].isspace()):
         char = text[position]
         if char == "\\" and quote != "'" and position + 1 < len(text):
-            # `\$` stays for _filled_in, which knows that it is no reference.
+            # `\$` stays for _filled_in, which knows that it is not a reference.
             plain += text[position : position + 2] if text[position + 1] == "$" else text[position + 1]
             position += 1
         elif char in "\"'" and quote in ("", char):

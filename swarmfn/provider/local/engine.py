@@ -89,7 +89,7 @@ class Engine:
         self._take_snapshot()
 
     def look_at(self, name: str) -> None:
-        """Has the next step decide about the function anew."""
+        """Has the next step decide about the function again."""
         self._changed.add(name)
 
     def look_at_all(self) -> None:
@@ -296,7 +296,7 @@ class Engine:
         )
 
     def _progress(self, definition: Definition) -> str:
-        """What is to be said of replicas that take their time to get ready."""
+        """What the status says about replicas that are slow to get ready."""
         began = min(self._starting(definition.function.name), default=None)
         if began is None:
             return ""

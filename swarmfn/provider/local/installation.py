@@ -32,7 +32,7 @@ class Installer:
         self._is_closing = False
 
     def install(self, venv: Path, folder: Path, needs_packages: bool, mark: Mark, log: Path) -> str:
-        """Makes `venv` anew, with the packages that `folder` asks for if it `needs_packages`.
+        """Makes `venv` again, with the packages that `folder` asks for if it `needs_packages`.
 
         Returns why it failed, "" if the environment is there. Raises OSError.
         """

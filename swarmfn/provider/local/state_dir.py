@@ -48,7 +48,7 @@ class Lock:
     """The right to run the functions of one state directory; it ends with `release` or with the process.
 
     A child that a killed owner was just about to start holds the lock until it has become the other program. So
-    whoever gets the lock finds every process of earlier owners by its environment; and it is worth waiting a moment.
+    the new owner finds every process of earlier owners by its environment; and it is worth waiting a moment.
     Raises EngineUnavailable if another process keeps it.
     """
 

@@ -15,7 +15,7 @@ from swarmfn.provider.local.state_dir import Lock, StateDir
 
 
 def stop_all(state_dir: Path, timeout: float) -> None:
-    """Stops the replicas that run for `state_dir`, whoever started them; what they are running may finish.
+    """Stops the replicas that run for `state_dir`, also those that others started; what they are running may finish.
 
     After `timeout` seconds, or a function's own drain time if that is shorter, what is left is killed. Definitions
     stay. Raises EngineUnavailable while a provider has the directory, since it would start them again.

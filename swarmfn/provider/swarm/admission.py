@@ -15,7 +15,7 @@ from swarmfn.provider.swarm.service_spec import FUNCTION_PORT
 from swarmfn.provider.swarm.tasks import Task
 
 Connect = Callable[[str, int, float], socket.socket]
-"""Opens a connection to address and port within so many seconds, or raises OSError."""
+"""Opens a connection to address and port within that many seconds, or raises OSError."""
 
 _AT_A_TIME = 16
 

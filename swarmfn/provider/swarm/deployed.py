@@ -1,4 +1,4 @@
-"""Functions as Swarm's services tell of them, also services that faas-swarm or a person made."""
+"""Functions as Swarm's services describe them, also services that faas-swarm or a person made."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ class EngineApi:
         return next((service for service in found if service["Spec"]["Name"] == name), None)
 
     def wanted_tasks(self) -> list[Document]:
-        """The tasks of all functions that shall run."""
+        """The tasks of all functions that should run."""
         return self._list("/tasks", {"label": [FUNCTION_LABEL], "desired-state": ["running"]})
 
     def all_tasks(self, service_id: str) -> list[Document]:

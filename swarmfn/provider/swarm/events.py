@@ -20,7 +20,7 @@ _CLOSING = 1.0
 
 class Events:
     """Calls `on_change` on a thread of its own; its argument tells whether services or nodes changed, or only a
-    container. Also called when the stream begins anew, since something may have been missed."""
+    container. Also called when the stream starts again, since something may have been missed."""
 
     def __init__(self, api: EngineApi, on_change: Callable[[bool], None]) -> None:
         self._api = api
@@ -28,7 +28,7 @@ class Events:
         self._stream: CancellableStream | None = None
         self._is_closing = threading.Event()
         self.failures = Recurring(logger, "following the engine's events", "events_lost")
-        """Those that nobody foresaw."""
+        """Those that nobody expected."""
         self._thread = threading.Thread(target=self._run, name="swarm-events", daemon=True)
 
     def start(self) -> None:

@@ -1,4 +1,4 @@
-"""What the name of an image stands for now: names stay when images are built anew."""
+"""What the name of an image stands for now: names stay when images are built again."""
 
 from __future__ import annotations
 

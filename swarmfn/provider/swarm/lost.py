@@ -18,7 +18,7 @@ class _Replica:
 
 
 class LostReplicas:
-    """Remembers where replicas were. Swarm lists a task no longer as one that shall run as soon as its node is down,
+    """Remembers where replicas were. Swarm lists a task no longer as one that should run as soon as its node is down,
     and one that was told to stop disappears the same way: only the memory of its node tells the two apart."""
 
     def __init__(self) -> None:

@@ -34,7 +34,7 @@ class View:
 
 
 class Observer:
-    """`view` may be read at any time, and so may `failures`, those that nobody foresaw. `publish` is called with each
+    """`view` may be read at any time, and so may `failures`, the unexpected ones. `publish` is called with each
     table that differs from the last.
 
     `api` is for this object's own looks, with a short time limit.

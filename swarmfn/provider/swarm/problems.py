@@ -57,7 +57,7 @@ def _waiting(tasks: Sequence[Task]) -> str:
 
 
 def progress(tasks: Sequence[Task], now: float, limit: float) -> str:
-    """What is to be said of replicas whose health check has not succeeded yet."""
+    """What the status says about replicas whose health check has not succeeded yet."""
     since = [began for task in tasks if (began := task.starting_since) is not None]
     return getting_ready(now - min(since), limit) if since else ""
 

@@ -18,7 +18,7 @@ from swarmfn.wire.rollouts import Rollout
 
 @dataclass(frozen=True)
 class Cluster:
-    """What the engine said last. `tasks` are those that shall run."""
+    """What the engine said last. `tasks` are those that should run."""
 
     functions: Mapping[str, Deployed] = field(default_factory=dict)
     tasks: tuple[Task, ...] = ()
@@ -97,7 +97,7 @@ def _rollout(deployed: Deployed, serving: Iterable[Task], is_failing: bool) -> R
 def _what_runs(template: Mapping[str, Any]) -> dict[str, Any]:
     """What replaces a task when it changes."""
     # Swarm lets a task run on that was placed by other rules, as long as its node fulfils the new ones. The engine
-    # tells of the runtime only in services.
+    # reports the runtime only in services.
     return {key: value for key, value in template.items() if value and key not in ("Placement", "Runtime")}
 
 
@@ -115,7 +115,7 @@ def status(deployed: Deployed, cluster: Cluster, table: Mapping[str, Route]) -> 
 
 
 def wanted(deployed: Deployed, cluster: Cluster) -> int:
-    """How many replicas there shall be; of a service that runs everywhere, how many tasks there are."""
+    """How many replicas there should be; of a service that runs everywhere, how many tasks there are."""
     if deployed.replicas is not None:
         return deployed.replicas
     return len(cluster.tasks_of(deployed.service_id))

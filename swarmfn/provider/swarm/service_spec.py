@@ -85,7 +85,7 @@ def service_spec(function: FunctionSpec, around: Surroundings, replicas: int, cr
 
 
 def check_constraints(function: FunctionSpec) -> None:
-    """Raises InvalidFunction for what is no constraint: the engine reports that as an error of its own."""
+    """Raises InvalidFunction for what is not a constraint: the engine reports that as an error of its own."""
     for constraint in function.constraints:
         if _CONSTRAINT.fullmatch(constraint) is None:
             raise InvalidFunction(

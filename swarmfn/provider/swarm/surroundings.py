@@ -64,7 +64,7 @@ class Finder:
         return self._labelled_network()
 
     def _asked_network(self, name: str) -> str:
-        """Who may deploy functions does not thereby get into the platform's other networks: Redis is in one of them."""
+        """The right to deploy functions gives no way into the platform's other networks: Redis is in one of them."""
         networks = {network["Name"]: str(network["Id"]) for network in self._api.function_networks()}
         if self._network:
             networks = {found: network_id for found, network_id in networks.items() if found == self._network}

@@ -10,7 +10,7 @@ class Timing:
     """Durations in seconds.
 
     Tasks are listed every `poll`, and every `fast_poll` for `fast_for` seconds after something has happened. Services
-    and nodes are read when the engine tells of a change, and every `full_poll` in case it did not. `poll_timeout` and
+    and nodes are read when the engine reports a change, and every `full_poll` in case it did not. `poll_timeout` and
     `call_timeout` end the wait for an engine that does not answer; `restart_delay` is Swarm's pause before it replaces
     a task that ended. `connect_timeout` is for the first connection to a new replica, `admission_wait` how long a new
     table waits for those.

@@ -12,7 +12,7 @@ local function put_back(entry, current, fate_of)
   local worker = redis.call('HGET', key, 'worker_name') or ''
   if not still_holds(id, execution, queue, worker) then return 0 end
   local is_alone, is_charged = fate_of(id, worker)
-  -- First of the writes, because it fails where the key is no list.
+  -- First of the writes, because it fails where the key is not a list.
   if not is_alone then
     enqueue(queue, id, true)
   else
