@@ -109,7 +109,7 @@ async def _drain(
     lock.release()
     await stop.wait(wait)
     await listener.stop_accepting()
-    # A run that began just now ends at its own limit, often of the same length, and its answer says so.
+    # A run that has just begun ends at its own limit, often of the same length, and its answer says so.
     longest = _limit(settings.write_timeout) + _LAST_WORDS
     finishing = asyncio.create_task(listener.finish(longest))
     hurrying = asyncio.create_task(stop.wait(longest))

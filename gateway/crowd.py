@@ -102,7 +102,7 @@ class Crowd:
         return neighbourhood(through_proxies(address, forwarded_for, self._trusted))
 
     def admit(self, member: Member, address: str) -> Place:
-        """`leave` must follow, unless the place is NONE."""
+        """`leave` must follow, except for the place NONE."""
         client = neighbourhood(address)
         theirs = self._by_client.get(client) or _Group()
         if self._has_room(theirs, address):

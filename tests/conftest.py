@@ -32,7 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Long tests are deselected, not skipped: a run without them is complete, with none of its tests passed over."""
+    """Long tests are deselected, not skipped: a run without them is complete, with none of its tests skipped."""
     for item in items:
         if _needs_engine(item):
             item.add_marker("engine")

@@ -23,7 +23,7 @@ _MOSTLY_BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
 
 
 class Outcome:
-    """A function's answer. Whoever takes it must call `close()`, at the end or to give up in the middle, which stops
+    """A function's answer. The receiver must call `close()`, at the end or to give up in the middle, which stops
     the run."""
 
     __slots__ = ("_finish", "_response", "headers", "status")
@@ -134,7 +134,7 @@ class Synchronous:
 
     def _check_time(self, address: str, response: Response, deadline: float) -> None:
         """Raises DeadlinePassed where the watchdog has stopped the run at our own deadline: function and gateway often
-        have the same limit, and the caller is told the same whoever was first."""
+        have the same limit, and the caller is told the same in both cases."""
         if says_out_of_time(response.status, response.peek(), self._spent(deadline), self._timeout):
             response.abort()
             raise DeadlinePassed(address, "stopped the run when its time was up.")
@@ -147,7 +147,7 @@ class Synchronous:
         self._metrics.finished(name, status, time.perf_counter() - started)
 
     def _told(self, route: Route, exc: UpstreamFailure, deadline: float) -> FaasError:
-        """What the caller is told of an exchange that failed."""
+        """What the caller is told about an exchange that failed."""
         is_late = isinstance(exc, DeadlinePassed) or is_about_over(self._spent(deadline), self._timeout)
         return self._too_slow(route.name) if is_late else _lost(route.name)
 

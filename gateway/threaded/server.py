@@ -129,7 +129,7 @@ class _Server(TcpWSGIServer):  # type: ignore[misc]
 
     def run(self) -> None:
         """Closes connections only between two turns of the loop: a newcomer would get the number of one that was
-        closed, and with it what the turn still has to tell of that one."""
+        closed, and with it what the turn still has to report about that one."""
         while self._map:
             self._close_some()
             wasyncore.poll2(self.adj.asyncore_loop_timeout, self._map)
@@ -170,7 +170,7 @@ class _Server(TcpWSGIServer):  # type: ignore[misc]
         return any(channel.is_busy for channel in list(self.active_channels.values()))
 
     def stop_accepting(self) -> None:
-        # Not close(): that would close the trigger too, by which threads tell of their answers.
+        # Not close(): that would close the trigger too, by which threads announce their answers.
         wasyncore.dispatcher.close(self)
 
     def close_idle(self) -> None:

@@ -60,7 +60,7 @@ class _LocalConnection(AsyncLogsIn, _PacksScripts, redis.asyncio.UnixDomainSocke
 
 
 class _WaitingPool(redis.asyncio.ConnectionPool):
-    """Opens `at_most` connections; a caller that finds all in use waits in turn, for `patience` seconds or as long
+    """Up to `at_most` connections; a caller that finds all in use waits in turn, for `patience` seconds or as long
     as it takes. redis-py's own pool raises an error then, and its blocking one costs every command two locks."""
 
     def __init__(self, at_most: int, patience: float | None, **options: Any) -> None:

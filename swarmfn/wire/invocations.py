@@ -15,8 +15,8 @@ from swarmfn.wire.headers import Headers
 from swarmfn.wire.policies import RetryPolicy
 
 VERSION = 1
-"""Of the layout of what is stored. It grows when programs of before would misread what is written now; a field more is
-no new layout, since those who do not know it leave it alone."""
+"""Of the layout of what is stored. It grows when earlier programs would misread what is written now; a further field
+does not change it, since programs that do not know it leave it alone."""
 
 
 def require_known_layout(version: Any) -> None:

@@ -74,7 +74,7 @@ def _running(stage: QueueStage) -> str | None:
 
 
 class _Ends:
-    """Which calls a receiver was told of, and how often."""
+    """Which calls a receiver was told about, and how often."""
 
     def __init__(self) -> None:
         self.told: Counter[str] = Counter()

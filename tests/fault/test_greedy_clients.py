@@ -177,7 +177,7 @@ def make_up_methods(scene: Scene) -> None:
     seen = []
     for start in (0, 10_000):
         for number in range(start, start + 30 * scene.form.times):
-            # The last one is no method to the parser of the fast lane.
+            # The last one is not a method to the parser of the fast lane.
             for method in ("PROPFIND", f"M{number}"):
                 for target in ("/function/innocent", f"/function/f{number}", f"/system/s{number}", "/healthz"):
                     assert scene.call(method, target).status in (400, 401, 404, 405), (method, target)
@@ -202,7 +202,7 @@ def wait_for_calls(scene: Scene, name: str) -> None:
 def series(scene: Scene) -> set[str]:
     """What the gateway's metrics are about."""
     path = "/metrics"
-    scene.gateway.get(path)  # which the next one tells of
+    scene.gateway.get(path)  # which the next one reports
     names = [line.rpartition(" ")[0] for line in scene.gateway.get(path).text.splitlines() if line[0] != "#"]
     passing = ("_bucket{", "swarmfn_queue_oldest")
     return {re.sub(r"callbacks:\d+", "callbacks", name) for name in names if not any(word in name for word in passing)}

@@ -42,7 +42,7 @@ def start(tmp_path: Path, redis: RedisServer) -> Iterator[Callable[..., GatewayP
 
 
 def begin(gateway: GatewayProcess, sent: int) -> RawClient:
-    """A client that has sent so much of a body of 60 MiB."""
+    """A client that has sent this much of a body of 60 MiB."""
     client = RawClient(gateway.address)
     client.request("POST", "/async-function/cat", [("Content-Length", str(60 * MIB))])
     for _ in range(sent // MIB):

@@ -1,5 +1,5 @@
 """The whole platform under attack: what the attackers hold, what gateway and worker take of the memory meanwhile, and
-what becomes of everybody else's calls."""
+what happens to everybody else's calls."""
 
 from __future__ import annotations
 

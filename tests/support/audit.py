@@ -37,7 +37,7 @@ def verdict_of(document: Mapping[str, Any]) -> Verdict:
     packages = document.get("dependencies", [])
     looked_up = [package for package in packages if "skip_reason" not in package]
     found = tuple(
-        f"{package['name']} {package['version']}: {advisory['id']}, mended in {_versions(advisory)}"
+        f"{package['name']} {package['version']}: {advisory['id']}, fixed in {_versions(advisory)}"
         for package in looked_up
         for advisory in package["vulns"]
     )

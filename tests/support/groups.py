@@ -1,5 +1,5 @@
 """Which tests run in one process, one after the other, when several processes run tests: those of a file, and those
-that share something dear.
+that share something expensive.
 
 A Docker engine with a swarm takes some seconds to start, a platform on it most of a minute: each is started in as few
 processes as keeps all of them busy. Most of that time is waiting: no group should take much longer than the others, or
@@ -87,7 +87,7 @@ of every container every few seconds, and the more wait for a processor at the s
 
 
 def group_of(nodeid: str) -> str:
-    """What the test shares with others: the name of something dear, else its own file."""
+    """What the test shares with others: the name of something expensive, else its own file."""
     file = nodeid.partition("::")[0]
     return next((group for group, files in _SHARED.items() if file.startswith(files)), file)
 

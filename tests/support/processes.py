@@ -107,7 +107,7 @@ class ChildProcess:
 
 
 def free_port() -> int:
-    """A port that nothing listens on just now; no outgoing connection and no other test process takes it."""
+    """A port that nothing listens on right now; no outgoing connection and no other test process takes it."""
     _, ports = _own_ports()
     for _ in range(PORTS_EACH):
         port = next(ports)
@@ -153,7 +153,7 @@ def listening_socket() -> socket.socket:
 
 
 def is_running(pid: int) -> bool:
-    """Whether process `pid` exists and is no zombie."""
+    """Whether process `pid` exists and is not a zombie."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):

@@ -138,5 +138,5 @@ async def eventually(condition: Callable[[], object], timeout: float = 60.0) -> 
     deadline = time.monotonic() + timeout
     while not condition():
         if time.monotonic() >= deadline:
-            raise AssertionError(f"waited {timeout:g} s in vain")
+            raise AssertionError(f"waited {timeout:g} s without success")
         await asyncio.sleep(0.002)

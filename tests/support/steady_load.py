@@ -35,7 +35,7 @@ class SteadyLoad:
 
     `callers` threads call synchronously, each as soon as it has its answer and `pause` seconds have passed; one more
     leaves `rate` asynchronous calls a second in the queue. A call that was not accepted is counted in `refused`: a
-    careful client sends it again, and it is no promise of the platform's.
+    careful client sends it again, and the platform does not promise it.
     """
 
     def __init__(self, platform: Platform, name: str, callers: int = 3, rate: float = 10, pause: float = 0.04) -> None:

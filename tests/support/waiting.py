@@ -19,7 +19,7 @@ def wait_until(
 
     An AssertionError or OSError raised by the condition counts as "not yet" and is shown when the time is up.
     Fails the test after `timeout` seconds, which says how long the test may hang, not how fast the code must be.
-    Asked `every` so many seconds; by default the rarer the longer it takes, since a look may be dear.
+    Asked `every` that many seconds; by default the rarer the longer it takes, since a look may be expensive.
     """
     began = time.monotonic()
     deadline = began + timeout
@@ -34,5 +34,5 @@ def wait_until(
         now = time.monotonic()
         if now >= deadline:
             what = message or getattr(condition, "__name__", "the condition")
-            raise AssertionError(f"waited {timeout:g} s in vain: {what} (last: {last!r})")
+            raise AssertionError(f"waited {timeout:g} s without success: {what} (last: {last!r})")
         time.sleep(min(max(_OFTEN, (now - began) / 10), _SELDOM) if every is None else every)

@@ -30,7 +30,7 @@ class Answer:
 
 
 class WatchdogAt:
-    """A watchdog that listens somewhere, whoever started it."""
+    """A watchdog that listens somewhere; others may have started it."""
 
     def __init__(self, host: str, port: int) -> None:
         self.host, self.port = host, port

@@ -35,7 +35,7 @@ class WorkerProcess(ChildProcess):
         return pid
 
     def wait_until_ready(self, times: int = 1) -> None:
-        """Returns when worker processes have said so many times that they are ready."""
+        """Returns when worker processes have said that many times that they are ready."""
         wait_until(
             lambda: self.exit_code is not None or self.log().count("worker ready") >= times,
             timeout=60,

@@ -15,7 +15,7 @@ ABSENT = {"name": "absent", "skip_reason": "Dependency not found on PyPI and cou
 
 def test_each_advisory_is_a_line_with_the_version_that_helps() -> None:
     verdict = verdict_of({"dependencies": [GOOD, BAD]})
-    assert verdict.found == ("bad 2.0: PYSEC-1, mended in 2.1", "bad 2.0: X, mended in ?")
+    assert verdict.found == ("bad 2.0: PYSEC-1, fixed in 2.1", "bad 2.0: X, fixed in ?")
     assert verdict.text.endswith("2 packages audited, 2 advisories")
 
 

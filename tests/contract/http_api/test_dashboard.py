@@ -205,11 +205,11 @@ def test_an_unknown_or_empty_queue_is_an_empty_list(gateway: GatewayProcess, que
 POISON: dict[str, dict[str, bytes]] = {
     "no data": {"origin": b"echo"},
     "data of another kind": {"data": b"\x00\xff", "meta": b"\x80garbage"},
-    "text that is none": {"description": b"\xff\xfe"},
+    "text that is not text": {"description": b"\xff\xfe"},
     "unknown status": {"status": b"dancing"},
-    "time that is none": {"created_at": b"yesterday"},
-    "number that is none": {"timeout": b"soon", "ttl": b"x"},
-    "a result that is none": {"result": b"\x80\x04nonsense"},
+    "time that is not a time": {"created_at": b"yesterday"},
+    "number that is not a number": {"timeout": b"soon", "ttl": b"x"},
+    "a result that is not one": {"result": b"\x80\x04nonsense"},
 }
 
 

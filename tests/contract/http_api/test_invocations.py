@@ -306,7 +306,7 @@ BAD_QUERIES = {
 def test_a_bad_query_is_refused_by_the_fields_name(gateway: GatewayProcess, queue: QueueStage, query: str) -> None:
     response = gateway.get(f"{BASE}?{query}")
     assert response.status_code == 400
-    assert response.text.startswith(f"{BAD_QUERIES[query]}:")
+    assert response.text.startswith((f"{BAD_QUERIES[query]}:", f"{BAD_QUERIES[query]} "))
 
 
 BAD_BODIES: list[Any] = [

@@ -141,7 +141,7 @@ def test_asking_after_a_function_as_if_it_were_a_call_is_a_405_that_says_to_post
 def test_cancelling_a_function_as_if_it_were_a_call_is_a_405_that_says_so(stage: InvocationStage) -> None:
     answer = stage.call("DELETE", "/async-function/stage")
     assert (answer.status, answer.header("Allow")) == (405, "POST")
-    assert "DELETE is for the id of a call" in answer.text
+    assert "DELETE needs the id of a call" in answer.text
 
 
 def test_other_methods_for_asynchronous_calls_are_a_405_that_says_to_post(stage: InvocationStage) -> None:

@@ -351,7 +351,7 @@ def test_a_body_that_turns_bad_ends_the_run(stage: InvocationStage) -> None:
         client.send(HEAD + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
         if stage.streams_uploads:
             stage.replica.exchange()
-        client.send(b"this is no chunk\r\n")
+        client.send(b"this is not a chunk\r\n")
         assert client.answer().status == 400
     if stage.streams_uploads:
         assert ended.wait(20)

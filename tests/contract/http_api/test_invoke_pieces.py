@@ -38,7 +38,7 @@ def send(stage: InvocationStage, is_chunked: bool, headers: Pairs | None = None,
 
 
 def begin(stage: InvocationStage, size: int, sent: int, headers: Pairs | None = None) -> RawClient:
-    """A client that has sent so much of a body of `size` bytes."""
+    """A client that has sent this much of a body of `size` bytes."""
     client = stage.client()
     client.request("POST", TARGET, [("Content-Length", str(size)), *(headers or [])])
     client.send(bytes(sent))

@@ -48,7 +48,7 @@ def test_slow_readers_hold_a_piece_each_and_others_go_on(stage: InvocationStage)
     with contextlib.ExitStack() as attack:
         readers = [attack.enter_context(slow_reader(stage, path)) for _ in range(READERS)]
         heads = [reader.head() for reader in readers]
-        # Flask has threads for so many; the others are told.
+        # Flask has threads for 16; the others are told.
         served = READERS if stage.streams_uploads else 16
         assert [head.status for head in heads].count(200) == served
         assert {head.header("Retry-After") for head in heads if head.status != 200} <= {"1"}

@@ -178,7 +178,7 @@ class TestFastLane:
 
 
 def resident(stage: InvocationStage) -> int:
-    """Bytes of memory the gateway's process has now; `peak` starts anew."""
+    """Bytes of memory the gateway's process has now; `peak` starts again."""
     process = Path(f"/proc/{stage.gateway.process.pid}")
     (process / "clear_refs").write_text("5")
     return _memory(process, "VmRSS")

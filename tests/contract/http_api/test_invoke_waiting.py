@@ -108,7 +108,7 @@ def test_many_who_wait_hold_up_nobody(stage: InvocationStage) -> None:
 
 
 def test_one_who_leaves_is_not_waited_for(stage: InvocationStage) -> None:
-    """On Flask only so many wait at a time: the places of those that have left are free again."""
+    """On Flask only a few wait at a time: the places of those that have left are free again."""
     call_id, _ = submit(stage)
     for _ in range(3):
         with asking(stage, f"/async-function/{call_id}?wait=50s", 8):

@@ -24,7 +24,7 @@ from worker.meter import Meter
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "reference" / "http-api.md"
 
 ASSETS = re.compile(r"/ui/static/|/ui/rq/.")
-"""What pages load, and the addresses inside the dashboard, are no interface of ours."""
+"""What pages load, and the addresses inside the dashboard, are not an interface of ours."""
 
 BALANCE = "swarmfn_ledger_imbalance"
 """Not there without a Redis; another test looks at it."""

@@ -1,4 +1,4 @@
-"""What every provider promises about the functions it is told of."""
+"""What every provider promises about the functions that are deployed to it."""
 
 from __future__ import annotations
 

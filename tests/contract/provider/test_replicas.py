@@ -86,8 +86,8 @@ def test_an_update_that_never_gets_healthy_leaves_the_old_replicas_serving(engin
 def test_an_update_to_a_function_that_works_ends_the_trouble(engine: Engine, provider: Provider) -> None:
     provider.deploy(engine.crashing("who"))
     wait_until(lambda: provider.table()["who"].problem)
-    provider.update(engine.answering("who", "mended"))
-    assert call_function(engine, "who").body == "mended"
+    provider.update(engine.answering("who", "fixed"))
+    assert call_function(engine, "who").body == "fixed"
     assert provider.table()["who"].problem == ""
 
 

@@ -1,4 +1,4 @@
-"""Who owns a claim, and what becomes of it when its worker is gone, late or in doubt."""
+"""Who owns a claim, and what happens to it when its worker is gone, late or in doubt."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def test_waiting_for_a_connection_ends_and_is_no_outage(stage: QueueStage, monke
             with pytest.raises(Crowded):
                 await command(connections.transfers, "PING")
             pool._patience = None
-            # Whoever gives up, is cancelled or fails takes no place with it.
+            # A caller that gives up, is cancelled or fails gives its place back.
             waiting = asyncio.create_task(command(connections.transfers, "PING"))
             await asyncio.sleep(0)
             waiting.cancel()

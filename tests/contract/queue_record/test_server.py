@@ -50,7 +50,7 @@ def test_a_replica_is_named_and_left_for_the_server_that_the_name_leads_to(
     stage: QueueStage, watch: RedisWatch
 ) -> None:
     async def numbers(count: int) -> set[int]:
-        """The connections that so many commands at once go over."""
+        """The connections that `count` commands at once go over."""
         return set(await asyncio.gather(*(command(stage.client, "CLIENT", "ID") for _ in range(count))))
 
     before = stage.run(numbers(5))

@@ -35,7 +35,7 @@ async def everything_else() -> None:
 
 
 def unread(port: int) -> int:
-    """Bytes that lie before whoever listens on `port` of this machine."""
+    """Bytes that wait for the listener on `port` of this machine."""
     lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return sum(int(line[4].partition(":")[2], 16) for line in lines if line[1].endswith(f":{port:04X}"))
 

@@ -1,4 +1,4 @@
-"""Handlers that produce their answer bit by bit, and what becomes of large bodies."""
+"""Handlers that produce their answer bit by bit, and what happens to large bodies."""
 
 from __future__ import annotations
 

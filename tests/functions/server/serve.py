@@ -104,7 +104,7 @@ class Functions(http.server.BaseHTTPRequestHandler):
         self.close_connection = True
 
     def do_garbage(self) -> None:
-        self.wfile.write(b"this is no response\r\n\r\n")
+        self.wfile.write(b"this is not a response\r\n\r\n")
         self.close_connection = True
 
     def do_early(self) -> None:

@@ -67,7 +67,7 @@ def test_all_of_them_change_while_calls_come_and_none_is_lost(stack: Stack) -> N
         assert platform.credentials == ("admin", 'the new "basic-auth-password" ')
         assert platform.system("GET", "/system/info").status_code == 200
         assert load.refused == []
-        # Now with connections that have to be opened anew.
+        # Now with connections that have to be opened again.
         with redis.Redis(port=stack.state.settings().redis_port, password='the new "redis-password" ') as client:
             client.client_kill_filter(_type="normal", skipme=True)
         load.wait_for_calls(20)

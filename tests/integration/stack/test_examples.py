@@ -1,4 +1,4 @@
-"""Functions that `up` deploys as processes: what becomes of each is said, whatever happens to the others."""
+"""Functions that `up` deploys as processes: what happened to each is reported, whatever happens to the others."""
 
 from __future__ import annotations
 

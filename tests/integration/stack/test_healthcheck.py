@@ -26,7 +26,7 @@ _SILENT = {"hostname": socket.gethostname(), "last_heartbeat": "2026-01-01T00:00
 
 
 def check(program: str, **environment: str) -> tuple[int, str]:
-    """The exit code, and what was said, without any package of the environment."""
+    """The exit code, and the output, without any package of the environment."""
     command = [sys.executable, "-S", "-m", "swarmfn.healthcheck", program]
     done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, env=environment, timeout=60)
     assert done.stderr == ""

@@ -1,4 +1,4 @@
-"""Functions that `up` deploys on a swarm: what becomes of each is said, whatever happens to others."""
+"""Functions that `up` deploys on a swarm: what happened to each is reported, whatever happens to others."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_an_update_that_is_taken_back_is_an_error_with_the_reason(command: Comma
     assert command.up_with_examples().returncode == 1
 
     checkout.add("well", {"Dockerfile": FUNCTION % (4, "")})
-    mended = command.up_with_examples()
-    assert mended.returncode == 0, mended.stderr
+    fixed = command.up_with_examples()
+    assert fixed.returncode == 0, fixed.stderr
     assert answer(command, "well") == "version 4"
     assert command.up_with_examples().stdout.startswith("nothing to do")

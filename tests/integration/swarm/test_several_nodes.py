@@ -116,7 +116,7 @@ def test_a_node_that_is_lost_shows_in_the_status_and_holds_no_log_up(
     assert "2 nodes, 1 down" in status.rendered()
     assert status.services[0].available == 1
     assert "1 of 2 replicas run" in status.services[0].problem
-    # The one that is there is shown; whatever else is said is about the other.
+    # The one that is there is shown; every other line is about the other.
     assert len([line for line in lines() if line.endswith("| hello")]) == 1
     lost.start()
     nodes.wait_for(lost, "ready")

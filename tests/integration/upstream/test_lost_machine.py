@@ -1,4 +1,4 @@
-"""A machine that vanishes while it works on a request: nobody says so, and the exchange ends all the same."""
+"""A machine that vanishes while it works on a request: nobody says so, and the exchange ends anyway."""
 
 from __future__ import annotations
 

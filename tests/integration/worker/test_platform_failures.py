@@ -185,7 +185,7 @@ def test_a_suspended_worker_runs_nothing_until_it_is_resumed(stage: QueueStage) 
         publish(stage.redis, {"echo": function.address})
         suspend(stage.redis)
         stage.submit("a")
-        # It has claimed in vain since then.
+        # It has claimed without success since then.
         calls = _claims_made(stage)
         wait_until(lambda: _claims_made(stage) > calls)
         assert function.received == []

@@ -15,7 +15,7 @@ QUICK = RetryPolicy(attempts=3, min_wait=0.02, max_wait=0.1)
 
 
 def failing(status: int, times: int = 1000, *headers: tuple[str, str]):  # type: ignore[no-untyped-def]
-    """A function that answers so many times with `status`, and then with 200."""
+    """A function that answers that many times with `status`, and then with 200."""
     count = itertools.count()
 
     def answer(request: Received) -> Answer:

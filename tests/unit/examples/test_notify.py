@@ -1,4 +1,4 @@
-"""The notify example: every callback is in the record once, whoever writes at the same time."""
+"""The notify example: every callback is in the record once, also when several write at the same time."""
 
 from __future__ import annotations
 

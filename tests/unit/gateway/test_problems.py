@@ -19,8 +19,8 @@ from swarmfn.wire.errors import (
 
 
 def test_text_is_message_and_hint_on_one_line() -> None:
-    status, headers, body = render_problem(FaasError("it broke.", "Mend it."))
-    assert (status, body) == (500, b"it broke. Mend it.\n")
+    status, headers, body = render_problem(FaasError("it broke.", "Fix it."))
+    assert (status, body) == (500, b"it broke. Fix it.\n")
     assert dict(headers)["Content-Type"] == "text/plain; charset=utf-8"
     assert dict(headers)["X-OpenFaaS-Internal"] == "gateway"
 

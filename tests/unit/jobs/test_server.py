@@ -1,4 +1,4 @@
-"""What is said of a Redis, by what it answers to INFO."""
+"""What is found wrong with a Redis, by its answer to INFO."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ OUTSIDE = {"LocalNodeState": "inactive"}
 
 
 class Chooser:
-    """Chooses an engine for a state directory, and keeps what was said."""
+    """Chooses an engine for a state directory, and keeps the messages."""
 
     def __init__(self, folder: Path, host: str, runs_locally: bool = False) -> None:
         self.said: list[str] = []

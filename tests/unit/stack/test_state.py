@@ -96,8 +96,8 @@ def test_a_damaged_settings_file_means_the_defaults(tmp_path: Path, text: str) -
     ("text", "said"),
     [
         ('{"port": 9, "zones": 1}', "newer release: this release does not know zones"),
-        ('{"port": "9"}', r"kind .*\(port\)"),
-        ('{"compose_files": [1]}', r"kind .*\(compose_files\)"),
+        ('{"port": "9"}', r"type .*\(port\)"),
+        ('{"compose_files": [1]}', r"type .*\(compose_files\)"),
     ],
 )
 def test_settings_of_a_newer_release_are_refused(tmp_path: Path, text: str, said: str) -> None:

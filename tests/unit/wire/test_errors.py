@@ -33,7 +33,7 @@ def test_each_error_has_its_status(error: errors.FaasError, status: int) -> None
 
 
 def test_the_text_of_an_error_is_its_message_and_its_hint() -> None:
-    assert str(errors.FaasError("It broke.", "Mend it.")) == "It broke. Mend it."
+    assert str(errors.FaasError("It broke.", "Fix it.")) == "It broke. Fix it."
     assert str(errors.FaasError("It broke.")) == "It broke."
 
 

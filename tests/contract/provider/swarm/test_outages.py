@@ -23,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 
 @pytest.fixture(autouse=True)
 def collected() -> Iterator[None]:
-    """Those sockets go now, so that no test elsewhere is told of them."""
+    """Those sockets go now, so that no test elsewhere hears about them."""
     yield
     gc.collect()
 
@@ -75,7 +75,7 @@ def test_calls_go_on_while_the_engine_hangs_and_changes_are_refused_in_time(engi
 
 
 def _scaled(provider: SwarmProvider, replicas: int) -> bool:
-    """What was asked for while the engine hung may have been done afterwards, so that this is no error."""
+    """What was asked for while the engine hung may have been done afterwards, so that this is not an error."""
     try:
         provider.scale("who", replicas)
     except EngineUnavailable:
@@ -114,5 +114,5 @@ def test_an_engine_that_is_killed_and_started_again_brings_the_table_back(
 def test_a_provider_needs_an_engine_that_manages_a_swarm(tmp_path: Path) -> None:
     with pytest.raises(EngineUnavailable, match="no answer"):
         SwarmProvider(f"unix://{tmp_path}/docker.sock", 60.0, "gateway:8080")
-    with DockerEngine("loner", tmp_path / "engine") as loner, pytest.raises(EngineUnavailable, match="no manager"):
+    with DockerEngine("loner", tmp_path / "engine") as loner, pytest.raises(EngineUnavailable, match="not a manager"):
         SwarmProvider(loner.url, 60.0, "gateway:8080")

@@ -232,7 +232,7 @@ def test_services_that_are_no_functions_are_left_alone(
 ) -> None:
     other = by_hand(swarm, "database", {"com.docker.stack.namespace": "shop"}, replicas=0)
     try:
-        with pytest.raises(InvalidFunction, match="no function"):
+        with pytest.raises(InvalidFunction, match="not a function"):
             provider.deploy(engine.echo("database"))
         assert dict(provider.table()) == {}
         other.reload()

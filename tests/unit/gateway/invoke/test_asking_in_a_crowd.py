@@ -1,4 +1,4 @@
-"""What is said of a queue that cannot be asked."""
+"""What callers hear about a queue that cannot be asked."""
 
 from __future__ import annotations
 

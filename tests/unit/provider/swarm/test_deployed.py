@@ -1,4 +1,4 @@
-"""Functions read back from services, whoever made them."""
+"""Functions read back from services, also those that others made."""
 
 from __future__ import annotations
 

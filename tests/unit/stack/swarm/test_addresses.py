@@ -16,7 +16,7 @@ NOBODY = "127.0.0.1:1"
 
 
 class _Gateway(BaseHTTPRequestHandler):
-    """Lets in whoever has the password."""
+    """Lets in a client that has the password."""
 
     def do_GET(self) -> None:
         is_known = self.headers["Authorization"] == "Basic YWRtaW46cmlnaHQ="

@@ -1,4 +1,4 @@
-"""What is said while an image is built."""
+"""What the user sees while an image is built."""
 
 from __future__ import annotations
 
