@@ -98,9 +98,7 @@ def _epilog() -> str:
     commands = [f"{before}{COMMAND} {after}".strip() for before, after, _ in _EXAMPLES]
     width = max(map(len, commands)) + 4
     lines = [f"  {command:{width}}{what}" for command, (_, _, what) in zip(commands, _EXAMPLES, strict=True)]
-    return "\n".join(
-        ["examples:", *lines, "", _EXIT_CODES, f"Every command has a help of its own: {COMMAND} up --help"]
-    )
+    return "\n".join(["examples:", *lines, "", _EXIT_CODES, f"Every command has its own help: {COMMAND} up --help"])
 
 
 def _common() -> argparse.ArgumentParser:
@@ -116,7 +114,7 @@ def _common() -> argparse.ArgumentParser:
         "--engine",
         choices=("auto", "swarm", "local"),
         default="auto",
-        help="where to run: a Docker Swarm, or processes on this machine (default: auto, whichever there is)",
+        help="where to run: a Docker Swarm, or processes on this machine (default: auto, the one that is available)",
     )
     common.add_argument(
         "--stack",
@@ -175,7 +173,7 @@ def _add_images(command: argparse.ArgumentParser) -> None:
 
 def _add_logs(logs: argparse.ArgumentParser) -> None:
     logs.add_argument("service", nargs="?", metavar="SERVICE", help="gateway, worker, redis, supervisor or a function")
-    logs.add_argument("-f", "--follow", action="store_true", help="go on with new lines until interrupted")
+    logs.add_argument("-f", "--follow", action="store_true", help="keep showing new lines until interrupted")
     logs.add_argument("-n", "--lines", type=_count, default=50, metavar="N", help="lines to begin with (default: 50)")
 
 
