@@ -1,4 +1,4 @@
-"""The login at the stack's registry: taken from whoever runs `up`, and given to the gateway and to what pulls there.
+"""The login at the stack's registry: taken from the user of `up`, and given to the gateway and to what pulls there.
 
 docker-py reads Docker's own configuration, credential helpers included, and sends the login with every service that is
 made or changed through it. The gateway makes services too, and gets the login as a secret.
@@ -31,13 +31,13 @@ def logins_for(client: docker.DockerClient, registry: str) -> str:
 
 
 def has_login(client: docker.DockerClient, images: Iterable[str]) -> bool:
-    """Whether whoever runs this is logged in where any of the images comes from."""
+    """Whether the user who runs this is logged in where any of the images comes from."""
     return any(_login(client, registry) for registry in sorted({registry_of(image) for image in images}))
 
 
 def renew_logins(client: docker.DockerClient, stack: str, services: StackServices, registry: str) -> None:
     """Gives the login to every service of the stack and every function of the registry, but for those that were
-    deployed with one of their own. Nothing is started anew, but for what could not be pulled. Raises StackError."""
+    deployed with one of their own. Nothing is started again, but for what could not be pulled. Raises StackError."""
     host = registry_of(f"{registry}/image")
     if not _login(client, host):
         return

@@ -262,8 +262,8 @@ class SwarmProvider:
             return FunctionExists(f'a function "{function.name}" is deployed already.', "Update it with PUT instead.")
         return InvalidFunction(
             "service",
-            f'"{function.name}" is the name of a service that is no function of this stack.',
-            "Names are the whole swarm's: choose another.",
+            f'"{function.name}" is the name of a service that is not a function of this stack.',
+            "Names are shared by the whole swarm: choose another.",
         )
 
 
@@ -280,7 +280,7 @@ def _check(function: FunctionSpec) -> None:
     check_constraints(function)
     check_drop(function.annotations)
     if function.initial_replicas > MAX_REPLICAS:
-        raise InvalidFunction("labels", f"{SCALE_MIN_LABEL} is over {MAX_REPLICAS}, the most of one function.")
+        raise InvalidFunction("labels", f"{SCALE_MIN_LABEL} is over {MAX_REPLICAS}, the most for one function.")
     own_login(function)
 
 
