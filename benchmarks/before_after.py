@@ -34,7 +34,7 @@ KINDS = ("synchronous", "flask", "accept", "drain")
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("other", type=Path, help="the checkout of before")
+    parser.add_argument("other", type=Path, help="the earlier checkout")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=int, default=3, help="of load for each contestant in each round")
     parser.add_argument("--jobs", type=int, default=5000, help="to drain by the worker")

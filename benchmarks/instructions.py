@@ -25,7 +25,7 @@ _IDLE = 8.0
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("other", type=Path, help="the checkout of before")
+    parser.add_argument("other", type=Path, help="the earlier checkout")
     parser.add_argument("--rounds", type=int, default=30, help="calls on each connection")
     options = parser.parse_args()
     checkouts = {"before": options.other.resolve(), "after": REPOSITORY}

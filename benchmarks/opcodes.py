@@ -25,7 +25,7 @@ _INSIDE = "OPCODES_TO"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("other", type=Path, nargs="?", help="the checkout of before")
+    parser.add_argument("other", type=Path, nargs="?", help="the earlier checkout")
     parser.add_argument("--functions", type=int, default=30, help="how many of the costliest to show")
     options = parser.parse_args()
     if options.other:

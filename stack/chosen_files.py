@@ -14,7 +14,7 @@ def choose_files(
     asked: Sequence[Path], remembered: Sequence[str], root: Path, say: Callable[[str], None]
 ) -> tuple[str, ...]:
     """The files to remember, none for our own in `root` alone. Says which these are when they are others, and what
-    is left out that was there before. Raises StackError when one of before is gone: without it, what it adds would be
+    is left out that was there before. Raises StackError when an earlier one is gone: without it, what it adds would be
     undone in silence."""
     chosen = _other_than_ours(asked, root) if asked else tuple(remembered)
     way_back = f"-f {root / COMPOSE_FILE} alone undoes it"

@@ -47,7 +47,7 @@ class RedisSays:
             self.ask("SELECT", str(address.database))
 
     def _log_in(self, username: str, passwords: Sequence[str]) -> None:
-        """With the first of the passwords that is taken: the one of before may still be the right one."""
+        """With the first of the passwords that is taken: the previous one may still be the right one."""
         *others, last = passwords
         for password in others:
             try:

@@ -55,8 +55,8 @@ class Namesake:
 
 
 def _runs(pid: str) -> bool:
-    """Whether the process is there, and another one than we are: in a container that is started again all have the ids
-    of before."""
+    """Whether the process is there, and another one than we are: in a container that is started again the
+    ids repeat."""
     if not pid.isdigit() or int(pid) == os.getpid():
         return False
     try:

@@ -54,7 +54,7 @@ class Upkeep:
         self._reap_after = time.monotonic() + self._claims.lease
 
     def note_due(self, seconds: float) -> None:
-        """Something was put off for so long: looking for what is due must not come later."""
+        """Something was put off for this long: looking for what is due must not come later."""
         if seconds < _PROMOTE_EVERY:
             asyncio.get_running_loop().call_later(max(0.0, seconds), self._due.set)
 

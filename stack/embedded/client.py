@@ -80,7 +80,7 @@ class SupervisorClient:
         self._end({"command": "shutdown"}, timeout=timeout + _SLACK)
 
     def _end(self, request: dict[str, Any], timeout: float = 10.0) -> None:
-        """Returns when the process has ended: it listens no longer some time before, but holds its lock till then."""
+        """Returns when the process has ended: it listens no longer some time before, but holds its lock until then."""
         process = identify(self._request({"command": "status"})["pid"])
         self._request(request, timeout)
         self._wait_until(lambda: process is None or not process.is_alive(), "end")

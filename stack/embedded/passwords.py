@@ -1,7 +1,7 @@
 """Putting other passwords in force while everything runs, without starting anything again.
 
 Gateway and workers read the files in force for each login and each new connection to Redis, so they have what is new as
-soon as it is there. A running Redis is told, and for the moment in between they know the password of before as well.
+soon as it is there. A running Redis is told, and for the moment in between they know the previous password as well.
 """
 
 from __future__ import annotations

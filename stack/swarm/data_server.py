@@ -23,7 +23,7 @@ def require_reader(
 ) -> Settings:
     """The settings with the server in the image `wanted`, whose name is `named`.
 
-    Raises StackError when it is not known to read what the server of before has written: the one that is remembered,
+    Raises StackError when it is not known to read what the previous server has written: the one that is remembered,
     else the one in `present`, the image that the service has now ("": there is none, and so no data).
     """
     if settings.redis_server and settings.redis_reference == wanted:

@@ -61,7 +61,7 @@ class Deployment:
         return plan
 
     def restore(self) -> None:
-        """Gives changed services their specification of before and removes what was created; volumes and secrets
+        """Gives changed services their previous specification and removes what was created; volumes and secrets
         stay. Goes on after a failure and says it: the more is restored the better."""
         if self._created:
             self._say(f"removing what was created: {', '.join(self._created)}")

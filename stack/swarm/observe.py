@@ -32,7 +32,7 @@ _FRACTION = re.compile(r"\.\d+")
 
 @dataclass(frozen=True)
 class ServiceRow:
-    """One service. `problem` says what is wrong ("" when nothing is); one that went back to its description of before
+    """One service. `problem` says what is wrong ("" when nothing is); one that went back to its previous description
     `is_ready` anyway. `uptime`: seconds since the youngest replica began; `restarts`: the failed tasks that Swarm
     remembers, at most a few for each replica."""
 

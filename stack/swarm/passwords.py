@@ -19,7 +19,7 @@ BEFORE = REDIS_PASSWORD + PREVIOUS
 
 
 def password_before(redis: Present | None, client: Present | None, wanted: Reference) -> Reference | None:
-    """The password of before that Redis's clients are to have besides: that of the Redis that runs, where it is another
+    """The previous password that Redis's clients get as well: that of the Redis that runs, where it is another
     than the wanted one. Otherwise the one that they have already, which does no harm: taking it away would replace them
     once more."""
     now = granted(redis, REDIS_PASSWORD)

@@ -127,7 +127,7 @@ def variables_of(settings: Settings, environ: Mapping[str, str]) -> dict[str, st
 
 
 def data_node(client: docker.DockerClient, remembered: str, own: str) -> str:
-    """The node that named volumes lie on: the one of before while it is in the swarm, else this one."""
+    """The node that named volumes lie on: the previous one while it is in the swarm, else this one."""
     api: Any = client.api
     with engine_errors("list the nodes"):
         ids = {node["ID"] for node in api.nodes()}

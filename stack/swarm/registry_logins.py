@@ -58,7 +58,7 @@ def _login(client: docker.DockerClient, host: str) -> Mapping[str, str]:
     if not header:
         return {}
     document: dict[str, Any] = json.loads(base64.urlsafe_b64decode(header))
-    # What a credential helper said is spelt otherwise than what the file says.
+    # A credential helper spells it differently from the file.
     found = {name.lower(): value for name, value in document.items()}
     if found.get("identitytoken"):
         return {"identitytoken": str(found["identitytoken"])}

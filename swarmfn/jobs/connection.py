@@ -29,7 +29,7 @@ _TRANSFERS_AT_ONCE = 16
 _VITAL_AT_ONCE = 8
 _TRANSFER_TIMEOUT = 15.0
 _PATIENCE = 30.0
-"""Seconds that a client of the gateway waits for a connection; who waits longer is told that Redis is busy."""
+"""Seconds that a client of the gateway waits for a connection; then it is told that Redis is busy."""
 
 
 class Crowded(redis.ConnectionError):

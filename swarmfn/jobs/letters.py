@@ -1,6 +1,6 @@
 """Calls by how they fare, for an operator: listed a page at a time, shown, run again, taken away.
 
-What ended otherwise than well is in an index of ours, by time for each function; the rest is read from RQ's own lists.
+What did not succeed is in an index of ours, by time for each function; the rest is read from RQ's own lists.
 Everything works in bounded steps: nothing here holds up Redis, whatever a million calls do.
 """
 

@@ -27,7 +27,7 @@ class Passwords(Protocol):
 
 
 class MountedPasswords:
-    """Those in the secret files of a folder. The one of before is tried where the new one is refused: while both are
+    """Those in the secret files of a folder. The previous one is tried where the new one is refused: while both are
     there nobody knows which of them Redis has by now."""
 
     def __init__(self, directory: str | Path) -> None:

@@ -15,7 +15,7 @@ class Rollout(StrEnum):
     """Replicas are getting ready."""
 
     FAILING = "failing"
-    """Replicas as described have failed; it is tried again, and replicas of before go on serving meanwhile."""
+    """Replicas as described have failed; it is tried again, and the previous replicas keep serving meanwhile."""
 
     TAKEN_BACK = "taken-back"
     """They have failed, and the function is again what it was before."""

@@ -106,7 +106,7 @@ class DockerEngine:
             client.swarm.init(advertise_addr=self.address, listen_addr=self.address)
 
     def start(self) -> None:
-        """Starts it on the data it has and waits until it answers. Containers of before are treated as Docker does."""
+        """Starts it on the data it has and waits until it answers. Earlier containers are treated as Docker does."""
         if self._machine is None:
             self._boot()
         for left_over in ("dockerd.pid", "docker.sock"):

@@ -235,7 +235,7 @@ def _body(head: RequestHead, data: bytes) -> tuple[bytes, bytes]:
 
 
 def check(case: Case, connect: Callable[[], RawClient]) -> None:
-    """Raises AssertionError when a server that echoes bodies answers otherwise than the rules say."""
+    """Raises AssertionError when a server that echoes bodies answers differently from the rules."""
     requests, end = read(case.data)
     with connect() as client:
         for piece in case.pieces:

@@ -37,6 +37,8 @@ AVOID = {
     r"serves? on": '"keeps serving"',
     r"(?:is|are|be|was|were) said": '"is reported", "is logged", "is shown"',
     r"all the same": '"anyway", "even so"',
+    r"otherwise than": '"not", "differently from"',
+    r"of before": '"previous", "earlier"',
     r"nothing beside": '"alone"',
     r"by and by|forthwith": '"soon", "immediately"',
     r"in order to|prior to|subsequent to": '"to", "before", "after"',

@@ -43,7 +43,7 @@ def test_all_of_them_change_and_no_accepted_call_is_lost(swarm_platform: SwarmPl
     assert platform.system("GET", "/system/info").status_code == 200
     with_old = ("admin", old["basic-auth-password"])
     assert requests.get(f"{platform.url}/system/info", auth=with_old, timeout=30).status_code == 401
-    # Redis has the new one only; its clients know that of before as well.
+    # Redis has the new one only; its clients know the previous one as well.
     (of_redis,) = after["redis"]
     assert of_redis not in before["redis"]
     assert set(after["worker"]) >= {of_redis, *before["redis"]}

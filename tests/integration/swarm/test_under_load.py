@@ -35,7 +35,7 @@ def wait_until_replaced(load: SteadyLoad, old: Counter[str]) -> Counter[str]:
         now = replicas_in(load.wait_for_calls(30))
         if now and not set(now) & set(old):
             return now
-    raise AssertionError(f"replicas of before still answer: {old}")
+    raise AssertionError(f"previous replicas still answer: {old}")
 
 
 def test_no_call_fails_while_a_function_is_scaled_and_updated(platform: SwarmPlatform) -> None:

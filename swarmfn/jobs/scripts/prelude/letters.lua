@@ -1,4 +1,4 @@
--- What ended otherwise than well, by how, function and queue: what is listed, run again and purged from outside.
+-- What did not succeed, by how it ended, function and queue: what is listed, run again and purged from outside.
 --
 -- keys: swarmfn:letters, swarmfn:letters:
 -- gives: keep_letter(letter, id, at), drop_letter(letter, id), letter_of(state, call, queue)
