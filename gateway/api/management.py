@@ -34,7 +34,7 @@ class Management:
 
     `dashboard_redis` is a client for threads, with time limits; `redis_address` (a URL, no password) is what its pages
     show. Without `credentials` everything is open. The fast lane tells who its client is with `peer_secret`; proxies in
-    `trusted_proxies` are believed whom they speak for.
+    `X-Forwarded-For` is believed from `trusted_proxies`.
     `counts` gives the calls of each function; `limits` the rows of /system/limits, `warnings` the sentences of
     /system/warnings, `notices` those that the start page has above the functions.
     """
