@@ -251,5 +251,7 @@ def _result_of(path: str) -> str | None:
 
 
 async def _send_problem(exchange: Exchange, error: FaasError, incoming: Incoming, call_id: str) -> None:
+    if exchange.is_started:
+        return  # in the middle of an answer it would be taken for a part of that; left incomplete, it is cut off
     status, named, body = render_problem(error, incoming.header(b"accept"))
     await send_whole(exchange, status, [*_encoded(named), *call_headers(incoming, call_id), duration(incoming)], body)
