@@ -16,13 +16,13 @@ async def read_answer(
 ) -> tuple[Bytes, int]:
     """The first `kept` bytes of a body (None: all), and the size of the whole. Raises BodyTooLarge above `limit` bytes.
 
-    `grow` is awaited for memory that is taken beyond a small answer's; meanwhile the function has to wait.
+    `grow` is awaited for memory that is taken beyond a small answer's; meanwhile the function has to wait. To abort the
+    response, whatever is raised, is the caller's.
     """
     body, size, counted = bytearray(), 0, 0
     while data := await response.next_chunk():
         size += len(data)
         if size > limit:
-            response.abort()
             raise BodyTooLarge(response.address, limit, b"")
         body += data if kept is None else data[: max(0, kept - len(body))]
         if len(body) > max(counted, INLINE_LIMIT):

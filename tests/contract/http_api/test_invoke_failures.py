@@ -17,7 +17,7 @@ from tests.support.invocation_stage import FUNCTIONS, InvocationStage
 from tests.support.processes import is_running
 from tests.support.queue_stage import delivery
 from tests.support.raw_http import RawClient, Truncated, request_bytes
-from tests.support.staged_replica import Exchange
+from tests.support.staged_replica import Exchange, echo
 from tests.support.waiting import wait_until
 from worker.decisions import Answer as Outcome
 from worker.decisions import Failure
@@ -103,6 +103,30 @@ def test_calls_are_spread_over_the_replicas(stage: InvocationStage) -> None:
         caller.join()
     assert not both_busy.broken
     assert [replica.received.qsize() for replica in stage.pair] == [1, 1]
+
+
+def test_a_busy_replica_is_not_given_another_call_while_one_is_free(stage: InvocationStage) -> None:
+    first, second = stage.pair
+    release = threading.Event()
+
+    def hold(exchange: Exchange) -> None:
+        release.wait(60)
+        exchange.answer()
+
+    first.play = second.play = hold
+    waiting = threading.Thread(target=stage.call, args=("GET", "/function/pair"))
+    waiting.start()
+    try:
+        wait_until(lambda: first.received.qsize() + second.received.qsize() == 1, message="one replica is busy")
+        busy, free = (first, second) if first.received.qsize() else (second, first)
+        free.play = echo
+        # Turns alone would give every other one of these to the replica that is busy.
+        for number in range(4):
+            assert stage.call("POST", "/function/pair", body=b"%d" % number).body == b"%d" % number
+        assert (busy.received.qsize(), free.received.qsize()) == (1, 4)
+    finally:
+        release.set()
+        waiting.join()
 
 
 def test_a_call_that_a_replica_may_have_begun_is_not_repeated(stage: InvocationStage) -> None:

@@ -79,6 +79,14 @@ def test_its_worker_hears_of_it_at_once_and_others_do_not(stage: QueueStage) -> 
     assert stage.run(stage.claims("w2").promote()).cancelled == frozenset()
 
 
+def test_the_note_to_its_worker_goes_away_by_itself(stage: QueueStage) -> None:
+    """The worker may be gone, and nobody else takes the note away."""
+    stage.submit("a")
+    stage.claim_one()
+    stage.cancel("a")
+    assert 0 < stage.redis.ttl("swarmfn:stop:w1") <= 30
+
+
 @pytest.mark.parametrize("state", ["succeeded", "failed"])
 def test_a_call_that_has_ended_stays_as_it_is(stage: QueueStage, state: str) -> None:
     stage.submit("a")

@@ -64,6 +64,28 @@ def test_a_late_finisher_is_refused_and_the_takers_result_stays(stage: QueueStag
     assert stage.nothing_claimed()
 
 
+def test_a_restarted_worker_of_the_same_name_is_not_taken_for_the_earlier_one(stage: QueueStage) -> None:
+    """Both count their claims from one."""
+    stage.submit("a")
+    late = stage.claim_one(by=stage.claims("w"))
+    stage.hand_back_all("w")
+    restarted = stage.claims("w")
+    (claim,) = stage.run(restarted.claim_alone("")).claims
+    assert (claim.job_id, claim.execution == late.execution) == ("a", False)
+    assert not stage.finish(late, success(b"of the earlier one"), by=stage.claims("w"))
+    assert stage.finish(claim, success(b"of the restarted one"), by=restarted)
+    assert stage.answer("a") == b"of the restarted one"
+
+
+def test_the_claims_of_a_worker_that_never_comes_back_expire(stage: QueueStage) -> None:
+    stage.submit("a")
+    claim = stage.claim_one()
+    assert 0 < stage.redis.ttl("swarmfn:claims:w1") <= 86400
+    stage.redis.persist("swarmfn:claims:w1")
+    stage.run(stage.worker.renew([claim]))
+    assert 0 < stage.redis.ttl("swarmfn:claims:w1") <= 86400
+
+
 def test_a_late_worker_can_neither_put_off_nor_hand_back(stage: QueueStage) -> None:
     stage.submit("a")
     late = stage.claim_one()

@@ -19,6 +19,19 @@ def test_nothing_is_claimed_while_rq_is_suspended(stage: QueueStage) -> None:
     assert stage.finish(stage.claim_one())
 
 
+def test_the_run_of_a_call_cancelled_through_rq_is_told_to_stop_at_the_next_renewal(stage: QueueStage) -> None:
+    stage.submit("a")
+    stage.submit("b")
+    cancelled, other = stage.claim(count=2)
+    stage.job("a").cancel()
+    assert stage.run(stage.worker.renew([cancelled, other])) == {cancelled.entry}
+    # Its lease was not prolonged either, unlike the other's.
+    leases = dict(stage.redis.zrange("swarmfn:leases", 0, -1, withscores=True))
+    assert leases[cancelled.entry.encode()] < leases[other.entry.encode()]
+    assert stage.finish(other)
+    stage.finish(cancelled)
+
+
 def test_a_failed_call_queued_again_starts_anew(stage: QueueStage) -> None:
     stage.submit("a", b"the body")
     stage.retry_later(stage.claim_one(), postponement(delay=-1, failures=4))

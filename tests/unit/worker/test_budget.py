@@ -71,6 +71,20 @@ def test_one_that_gives_up_waiting_leaves_its_bytes_to_the_next(is_granted: bool
     asyncio.run(scenario())
 
 
+def test_who_waits_behind_a_large_one_that_gives_up_goes_on_at_once() -> None:
+    async def scenario() -> None:
+        budget = ByteBudget(10)
+        await budget.take(6)
+        large = asyncio.create_task(budget.take(9))
+        small = asyncio.create_task(budget.take(4))
+        await settle()
+        assert not small.done()
+        large.cancel()
+        await asyncio.wait_for(small, 30)
+
+    asyncio.run(scenario())
+
+
 def test_who_grows_beyond_the_room_waits_but_for_one() -> None:
     async def scenario() -> None:
         budget = GrowingBudget(10)

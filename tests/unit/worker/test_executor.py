@@ -3,31 +3,53 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
 
 import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from swarmfn.jobs.claimed import Claim
-from swarmfn.jobs.claims import Claimed, Promoted
+from swarmfn.jobs.claims import CannotRecord, Claimed, Promoted
 from swarmfn.jobs.endings import Ending, Postponement
-from tests.support.queue_stage import invocation
+from tests.support.queue_stage import failure, invocation, postponement, success
+from tests.support.scripted_server import eventually
+from worker import executor as engine
 from worker.executor import Executor
 from worker.meter import Meter
 from worker.slots import Slots
 
 
 class Queue:
-    """One job, and what has been cancelled; each answer comes when its future is set."""
+    """One job, and what has been cancelled; each answer comes when its future is set. `failures` are raised one by one
+    when an end is to be recorded."""
 
     lease = 60.0
 
     def __init__(self) -> None:
         self.claimed: asyncio.Future[Claimed] = asyncio.Future()
         self.promoted: asyncio.Future[Promoted] = asyncio.Future()
+        self.finished: asyncio.Future[bool] = asyncio.Future()
+        self.failures: list[Exception] = []
+        self.recorded: list[Ending | Postponement] = []
         self.handed_back: list[Claim] = []
 
     async def claim(self, wants: Sequence[tuple[str, int]], limit_of: Callable[[str], str]) -> Claimed:
-        return await self.claimed
+        claimed = await self.claimed
+        self.claimed = asyncio.Future()
+        return claimed
+
+    async def finish(self, claim: Claim, ending: Ending) -> bool:
+        return await self._record(ending)
+
+    async def retry_later(self, claim: Claim, later: Postponement) -> bool:
+        return await self._record(later)
+
+    async def _record(self, end: Ending | Postponement) -> bool:
+        self.recorded.append(end)
+        if self.failures:
+            raise self.failures.pop(0)
+        return await self.finished
 
     async def promote(self) -> Promoted:
         return await self.promoted
@@ -47,16 +69,16 @@ class Queue:
 
 
 class Runs:
-    """Runs without end."""
+    """Runs that end when `end` is set."""
 
     def __init__(self) -> None:
+        self.end: asyncio.Future[Ending | Postponement] = asyncio.Future()
         self.begun: list[Claim] = []
         self.forgotten: list[Claim] = []
 
     async def run(self, claim: Claim) -> Ending | Postponement:
         self.begun.append(claim)
-        await asyncio.Event().wait()
-        raise AssertionError
+        return await asyncio.shield(self.end)
 
     def forget(self, claim: Claim) -> None:
         self.forgotten.append(claim)
@@ -97,5 +119,168 @@ def test_a_cancelled_run_frees_its_slot(has_begun: bool) -> None:
         async with asyncio.timeout(60):
             await working
         assert queue.handed_back == []
+
+    asyncio.run(scenario())
+
+
+class Stage:
+    """An executor that works, and what is around it."""
+
+    def __init__(self) -> None:
+        self.queue, self.runs, self.slots = Queue(), Runs(), Slots(2, 8)
+        self.meter = Meter(dict)
+        self.executor = Executor(self.queue, self.runs, Announcements(), self.slots, self.meter)  # type: ignore[arg-type]
+
+    async def start(self, call_id: str = "a") -> Claim:
+        """A claim whose run has begun."""
+        claim = Claim(call_id, "e", "echo", invocation(call_id), b"", 0, 0)
+        self.executor.note_work("echo")
+        self.queue.claimed.set_result(Claimed([claim], []))
+        await eventually(lambda: claim in self.runs.begun)
+        return claim
+
+    async def end(self, end: Ending | Postponement) -> None:
+        """The run ends, and its end is being recorded."""
+        self.runs.end.set_result(end)
+        await eventually(lambda: self.queue.recorded)
+
+    def lost_claims(self) -> float | None:
+        lines = self.meter.exposition().decode().splitlines()
+        return float(next(line for line in lines if line.startswith("swarmfn_worker_lost_claims_total")).split()[1])
+
+
+@asynccontextmanager
+async def working(drain_timeout: float = 60.0) -> AsyncIterator[Stage]:
+    stage = Stage()
+    work = asyncio.create_task(stage.executor.run(drain_timeout))
+    try:
+        yield stage
+        stage.executor.drain()
+        async with asyncio.timeout(60):
+            await work
+    finally:
+        work.cancel()
+
+
+def test_a_call_cancelled_while_its_result_is_being_recorded_is_not_stopped() -> None:
+    """Whether the result or the cancellation came first is Redis's to say; a stopped recording would leave it open."""
+
+    async def scenario() -> None:
+        async with working() as stage:
+            claim = await stage.start()
+            await stage.end(success())
+            stage.queue.promoted.set_result(Promoted(0.0, None, frozenset({claim.entry})))
+            await asyncio.sleep(0.01)
+            assert stage.executor.running == [claim]
+            stage.queue.finished.set_result(True)
+            await eventually(lambda: not stage.executor.running)
+            assert (stage.executor.succeeded, stage.lost_claims()) == (1, 0)
+
+    asyncio.run(scenario())
+
+
+def test_a_result_that_redis_refuses_counts_as_lost_and_frees_its_slot() -> None:
+    async def scenario() -> None:
+        async with working() as stage:
+            claim = await stage.start()
+            await stage.end(success())
+            stage.queue.finished.set_result(False)
+            await eventually(lambda: not stage.executor.running)
+            assert (stage.executor.succeeded, stage.executor.failed, stage.lost_claims()) == (0, 0, 1)
+            assert (stage.slots.in_flight, stage.runs.forgotten) == (0, [claim])
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("end", "counts"), [(success(), (1, 0)), (failure(), (0, 1)), (postponement(), (0, 0))], ids=lambda value: ""
+)
+def test_a_recorded_end_is_counted_once(end: Ending | Postponement, counts: tuple[int, int]) -> None:
+    async def scenario() -> None:
+        async with working() as stage:
+            await stage.start()
+            await stage.end(end)
+            stage.queue.finished.set_result(True)
+            await eventually(lambda: not stage.executor.running)
+            assert (stage.executor.succeeded, stage.executor.failed) == counts
+            assert (stage.queue.recorded, stage.lost_claims()) == ([end], 0)
+
+    asyncio.run(scenario())
+
+
+def test_a_result_is_kept_while_redis_is_away_and_recorded_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "_OUTAGE_PAUSE", 0.0)
+
+    async def scenario() -> None:
+        async with working() as stage:
+            stage.queue.failures = [RedisConnectionError("away"), RedisConnectionError("away")]
+            stage.queue.finished.set_result(True)
+            await stage.start()
+            await stage.end(success())
+            await eventually(lambda: not stage.executor.running)
+            assert (len(stage.queue.recorded), stage.executor.succeeded) == (3, 1)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("problem", [CannotRecord("WRONGTYPE"), ValueError("a surprise")], ids=lambda exc: str(exc))
+def test_an_end_that_cannot_be_recorded_frees_its_slot_and_others_go_on(problem: Exception) -> None:
+    async def scenario() -> None:
+        async with working() as stage:
+            stage.queue.failures = [problem]
+            stage.queue.finished.set_result(True)
+            await stage.start()
+            await stage.end(success())
+            await eventually(lambda: not stage.executor.running)
+            assert (stage.slots.in_flight, stage.executor.succeeded, len(stage.queue.recorded)) == (0, 0, 1)
+            await stage.start("b")
+            await eventually(lambda: stage.executor.succeeded == 1)
+
+    asyncio.run(scenario())
+
+
+def test_what_runs_longer_than_the_drain_is_stopped_and_handed_back() -> None:
+    async def scenario() -> None:
+        async with working(drain_timeout=0.01) as stage:
+            claim = await stage.start()
+        assert stage.queue.handed_back == [claim]
+        assert (stage.executor.running, stage.slots.in_flight, stage.queue.recorded) == ([], 0, [])
+
+    asyncio.run(scenario())
+
+
+def test_a_hurry_ends_the_drain_at_once() -> None:
+    async def scenario() -> None:
+        async with working(drain_timeout=3600) as stage:
+            claim = await stage.start()
+            stage.executor.drain()
+            await asyncio.sleep(0.01)
+            assert stage.queue.handed_back == []
+            stage.executor.hurry()
+        assert stage.queue.handed_back == [claim]
+
+    asyncio.run(scenario())
+
+
+def test_a_drain_does_not_hand_back_what_is_being_recorded() -> None:
+    """It would run again although it has ended."""
+
+    async def scenario() -> None:
+        async with working(drain_timeout=0.01) as stage:
+            await stage.start()
+            await stage.end(success())
+            asyncio.get_running_loop().call_later(0.2, stage.queue.finished.set_result, True)
+        assert (stage.queue.handed_back, stage.executor.succeeded) == ([], 1)
+
+    asyncio.run(scenario())
+
+
+def test_only_the_queues_that_are_named_are_claimed_from() -> None:
+    async def scenario() -> None:
+        slots = Slots(1, 8)
+        executor = Executor(Queue(), Runs(), Announcements(), slots, Meter(dict), ["one", "callbacks"])  # type: ignore[arg-type]
+        for queue in ("other", "one:high", "callbacks:receiver", "two"):
+            executor.note_work(queue)
+        assert sorted(queue for queue, _ in slots.wants()) == ["callbacks:receiver", "one"]
 
     asyncio.run(scenario())
