@@ -1,4 +1,4 @@
-"""Redis dies, hangs or goes away while many calls are on their way."""
+"""Redis dies, hangs, refuses, or goes away while many calls are on their way."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ import time
 from pathlib import Path
 
 import pytest
+import redis
 
 from swarmfn.wire.errors import QueueUnavailable
+from tests.support.gateway import GatewayProcess
 from tests.support.load import Load
 from tests.support.queue_stage import QueueStage, invocation
+from tests.support.redirector import Redirector
+from tests.support.redis_server import PASSWORD, RedisServer
 from tests.support.slow_function import SlowFunction, answer
 from tests.support.waiting import wait_until
 from tests.support.worker_process import WorkerProcess, publish
@@ -104,6 +108,138 @@ def test_a_worker_that_starts_on_a_full_redis_makes_room_in_it(stage: QueueStage
         assert not stage.redis.smembers("rq:workers")
         stage.redis.config_set("maxmemory", "0")
         load.assert_all_succeed()
+
+
+def test_a_redis_that_cannot_write_to_its_disk_takes_no_more_and_nothing_runs_twice(
+    stage: QueueStage, tmp_path: Path, seed: int, count: int
+) -> None:
+    chance = random.Random(seed)
+    in_the_way = tmp_path / "redis" / "dump.rdb" / "in-its-place"
+    with (
+        worker(stage, tmp_path / "w1") as one,
+        worker(stage, tmp_path / "w2") as two,
+        Load(stage, count, seed, longest=0.1) as load,
+    ):
+        load.wait_for_starts(chance.uniform(0.1, 0.6))
+        stage.redis.config_set("save", "3600 1")
+        in_the_way.mkdir(parents=True)
+        stage.redis.bgsave()
+        wait_until(lambda: "MISCONF" in refusal(stage.redis), message="it takes no writes")
+        with pytest.raises(QueueUnavailable, match="refused to store it"):
+            stage.submit("refused")
+        time.sleep(4)  # the fault itself: longer than every lease
+        in_the_way.rmdir()
+        in_the_way.parent.rmdir()
+        stage.redis.bgsave()
+        load.assert_all_succeed()
+        assert load.repeated() == {}
+        assert one.terminate() == 0
+        assert two.terminate() == 0
+
+
+def refusal(client: redis.Redis) -> str:
+    """What it says to a write; "" when it takes it."""
+    try:
+        client.delete("not-there")
+    except redis.ResponseError as exc:
+        return str(exc)
+    return ""
+
+
+def test_while_redis_loads_its_data_everybody_waits_whoever_begins_then_too(
+    tmp_path: Path, seed: int, count: int
+) -> None:
+    slow = ("--appendfsync", "always", "--key-load-delay", "5000", "--loading-process-events-interval-bytes", "1024")
+    (tmp_path / "slow").mkdir()
+    with (
+        RedisServer(tmp_path / "slow", *slow) as server,
+        QueueStage(server) as stage,
+        worker(stage, tmp_path / "w1") as one,
+        Load(stage, count, seed) as load,
+    ):
+        load.wait_for_starts(random.Random(seed).uniform(0.2, 0.5))
+        stage.redis.mset({f"filler:{number}": "" for number in range(1500)})  # more than 7 s of loading
+        stage.redis.bgrewriteaof()
+        wait_until(lambda: not stage.redis.info("persistence")["aof_rewrite_in_progress"], message="its file is small")
+        server.kill()
+        server.begin()
+        wait_until(lambda: says(server, redis.exceptions.BusyLoadingError), message="it loads")
+        with worker(stage, tmp_path / "w2") as two:
+            two.wait_for_log("waiting for Redis")
+            wait_until(lambda: says(server, None), 60, "all is loaded")
+            load.assert_all_succeed()
+            assert load.repeated() == {}
+            two.wait_until_ready()
+            assert two.terminate() == 0
+        assert one.terminate() == 0
+
+
+def says(server: RedisServer, error: type[Exception] | None) -> bool:
+    """Whether this, None for PONG, is what it answers."""
+    try:
+        with server.client() as client:
+            return bool(client.ping()) and error is None
+    except redis.ConnectionError as exc:  # among them that it loads
+        return type(exc) is error
+
+
+class NamedServer(RedisServer):
+    """A Redis that is reached by what its name leads to; so is its replica once it has taken over."""
+
+    def __init__(self, directory: Path, name: Redirector) -> None:
+        self._name = name
+        super().__init__(directory, "--appendfsync", "always", "--masterauth", PASSWORD)
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self._name.port}"
+
+    def start(self) -> None:
+        self._name.target = self.port
+        super().start()
+
+    def own_client(self) -> redis.Redis:
+        return redis.Redis(port=self.port, password=self.password)
+
+
+def test_calls_go_on_when_a_replica_has_taken_over(tmp_path: Path) -> None:
+    """Whoever keeps the connections that are open is refused for ever: they lead to what is a replica now."""
+    for folder in ("first", "second", "worker"):
+        (tmp_path / folder).mkdir()
+    with (
+        Redirector() as name,
+        NamedServer(tmp_path / "first", name) as first,
+        RedisServer(
+            tmp_path / "second", "--replicaof", "127.0.0.1", str(first.port), "--masterauth", PASSWORD
+        ) as second,
+        GatewayProcess(tmp_path, first.address, PASSWORD, "fastlane") as gateway,
+        WorkerProcess(first, tmp_path / "worker") as running,
+        first.own_client() as old,
+        second.client() as new,
+    ):
+        new.replicaof("127.0.0.1", first.port)
+        running.wait_until_ready()
+        gateway.deploy("nap", envProcess="sleep 3")
+
+        def send() -> str:
+            answer = gateway.post("/async-function/nap")
+            return answer.headers["X-Call-Id"] if answer.status_code == 202 else ""
+
+        begun = [send() for _ in range(5)]
+        wait_until(lambda: state_of(gateway, begun[-1]) == "running", message="they run")
+        wait_until(lambda: old.info("replication").get("slave0", {}).get("state") == "online", message="all is copied")
+        name.target = second.port
+        old.execute_command("FAILOVER")
+        later = wait_until(send, 20, "a call is accepted again")
+        for call_id in (*begun, later):
+            wait_until(lambda call_id=call_id: state_of(gateway, call_id) == "succeeded", 30, f"{call_id} has ended")
+            assert len(gateway.get(f"/async-function/{call_id}").json()["attempts"]) == 1
+        assert running.terminate() == 0
+
+
+def state_of(gateway: GatewayProcess, call_id: str) -> str:
+    """ "" while its status cannot be had."""
+    return str(gateway.get(f"/async-function/{call_id}").json().get("state", ""))
 
 
 def test_a_worker_is_stopped_while_redis_is_gone(stage: QueueStage, tmp_path: Path) -> None:

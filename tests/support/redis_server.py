@@ -57,10 +57,14 @@ class RedisServer:
 
     def start(self) -> None:
         """Starts it and waits until its data is loaded."""
+        self.begin()
+        wait_until(self._answers, message="Redis answers")
+
+    def begin(self) -> None:
+        """Starts it."""
         command = [self._program, "--port", str(self.port), "--bind", "127.0.0.1", "--requirepass", self.password]
         command += ["--dir", self._directory, "--appendonly", "yes", "--save", "", *self._settings]
         self._process = ChildProcess(command, self._directory / "redis.log")
-        wait_until(self._answers, message="Redis answers")
 
     def stop(self) -> None:
         """A clean end; data stays."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import threading
 import time
 import uuid
 
@@ -271,3 +273,19 @@ def _keys(stage: InvocationStage) -> list[bytes]:
     """What is in Redis, but for the replica table."""
     with stage.redis.client() as client:
         return [key for key in client.scan_iter() if key != b"swarmfn:replicas"]
+
+
+def test_nobody_is_refused_because_redis_hesitates(stage: InvocationStage) -> None:
+    """A fork or a slow command of somebody else's: many more calls than there are connections to Redis only wait."""
+    many = 150 if stage.streams_uploads else 20
+    call_id = stage.call("POST", "/async-function/stage").header("X-Call-Id")
+    with contextlib.ExitStack() as stack:
+        asking, sending = ([stack.enter_context(stage.client()) for _ in range(many)] for _ in range(2))
+        stage.redis.suspend()
+        threading.Timer(0.6, stage.redis.resume).start()
+        for client in asking:
+            client.request("GET", f"/async-function/{call_id}")
+        for client in sending:
+            client.request("POST", "/async-function/stage", body=bytes(100_000))
+        assert {client.answer().status for client in asking} == {200}
+        assert {client.answer("POST").status for client in sending} == {202}
