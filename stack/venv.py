@@ -35,7 +35,7 @@ def python_for(root: str) -> str:
     requirements = Path(root, "requirements.txt")
     venv = Venv(Path(root, ".venv"), requirements)
     if not requirements.exists():
-        return sys.executable  # an installed distribution: its installer saw to its dependencies
+        return sys.executable  # an installed distribution: its installer took care of its dependencies
     if not venv.is_running_here() and has_pins(requirements):
         return sys.executable
     venv.ensure()

@@ -88,7 +88,7 @@ def _open(address: RedisAddress) -> socket.socket:
     opened = socket.create_connection((address.host, address.port), timeout=_PATIENCE)
     if not address.is_tls:
         return opened
-    import ssl  # seldom needed, and large
+    import ssl  # rarely needed, and large
 
     context = ssl.create_default_context(cafile=address.ca_certs or None)
     return context.wrap_socket(opened, server_hostname=address.host)

@@ -23,7 +23,7 @@ class Recurring:
         """How often in a row it has failed."""
 
     def note(self, exc: Exception, is_foreseen: bool = False, then: str = "") -> None:
-        """It has failed: one line in the log, unless it failed in the same way the last time (but for numbers). A
+        """It has failed: one line in the log, unless it failed in the same way the last time (except for numbers). A
         failure that was expected needs no traceback. `then` says what happens next."""
         self.times += 1
         before, self._present = self._present, _in_words(exc, is_foreseen)

@@ -174,7 +174,7 @@ def _too_slow(seconds: float, is_sent: bool = True) -> Failure:
 
 async def _drain(response: Response) -> bytes | None:
     """Reads the rest of an answer if it is short, None if it is not. Once its head is there the callback is delivered
-    or refused, whatever becomes of the body."""
+    or refused, whatever happens to the body."""
     try:
         body = response.complete_body()
         return await response.read(limit=_READ_OF_ANSWER) if body is None else body

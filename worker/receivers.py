@@ -19,7 +19,7 @@ _WEIGHT = 0.2
 
 @dataclass(slots=True)
 class _Receiver:
-    """seconds: what an offer has taken lately; turn: when the last one that was turned away may have its turn."""
+    """seconds: what an offer has taken recently; turn: when the last one that was turned away may have its turn."""
 
     in_flight: int = 0
     seconds: float = _FIRST_GUESS

@@ -1,4 +1,4 @@
-"""Signed callbacks: a receiver that has the key can tell that one comes from here, unchanged and lately."""
+"""Signed callbacks: a receiver that has the key can tell that one comes from here, unchanged and recently."""
 
 from __future__ import annotations
 

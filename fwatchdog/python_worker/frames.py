@@ -29,7 +29,7 @@ BEGIN = 13
 PIECE = 14
 END = 15
 ERROR = 16
-"""The call failed, before its response or amid it: `error` for the caller, `traceback` for write_debug."""
+"""The call failed, before its response or during it: `error` for the caller, `traceback` for write_debug."""
 MORE = 17
 """The call wants more of the request's body."""
 STOPPED = 18

@@ -43,7 +43,7 @@ REGISTRIES = frozenset({QUEUED, *_KINDS})
 def jobs_on_page(
     queue_name: str, registry_name: str, offset: int, per_page: int, order: str, connection: Redis
 ) -> tuple[int, list[dict[str, Any]]]:
-    """How many jobs there are in all, and those from `offset` on in `order` (`asc` or `dsc`), as the page wants them.
+    """How many jobs there are in total, and those from `offset` on in `order` (`asc` or `dsc`), as the page wants them.
 
     Takes the place of the dashboard's `get_queue_registry_jobs_count`.
     """

@@ -25,7 +25,7 @@ _MOST_ADDRESSES = 10_000
 
 
 class FailedLogins(Collector):
-    """A bucket for each address (each /64 of IPv6) that failed lately. May be used from any thread.
+    """A bucket for each address (each /64 of IPv6) that failed recently. May be used from any thread.
 
     Who has the right credentials is never asked about here, so nobody can lock out anybody.
     """

@@ -1,5 +1,5 @@
 """Calls as an operator sees them. Nothing here shows a body, or a header that holds credentials; where a
-callback goes is shown whole, secrets of the receiver included, but for a user and password in its URL."""
+callback goes is shown whole, secrets of the receiver included, except a user and password in its URL."""
 
 from __future__ import annotations
 

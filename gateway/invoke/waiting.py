@@ -15,7 +15,7 @@ PARAMETER = "wait"
 _LOOK_EVERY = 0.05
 _LOOK_SELDOM = 0.5
 _FEW = 100
-"""Up to this many calls are looked at often, more of them seldom."""
+"""Up to this many calls are looked at often, more of them rarely."""
 
 _MOST = 1000
 

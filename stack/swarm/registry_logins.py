@@ -36,8 +36,8 @@ def has_login(client: docker.DockerClient, images: Iterable[str]) -> bool:
 
 
 def renew_logins(client: docker.DockerClient, stack: str, services: StackServices, registry: str) -> None:
-    """Gives the login to every service of the stack and every function of the registry, but for those that were
-    deployed with one of their own. Nothing is started again, but for what could not be pulled. Raises StackError."""
+    """Gives the login to every service of the stack and every function of the registry, except those that were
+    deployed with one of their own. Nothing is started again, except what could not be pulled. Raises StackError."""
     host = registry_of(f"{registry}/image")
     if not _login(client, host):
         return

@@ -141,7 +141,7 @@ class Claims:
             pass
 
     async def queues(self) -> dict[str, int]:
-        """Every queue that holds calls of ours, or has held some lately, with its length."""
+        """Every queue that holds calls of ours, or has held some recently, with its length."""
         names = await self._queue_names()
         pipeline = self._vital.pipeline(transaction=False)
         for name in names:

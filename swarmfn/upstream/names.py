@@ -24,7 +24,7 @@ _PATIENCE = 1.0
 who has a domain can have every name in it hang."""
 
 _THREADS = 512
-"""Lookups in all, those that hang included."""
+"""Lookups in total, those that hang included."""
 
 
 class Names:

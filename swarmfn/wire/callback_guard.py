@@ -36,7 +36,7 @@ _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 @dataclass(frozen=True)
 class CallbackGuard:
     """mode: `off`, callbacks go anywhere; `private`, to public addresses; `listed`, to what is listed only. What is
-    listed is allowed besides: names, which are trusted whatever they resolve to, `*.` before one for all below it, and
+    listed is allowed as well: names, which are trusted whatever they resolve to, `*.` before one for all below it, and
     networks. in_stack: `host:port` of the platform itself, always allowed."""
 
     mode: str = OFF

@@ -176,8 +176,8 @@ class Environment:
         self._problems.append(f"{name}: {what}")
 
     def misspelt(self, others: Collection[str] = ()) -> tuple[str, ...]:
-        """A sentence for each variable that nobody asked for, but for one that is called nearly so; `others` are those
-        that somebody else reads. Call it when all are read."""
+        """A sentence for each variable whose name is nearly that of a setting and that is not read, here or by
+        `others`. Call it when all are read."""
         return misspelt_settings(set(self._variables).difference(others), self._asked)
 
     def finish(self) -> None:

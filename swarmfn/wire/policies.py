@@ -41,7 +41,7 @@ Default = TypeVar("Default")
 class RetryPolicy:
     """When a function's own answer is not the end of a call.
 
-    attempts: how often it is tried in all; codes: answers that are tried again; waits in seconds, doubling from
+    attempts: how often it is tried in total; codes: answers that are tried again; waits in seconds, doubling from
     min_wait up to max_wait; jitter: how much of a wait is left to chance (none, all of it, or half).
     """
 

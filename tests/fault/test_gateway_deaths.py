@@ -21,7 +21,7 @@ KILLS = 3
 
 
 class Clients:
-    """Send `count` calls in all, each with an id of its own; one whose answer never came is sent once more under
+    """Send `count` calls in total, each with an id of its own; one whose answer never came is sent once more under
     another id. `accepted` are the ids that a 202 named, `in_doubt` those whose answer was lost. With `use_keys` each
     call has an idempotency key instead, and is sent again under that."""
 

@@ -28,7 +28,7 @@ FUNCTIONS = REPOSITORY / "tests" / "functions"
 @dataclass(frozen=True)
 class Form:
     """How long an attack goes on in seconds, how much of it there is, and the bytes that gateway and worker may have
-    for bodies and in all."""
+    for bodies and in total."""
 
     seconds: float
     times: int

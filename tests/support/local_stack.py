@@ -65,7 +65,7 @@ class Stack:
 
 
 def processes_of(stack: Stack) -> list[str]:
-    """Command lines that name the state directory, but for this test's own."""
+    """Command lines that name the state directory, except this test's own."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:

@@ -113,7 +113,7 @@ def cases(seed: int, count: int, path: bytes) -> Iterator[Case]:
 
 
 def _good(chance: random.Random, path: bytes, fault: str = "") -> bytes:
-    """A request that is in order but for its fault."""
+    """A request that is in order except for its fault."""
 
     def pick(name: str, good: list[bytes], bad: list[bytes]) -> bytes:
         return chance.choice(bad if fault == name else good)

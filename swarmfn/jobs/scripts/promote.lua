@@ -5,7 +5,7 @@
 -- keys: rq:job:, rq:scheduled:, swarmfn:due, swarmfn:stop:
 -- arguments: now, limit, worker
 -- reply: how many were looked at, Redis's clock, seconds until the next is due ('': none), and the entries of the
---   worker's claims that were cancelled lately
+--   worker's claims that were cancelled recently
 
 local members = redis.call('ZRANGEBYSCORE', 'swarmfn:due', '-inf', now, 'LIMIT', 0, ARGV[2])
 local function promote(member)

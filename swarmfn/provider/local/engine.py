@@ -311,7 +311,7 @@ class Engine:
             self._next_rotation = now + _ROTATION_INTERVAL
 
     def _tidy(self, now: float) -> None:
-        """A disk that is full or broken keeps nothing else waiting; it is tried again ever more seldom."""
+        """A disk that is full or broken keeps nothing else waiting; it is tried again more and more rarely."""
         failure: OSError | None = None
         try:
             self._replicas.tidy()

@@ -65,7 +65,7 @@ class EngineApi:
         return own_services(found, self.function_networks(), self._network) if found and self._network else found
 
     def service_named(self, name: str) -> Document | None:
-        """Any service of exactly this name, be it a function or not."""
+        """Any service of exactly this name, function or not."""
         # The engine's filter takes a beginning of the name, too.
         found = self._list("/services", {"name": [name]})
         return next((service for service in found if service["Spec"]["Name"] == name), None)

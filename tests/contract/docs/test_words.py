@@ -37,6 +37,8 @@ AVOID = {
     r"serves? on": '"keeps serving"',
     r"(?:is|are|be|was|were) said": '"is reported", "is logged", "is shown"',
     r"all the same": '"anyway", "even so"',
+    r"but for|save for": '"except"',
+    r"seldom|lately": '"rarely", "recently"',
     r"otherwise than": '"not", "differently from"',
     r"of before": '"previous", "earlier"',
     r"nothing beside": '"alone"',

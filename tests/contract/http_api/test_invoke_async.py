@@ -270,7 +270,7 @@ def test_what_else_can_be_asked_of_the_route_has_an_answer_that_says_so(
 
 
 def _keys(stage: InvocationStage) -> list[bytes]:
-    """What is in Redis, but for the replica table."""
+    """What is in Redis, except the replica table."""
     with stage.redis.client() as client:
         return [key for key in client.scan_iter() if key != b"swarmfn:replicas"]
 

@@ -50,7 +50,7 @@ BAD = {
 
 
 def _put(stage: QueueStage, call_id: str, changes: dict[str, Any]) -> None:
-    """A queued job like one of ours, but for the fields in `changes` (None: the field is missing)."""
+    """A queued job like one of ours, except for the fields in `changes` (None: the field is missing)."""
     whole = {"data": JOB_DATA, "call": GOOD_CALL, "status": "queued", "origin": "echo", **changes}
     stage.redis.hset(f"rq:job:{call_id}", mapping={name: value for name, value in whole.items() if value is not None})
     stage.redis.rpush("rq:queue:echo", call_id)

@@ -1,4 +1,4 @@
-"""mode=wsgi: a Flask application, and what PEP 3333 allows besides."""
+"""mode=wsgi: a Flask application, and what else PEP 3333 allows."""
 
 from __future__ import annotations
 

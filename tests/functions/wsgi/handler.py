@@ -100,7 +100,7 @@ def amid():
 
 
 def plain(environ, start_response):
-    """Not Flask: what PEP 3333 allows besides."""
+    """Not Flask: what else PEP 3333 allows."""
     if environ["PATH_INFO"] == "/write":
         write = start_response("200 OK", [("Content-Type", "text/plain")])
         write(b"written ")
