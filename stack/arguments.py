@@ -39,7 +39,7 @@ _EXAMPLES = (
 
 _EXIT_CODES = """\
 exit codes:
-  0 ok   1 failed   2 wrong usage   3 the engine asked for cannot be used   130 interrupted
+  0 ok   1 failed   2 wrong usage   3 the chosen engine cannot be used   130 interrupted
 """
 
 

@@ -12,7 +12,7 @@ def read_deploy(section: Section) -> Deploy:
     resources = section.section("resources")
     mode = section.choice("mode", "replicated", ("replicated", "global"))
     if mode == "global" and section.has("replicas"):
-        raise Unusable(f"{section.at('replicas')}: is for mode replicated; global is one on each node")
+        raise Unusable(f"{section.at('replicas')}: not allowed with mode global, which runs one on each node")
     deploy = Deploy(
         replicas=section.integer("replicas", 1),
         endpoint_mode=section.choice("endpoint_mode", "vip", ("vip", "dnsrr")),

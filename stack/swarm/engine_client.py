@@ -98,7 +98,7 @@ def engine_errors(what: str) -> Iterator[None]:
     except docker_errors.DockerException as exc:
         # Docker's configuration names a program that knows the logins, and it is not there, or fails.
         if isinstance(exc.__cause__, StoreError):
-            raise StackError(f"cannot {what}: the login cannot be had: {exc.__cause__}") from exc
+            raise StackError(f"cannot {what}: cannot get the login: {exc.__cause__}") from exc
         raise StackError(f"cannot {what}: the Docker Engine is gone: {_innermost(exc)}") from exc
     except GONE as exc:
         raise StackError(f"cannot {what}: the Docker Engine is gone: {_innermost(exc)}") from exc

@@ -151,7 +151,10 @@ def test_everything_a_file_may_say_is_read(tmp_path: Path) -> None:
             "services: {a: {image: b, healthcheck: {disable: true, test: c}}}",
             "healthcheck.disable: cannot be combined",
         ),
-        ("services: {a: {image: b, deploy: {mode: global, replicas: 2}}}", "deploy.replicas: is for mode replicated"),
+        (
+            "services: {a: {image: b, deploy: {mode: global, replicas: 2}}}",
+            "deploy.replicas: not allowed with mode global",
+        ),
         ("services: {a: {image: b, deploy: {mode: global-job}}}", "deploy.mode: expected replicated or global"),
         (
             "services: {a: {image: b}}\nnetworks: {c: {external: true, driver: d}}",
