@@ -22,6 +22,6 @@ class Refused(StackError):
 
 
 class NoEngine(StackError):
-    """The engine asked for is not there, or this release cannot use it."""
+    """The chosen engine is not there, or this release cannot use it."""
 
     exit_code = 3
