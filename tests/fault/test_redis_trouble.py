@@ -203,7 +203,7 @@ class NamedServer(RedisServer):
 
 
 def test_calls_go_on_when_a_replica_has_taken_over(tmp_path: Path) -> None:
-    """Whoever keeps the connections that are open is refused for ever: they lead to what is a replica now."""
+    """A program that keeps its open connections is refused for ever: they lead to what is a replica now."""
     for folder in ("first", "second", "worker"):
         (tmp_path / folder).mkdir()
     with (
