@@ -270,3 +270,28 @@ async def test_large_body_waits_for_its_reader_without_losing_its_time() -> None
         may_read.set()
         await sending
         assert (await receive(it.client)).endswith(b"\r\n\r\n%d" % length)
+
+
+@pytest.mark.parametrize("reads", [False, True])
+async def test_a_client_that_was_refused_before_it_sent_its_body_is_not_kept(reads: bool) -> None:
+    """Whether its body follows or its next request, nobody could tell."""
+
+    async def answer(request: Request) -> Response:
+        return Response(200 if reads else 429, [], await request.body.read_all() if reads else [])
+
+    async with connected(answer) as it:
+        it.client.send(b"POST / HTTP/1.1\r\nHost: f\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+        received = await receive(it.client)
+        if not reads:
+            assert received.startswith(b"HTTP/1.1 429 ")
+            assert b"Connection: close\r\n" in received
+            assert b"100 Continue" not in received
+            it.client.send(b"GET /another HTTP/1.1\r\nHost: f\r\n\r\n")
+            assert await receive_until_broken(it.client) == b""
+        else:
+            assert received == b"HTTP/1.1 100 Continue\r\n\r\n"
+            it.client.send(b"ok")
+            received = await receive(it.client)
+            assert b"Connection: close\r\n" not in received
+            it.client.send(REQUEST)
+            assert (await receive(it.client)).endswith(b"ok")

@@ -30,7 +30,8 @@ class Moments:
     def __init__(self, *moments: list[Task]) -> None:
         self._moments: Iterator[list[Task]] = iter(moments)
         self._now: list[Task] = next(self._moments)
-        self.time = 100.0
+        self.time = self.changed_at = 100.0
+        """`changed_at`: when what the engine says was another thing last."""
 
     def find(self, name: str) -> Present:
         return Present("s", 1, SPEC, "")
@@ -43,7 +44,9 @@ class Moments:
 
     def pause(self, seconds: float) -> None:
         self.time += seconds
-        self._now = next(self._moments, self._now)
+        before, self._now = self._now, next(self._moments, self._now)
+        if self._now != before:
+            self.changed_at = self.time
 
     def wait(self, is_changed: bool) -> float:
         """Seconds until the service counted as ready."""
@@ -72,3 +75,12 @@ def test_a_changed_service_is_ready_once_it_stays_so() -> None:
 
 def test_nothing_is_waited_for_where_nothing_was_changed() -> None:
     assert Moments([task(1, "running")]).wait(is_changed=False) == 0
+
+
+def test_a_service_that_flaps_is_ready_only_once_it_stays_so() -> None:
+    """Each time it is down, the time that it has to stay up for begins anew."""
+    up, down = [task(1, "running")], [task(1, "starting")]
+    flapping = [down, up, up, down, up, up, down]
+    moments = Moments(*flapping, up)
+    moments.wait(is_changed=True)
+    assert moments.time - moments.changed_at >= SETTLED

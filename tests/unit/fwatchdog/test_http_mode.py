@@ -1,0 +1,101 @@
+"""mode=http and connections that the function's server closes, with servers that keep to a script."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from fwatchdog.http.addresses import HttpAddress
+from fwatchdog.http.bodies import RequestBody
+from fwatchdog.http.messages import Request, Response
+from fwatchdog.modes.http.mode import HttpMode
+from fwatchdog.modes.http.pool import Pool
+from fwatchdog.settings import Settings
+from tests.support.scripted_server import Peer, Script, ScriptedServer, eventually
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+def request(method: str = "GET", body: bytes = b"") -> Request:
+    received = RequestBody(lambda: None, lambda: None)
+    if body:
+        received.push([body])
+    received.finish()
+    return Request(method, "/", [], len(body), received)
+
+
+class Running:
+    """The mode, without a server of its own: the script is the function's server."""
+
+    def __init__(self, server: ScriptedServer) -> None:
+        settings = Settings.load({"fprocess": "none", "mode": "http", "http_upstream_url": f"http://{server.address}"})
+        nursery: Any = None  # starts the function's server
+        self._mode = HttpMode(settings, nursery, lambda reason: None)
+
+    async def call(self, asked: Request) -> Response:
+        async with asyncio.timeout(30):
+            return await self._mode.run(asked, 0)
+
+    async def close(self) -> None:
+        await self._mode.close()
+
+
+async def answer_once(peer: Peer) -> None:
+    """Closes the connection just when the second request comes over it."""
+    await peer.request()
+    await peer.send(OK)
+    await peer.request()
+
+
+async def test_a_connection_that_the_server_closes_as_it_is_used_again_is_replaced() -> None:
+    async with ScriptedServer(answer_once) as server:
+        running = Running(server)
+        for _ in range(3):
+            response = await running.call(request())
+            assert (response.status, b"".join(response.body)) == (200, b"ok")
+        assert server.accepted == 3
+        await running.close()
+
+
+async def test_a_call_that_may_not_be_repeated_is_not() -> None:
+    async with ScriptedServer(answer_once) as server:
+        running = Running(server)
+        assert (await running.call(request())).status == 200
+        assert (await running.call(request("POST", b"body"))).status == 502
+        assert server.accepted == 1
+        await running.close()
+
+
+async def test_a_server_that_answers_nothing_on_a_new_connection_is_asked_once() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.request()
+
+    async with ScriptedServer(script) as server:
+        running = Running(server)
+        assert (await running.call(request())).status == 502
+        assert server.accepted == 1
+        await running.close()
+
+
+async def close_at_once(peer: Peer) -> None:
+    return
+
+
+async def stay(peer: Peer) -> None:
+    await peer.closed()
+
+
+@pytest.mark.parametrize(("script", "is_kept"), [(stay, True), (close_at_once, False)])
+async def test_a_connection_that_was_closed_while_it_was_unused_is_not_given_out(script: Script, is_kept: bool) -> None:
+    async with ScriptedServer(script) as server:
+        pool = Pool(HttpAddress.parse(f"http://{server.address}"))
+        connection = await pool.connect()
+        pool.release(connection)
+        if not is_kept:
+            await eventually(lambda: not connection.is_open)
+        given, is_used = await pool.acquire()
+        assert (given is connection, is_used) == (is_kept, is_kept)
+        given.close()
+        pool.close()
