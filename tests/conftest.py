@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Generator, Iterator
+from typing import Any, TypeVar
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
@@ -15,6 +15,8 @@ from tests.support.groups import ON_DOCKER_ENGINE, group_of, rank
 from tests.support.redis_server import RedisServer
 from tests.support.requirements import required
 from tests.support.swarm_platform import SwarmPlatform
+
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 _ENGINES = {"docker_engine", "frail_swarm", "swarm_platform"}
 
@@ -63,24 +65,26 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
     return _Groups(config, log)
 
 
-class _Groups(LoadScopeScheduling):
+class _Groups(LoadScopeScheduling):  # type: ignore[misc]  # xdist comes without types
     def _split_scope(self, nodeid: str) -> str:
         return group_of(nodeid)
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     return _without_skip(report)
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
     report = yield
     return _without_skip(report)
 
 
-def _without_skip(report):  # type: ignore[no-untyped-def]
+def _without_skip(report: Report) -> Report:
     """The report, as a failure if it is a skip and REQUIRE=all forbids those."""
     if report.skipped and not hasattr(report, "wasxfail") and "all" in required():
         reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)

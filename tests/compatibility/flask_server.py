@@ -4,21 +4,23 @@ Flask's own request data, and what the handler returns goes through Flask's own 
 usage: flask_server.py FOLDER PORT
 """
 
+import importlib
 import os
 import sys
+from typing import Any
 
 import flask
 import waitress
 
 folder, port = sys.argv[1:]
 sys.path.insert(0, folder)
-from handler import handle  # noqa: E402
+handle = importlib.import_module("handler").handle
 
 app = flask.Flask("function", root_path=os.getcwd())
 
 
 class Event:
-    def __init__(self):
+    def __init__(self) -> None:
         self.body = flask.request.get_data()
         self.headers = flask.request.headers
         self.method = flask.request.method
@@ -30,7 +32,7 @@ class Context:
     hostname = os.environ.get("HOSTNAME", "localhost")
 
 
-def response_of(result):
+def response_of(result: Any) -> Any:
     if result is None:
         return ""
     if not isinstance(result, dict) or not ({"statusCode", "body"} & set(result)):
@@ -48,7 +50,7 @@ def response_of(result):
 
 @app.route("/", defaults={"path": ""}, methods=["GET", "PUT", "POST", "PATCH", "DELETE"])
 @app.route("/<path:path>", methods=["GET", "PUT", "POST", "PATCH", "DELETE"])
-def call(path):
+def call(path: str) -> Any:
     return response_of(handle(Event(), Context()))
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from swarmfn.wire.policies import RetryPolicy
 from tests.support.http import Answer, Received, RecordingServer
-from tests.support.processes import is_running
 from tests.support.queue_stage import QueueStage, invocation
+from tests.support.redis_server import text
 from tests.support.waiting import wait_until
 from tests.support.worker_process import WorkerProcess, publish
 
@@ -52,9 +51,7 @@ def _cancel_and_kill(stage: QueueStage, worker: WorkerProcess, chance: random.Ra
     steps = len(ids) // 3
     for step in range(steps):
         if step in (steps // 4, steps // 2, 3 * steps // 4):
-            pid = worker.child()
-            os.kill(pid, signal.SIGKILL)
-            wait_until(lambda pid=pid: not is_running(pid))
+            worker.kill_child()
         call_id = (_running(stage) if step % 2 else None) or chance.choice(ids)
         was = stage.cancel(call_id)
         were[was] += 1
@@ -69,7 +66,7 @@ def _cancel_and_kill(stage: QueueStage, worker: WorkerProcess, chance: random.Ra
 
 def _running(stage: QueueStage) -> str | None:
     entry = stage.redis.zrandmember("swarmfn:leases")
-    call_id = entry.decode().partition(":")[0] if entry else ""
+    call_id = text(entry).partition(":")[0] if entry else ""
     return call_id if call_id.startswith("c") and not call_id.startswith("cb_") else None
 
 
@@ -86,7 +83,7 @@ class _Ends:
         return 200, [], b""
 
 
-def _moody(seed: int):  # type: ignore[no-untyped-def]
+def _moody(seed: int) -> Callable[[Received], Answer]:
     """A function that fails a third of its first three attempts, and takes up to 50 ms."""
     chance = random.Random(seed)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import threading
 from collections import Counter
@@ -127,9 +128,13 @@ def _accept_while_the_gateway_dies(
     gateway: GatewayProcess, count: int, chance: random.Random, use_keys: bool = False
 ) -> Clients:
     clients = Clients(gateway, count, use_keys)
+
+    def have_accepted(enough: float) -> bool:
+        return len(clients.accepted) >= enough
+
     for number in range(KILLS):
         enough = (number + chance.random()) / (KILLS + 1) * count
-        wait_until(lambda enough=enough: len(clients.accepted) >= enough, 120, f"{enough:.0f} calls are accepted")
+        wait_until(functools.partial(have_accepted, enough), 120, f"{enough:.0f} calls are accepted")
         gateway.kill_and_restart()
     clients.join()
     return clients

@@ -106,12 +106,16 @@ def cause_large_answers_that_kill_workers(scene: Scene) -> None:
     for _ in range(1 + scene.form.times // 5):
         for _ in range(5 * scene.form.times):
             scene.send("large")
-        pid = scene.worker.children()[0]
-        wait_until(lambda: scene.stage.queue("large").started_job_registry.count, message="large answers are under way")
-        os.kill(pid, signal.SIGKILL)
-        scene.deaths += 1
-        wait_until(lambda pid=pid: set(scene.worker.children()) - {pid}, message="another one is there")  # type: ignore[misc]
+        kill_a_worker_process(scene)
         wait_for_calls(scene, "large")
+
+
+def kill_a_worker_process(scene: Scene) -> None:
+    pid = scene.worker.children()[0]
+    wait_until(lambda: scene.stage.queue("large").started_job_registry.count, message="large answers are under way")
+    os.kill(pid, signal.SIGKILL)
+    scene.deaths += 1
+    wait_until(lambda: set(scene.worker.children()) - {pid}, message="another one is there")
 
 
 def make_up_receivers(scene: Scene) -> None:

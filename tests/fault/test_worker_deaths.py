@@ -14,8 +14,8 @@ from rq import Worker
 
 from tests.support.http import Answer, Received, RecordingServer
 from tests.support.load import Load
-from tests.support.processes import is_running
 from tests.support.queue_stage import QueueStage, invocation
+from tests.support.redis_server import text
 from tests.support.waiting import wait_until
 from tests.support.worker_process import WorkerProcess, publish
 
@@ -36,9 +36,7 @@ def test_a_worker_process_killed_in_mid_run_loses_nothing(
         kills = 3
         for number in range(kills):
             load.wait_for_starts((number + chance.random()) / (kills + 1))
-            pid = running.child()
-            os.kill(pid, signal.SIGKILL)
-            wait_until(lambda pid=pid: not is_running(pid))
+            running.kill_child()
             running.wait_until_ready(times=number + 2)
         load.assert_all_succeed()
         repeated = load.repeated()
@@ -77,7 +75,7 @@ def test_a_worker_takes_over_what_a_dead_one_left_while_it_has_work_of_its_own(
 
 def test_a_call_that_its_process_dies_of_costs_the_others_nothing(stage: QueueStage, tmp_path: Path) -> None:
     deadly, innocent = 3, [f"c{number}" for number in range(12)]
-    deaths = []
+    deaths: list[int] = []
     together = threading.Event()
 
     def answer(request: Received) -> Answer:
@@ -85,20 +83,20 @@ def test_a_call_that_its_process_dies_of_costs_the_others_nothing(stage: QueueSt
             together.wait(60)
         elif len(deaths) < deadly:
             if not deaths:
-                wait_until(lambda: len(function.received) == len(innocent) + 1, message="all run in one process")
+                wait_until(lambda: len(called.received) == len(innocent) + 1, message="all run in one process")
             pid = wait_until(lambda: _process_of(stage, "killer"), message="whose call it is")
             os.kill(pid, signal.SIGKILL)
             deaths.append(pid)
             together.set()
         return 200, [], b""
 
-    with RecordingServer(answer) as function, worker(stage, tmp_path / "w", lease="600s") as running:
-        publish(stage.redis, {"echo": function.address}, exec_timeout=60)
+    with RecordingServer(answer) as called, worker(stage, tmp_path / "w", lease="600s") as running:
+        publish(stage.redis, {"echo": called.address}, exec_timeout=60)
         for call_id in [*innocent, "killer"]:
             stage.submit(invocation(call_id, exec_timeout=60))
         records = [stage.final(call_id, 120) for call_id in innocent]
         killer = stage.final("killer", 120)
-        calls = Counter(request.header("X-Call-Id") for request in function.received)
+        calls = Counter(request.header("X-Call-Id") for request in called.received)
         assert {(record.state, record.platform_failures) for record in records} == {("succeeded", 0)}
         assert max(calls[call_id] for call_id in innocent) <= 2
         # The first time it was not alone.
@@ -176,11 +174,11 @@ def _name_of(stage: QueueStage, pid: int) -> str:
 
 def _process_of(stage: QueueStage, call_id: str) -> int:
     """The worker process that runs a call; 0 while that is not known."""
-    name = (stage.redis.hget(f"rq:job:{call_id}", "worker_name") or b"").decode()
+    name = text(stage.redis.hget(f"rq:job:{call_id}", "worker_name") or b"")
     return int(stage.redis.hget(f"rq:worker:{name}", "pid") or 0)
 
 
 def _held_by(stage: QueueStage, name: str) -> set[str]:
     """The ids of the calls that a worker has claimed."""
     claims = stage.redis.smembers(f"swarmfn:claims:{name}")
-    return {claim.decode().partition(":")[0] for claim in claims}
+    return {text(claim).partition(":")[0] for claim in claims}

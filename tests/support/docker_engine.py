@@ -176,7 +176,7 @@ class DockerEngine:
 
     def _command(self) -> list[str]:
         assert self._network is not None
-        options = ["--data-root", self.root / "data", "--pidfile", self.root / "dockerd.pid", "-H", self.url]
+        options = ["--data-root", str(self.root / "data"), "--pidfile", str(self.root / "dockerd.pid"), "-H", self.url]
         options += ["--cgroup-parent", self._cgroup, "--mtu", str(outer_mtu())]
         options += ["--insecure-registry", self._network.subnet]
         return self.machine.enter("dockerd", *options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -41,7 +42,9 @@ class GatewayProcess:
             "local_state_dir": str(self.state_dir),
             **settings,
         }
-        self._start = lambda: ChildProcess([sys.executable, "-m", "gateway"], directory / "gateway.log", environment)
+        self._start: Callable[[], ChildProcess] = lambda: ChildProcess(
+            [sys.executable, "-m", "gateway"], directory / "gateway.log", environment
+        )
         self.process = self._start()
         self._session = requests.Session()
         self._session.trust_env = False

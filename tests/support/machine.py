@@ -106,7 +106,7 @@ def remove_cgroups(name: str) -> None:
     """The groups `name` in every hierarchy, whose processes have ended."""
     for group in Path("/sys/fs/cgroup").glob(f"*/{name}"):
         for folder, _, _ in os.walk(group, topdown=False):
-            wait_until(lambda folder=folder: _removed(folder), message=f"{folder} is empty")  # type: ignore[misc]
+            wait_until(functools.partial(_removed, folder), message=f"{folder} is empty")
 
 
 def _removed(folder: str) -> bool:

@@ -19,7 +19,7 @@ from swarmfn.jobs.endings import Ending, Postponement
 from swarmfn.jobs.layout import callback_queue
 from swarmfn.jobs.records import Record
 from swarmfn.jobs.submissions import Submissions
-from swarmfn.jobs.terms import PLAIN, Replay, Terms
+from swarmfn.jobs.terms import PLAIN, Full, Replay, Terms
 from swarmfn.wire.invocations import Attempt, Delivery, Invocation, StoredResponse
 from tests.support.ledger import Ledger
 from tests.support.redis_server import RedisServer
@@ -85,7 +85,7 @@ class QueueStage:
         """Another worker's side."""
         return Claims(self.connections, worker, lease)
 
-    def submit(self, call: Invocation | str, body: bytes = b"", terms: Terms = PLAIN) -> bool | Replay:
+    def submit(self, call: Invocation | str, body: bytes = b"", terms: Terms = PLAIN) -> bool | Replay | Full:
         call = invocation(call) if isinstance(call, str) else call
         return self.run(self.submissions.submit(call, body, terms))
 
@@ -114,6 +114,11 @@ class QueueStage:
     def promote(self) -> None:
         self.run(self.worker.promote())
 
+    def promoted(self, queue: str = "echo") -> list[str]:
+        """What waits in a queue once all that is due has been put there."""
+        self.promote()
+        return list(self.queue(queue).job_ids)
+
     def reap(self) -> int:
         return self.run(self.claims("reaper").reap())
 
@@ -123,6 +128,7 @@ class QueueStage:
     def lapse(self) -> None:
         """Makes every lease a past one."""
         for entry in self.redis.zrange("swarmfn:leases", 0, -1):
+            assert isinstance(entry, bytes)
             self.redis.zadd("swarmfn:leases", {entry: 1})
 
     def final(self, call_id: str, timeout: float = 60.0) -> Record:
@@ -132,9 +138,7 @@ class QueueStage:
             record = self.record(call_id)
             return record if record.is_final else None
 
-        record = wait_until(look, timeout, f"{call_id} is final")
-        assert record is not None
-        return record
+        return wait_until(look, timeout, f"{call_id} is final")
 
     def told(self, call_id: str, state: str, timeout: float = 60.0) -> Record:
         """The record of a call once its callback's state begins with `state`."""

@@ -202,7 +202,7 @@ class Asked:
 def read(data: bytes) -> tuple[list[Asked], str]:
     """The requests in `data` up to the end of the connection, and what ends it: a request that is "refused" or
     "incomplete", one of a method that is "unknown", one after which it is to be "closed", or nothing: "open"."""
-    requests = []
+    requests: list[Asked] = []
     while data := data.lstrip(b"\r\n"):
         block, end, rest = data.partition(b"\r\n\r\n")
         if not end:

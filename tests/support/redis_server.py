@@ -17,6 +17,12 @@ from tests.support.waiting import wait_until
 PASSWORD = "only-for-tests"
 
 
+def text(value: object) -> str:
+    """What Redis keeps at some place, as text. There must be something."""
+    assert isinstance(value, bytes)
+    return value.decode()
+
+
 class RedisServer:
     """Started by the constructor; `stop()` or the end of the `with` block ends it.
 
@@ -62,8 +68,8 @@ class RedisServer:
 
     def begin(self) -> None:
         """Starts it."""
-        command = [self._program, "--port", str(self.port), "--bind", "127.0.0.1", "--requirepass", self.password]
-        command += ["--dir", self._directory, "--appendonly", "yes", "--save", "", *self._settings]
+        command = [str(self._program), "--port", str(self.port), "--bind", "127.0.0.1", "--requirepass", self.password]
+        command += ["--dir", str(self._directory), "--appendonly", "yes", "--save", "", *self._settings]
         self._process = ChildProcess(command, self._directory / "redis.log")
 
     def stop(self) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 import requests
+from requests.auth import HTTPBasicAuth
 
 from tests.support.engine_network import EngineNetwork
 from tests.support.processes import ChildProcess
@@ -93,8 +94,8 @@ class Registry:
         self._let_in(OTHER_PASSWORD)
 
     @property
-    def _auth(self) -> tuple[bytes, bytes] | None:
-        return None if self._password is None else (USER.encode(), self._password.encode())
+    def _auth(self) -> HTTPBasicAuth | None:
+        return None if self._password is None else HTTPBasicAuth(USER.encode(), self._password.encode())
 
     def _let_in(self, password: str) -> None:
         self._password = password

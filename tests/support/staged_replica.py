@@ -7,12 +7,13 @@ by the test.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import socket
 import struct
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from queue import Queue
 from types import TracebackType
@@ -159,7 +160,7 @@ class StagedReplica:
             self.received.get()
 
     @contextlib.contextmanager
-    def refusing(self):  # type: ignore[no-untyped-def]
+    def refusing(self) -> Iterator[None]:
         """Meanwhile nothing listens on the port, and no connection is open."""
         self._close()
         try:
@@ -202,7 +203,7 @@ class StagedReplica:
                 connection.settimeout(PATIENCE)
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._open.add(connection)
-                self._start(lambda connection=connection: self._serve(connection))  # type: ignore[misc]
+                self._start(functools.partial(self._serve, connection))
 
     def _serve(self, connection: socket.socket) -> None:
         data = b""

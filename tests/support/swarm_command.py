@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import requests
 
@@ -59,9 +60,9 @@ class Command:
         log = self.folder / f"up-{time.monotonic_ns()}.log"
         return ChildProcess(self.words(*self.up_words()), log, self.environment(**variables))
 
-    def system(self, method: str, path: str, **options: object) -> requests.Response:
+    def system(self, method: str, path: str, **options: Any) -> requests.Response:
         user, _, password = (self.state / "credentials").read_text().splitlines()[0].partition(":")
-        return requests.request(method, self.url + path, auth=(user, password), timeout=30, **options)  # type: ignore[arg-type]
+        return requests.request(method, self.url + path, auth=(user, password), timeout=30, **options)
 
     def replicas(self) -> dict[str, str]:
         """The id of the replica that runs, by service."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 Value = TypeVar("Value")
 
@@ -13,7 +13,10 @@ _SELDOM = 0.25
 
 
 def wait_until(
-    condition: Callable[[], Value], timeout: float = 60.0, message: str = "", every: float | None = None
+    condition: Callable[[], Value | Literal[False] | None],
+    timeout: float = 60.0,
+    message: str = "",
+    every: float | None = None,
 ) -> Value:
     """The first true value of `condition()`.
 

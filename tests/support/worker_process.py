@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,7 @@ import redis
 
 from swarmfn.wire.policies import Policy
 from swarmfn.wire.replicas import REPLICAS_KEY, Route, encode_table
-from tests.support.processes import ChildProcess
+from tests.support.processes import ChildProcess, is_running
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_until
 
@@ -33,6 +34,12 @@ class WorkerProcess(ChildProcess):
         """The one worker process, as soon as there is one."""
         (pid,) = wait_until(self.children, message="a worker process")
         return pid
+
+    def kill_child(self) -> None:
+        """SIGKILL to the one worker process; returns when it has ended."""
+        pid = self.child()
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not is_running(pid), message="the worker process has ended")
 
     def wait_until_ready(self, times: int = 1) -> None:
         """Returns when worker processes have said that many times that they are ready."""

@@ -55,7 +55,8 @@ def test_calls_in_code_blocks_name_functions_that_exist(pages: dict[str, Any], r
 
 
 def test_the_three_calls_are_those_that_the_command_prints(pages: dict[str, Any]) -> None:
-    printed = closing_words(*["http://127.0.0.1:8080"] * 2, Path("credentials"), True, "python3 deploy_extended.py")
+    url = "http://127.0.0.1:8080"
+    printed = closing_words(url, url, Path("credentials"), True, "python3 deploy_extended.py")
     shown = " ".join(" ".join(pages["README.md"].blocks("sh")).replace("\\\n", " ").split())
     calls = [line.strip() for line in printed.splitlines() if line.strip().startswith("curl ")]
     assert len(calls) >= 3

@@ -108,7 +108,7 @@ def hasty(impatient_stages: Callable[[str], InvocationStage], data_plane: str) -
 def _stage(folders: pytest.TempPathFactory, data_plane: str, **settings: str) -> Iterator[InvocationStage]:
     with (
         RedisServer(folders.mktemp("redis")) as redis,
-        InvocationStage(folders.mktemp(data_plane), redis, data_plane, **settings) as stage,
+        InvocationStage(folders.mktemp(data_plane), redis, data_plane, None, **settings) as stage,
     ):
         yield stage
 

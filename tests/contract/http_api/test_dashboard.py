@@ -12,7 +12,7 @@ from urllib.parse import quote
 import pytest
 import redis
 from rq import Queue
-from rq.job import Job
+from rq.job import Job, JobStatus
 from rq.results import Result
 from rq.suspension import resume, suspend
 
@@ -38,7 +38,7 @@ def enqueue(queues: redis.Redis, job_id: str, queue: str = "echo", **options: An
 def fail(job: Job, why: str = "it broke") -> None:
     """Makes a queued job a failed one, as a worker would."""
     Queue(job.origin, connection=job.connection).remove(job)
-    job.set_status("failed")
+    job.set_status(JobStatus.FAILED)
     job.failed_job_registry.add(job, ttl=1000, exc_string=why)
     Result.create_failure(job, ttl=1000, exc_string=why)
 
@@ -328,7 +328,7 @@ def test_looking_at_a_job_runs_nothing_that_is_stored_in_it(
     if field == "result":
         queues.hset("rq:job:trap", "status", "finished")
     queues.hset("rq:job:trap", field, trap)
-    queues.xadd(Result.get_key("trap"), {"type": "1", "return_value": base64.b64encode(trap)})
+    queues.xadd("rq:results:trap", {"type": "1", "return_value": base64.b64encode(trap)})
     fail(job)
     for path in (
         "data/jobs/echo/queued/8/asc/1.json",
@@ -346,7 +346,7 @@ def test_looking_at_a_job_runs_nothing_that_is_stored_in_it(
 @pytest.mark.parametrize("value", [b"\xff bytes", {1, 2}, (1, b"x"), float("nan"), {"a": {b"b": 1}}, 2**70, None])
 def test_any_plain_result_can_be_looked_at(gateway: GatewayProcess, queues: redis.Redis, value: Any) -> None:
     job = enqueue(queues, "done", meta={"kept": value})
-    job.set_status("finished")
+    job.set_status(JobStatus.FINISHED)
     Result.create(job, Result.Type.SUCCESSFUL, ttl=100, return_value=value)
     detail = gateway.get("/ui/rq/0/data/job/done.json")
     assert detail.status_code == 200
@@ -360,7 +360,7 @@ def test_fields_that_the_page_puts_into_the_document_have_no_markup(
     gateway: GatewayProcess, queues: redis.Redis
 ) -> None:
     job = enqueue(queues, "marked", description=MARKUP, meta={MARKUP: MARKUP})
-    job.set_status("finished")
+    job.set_status(JobStatus.FINISHED)
     Result.create(job, Result.Type.SUCCESSFUL, ttl=100, return_value={MARKUP: [MARKUP]})
     text = gateway.get("/ui/rq/0/data/job/marked.json").text
     assert "&lt;img" in text

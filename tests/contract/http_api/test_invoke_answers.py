@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -12,7 +13,7 @@ from tests.support.raw_http import PATIENCE, Truncated
 from tests.support.staged_replica import ByteHeaders, Exchange
 
 
-def answering(status: int = 200, headers: ByteHeaders | None = None, body: bytes = b""):  # type: ignore[no-untyped-def]
+def answering(status: int = 200, headers: ByteHeaders | None = None, body: bytes = b"") -> Callable[[Exchange], None]:
     """A play that gives one answer, whatever it is asked."""
 
     def play(exchange: Exchange) -> None:

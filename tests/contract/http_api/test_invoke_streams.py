@@ -141,8 +141,13 @@ class TestFastLane:
         stage.replica.play = play
         before = resident(stage)
         with stage.client() as client:
+
+            def send() -> None:
+                for _ in range(count):
+                    client.send(block)
+
             client.send(request_bytes("POST", "/function/stage", [("Content-Length", str(total))]))
-            sender = threading.Thread(target=lambda: [client.send(block) for _ in range(count)])
+            sender = threading.Thread(target=send)
             sender.start()
             is_open.set()
             sender.join()

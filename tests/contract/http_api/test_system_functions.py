@@ -71,7 +71,8 @@ def test_a_status_carries_everything_that_was_deployed_unchanged(gateway: Gatewa
 
 
 def test_labels_and_annotations_are_objects_and_empty_fields_are_absent(gateway: GatewayProcess) -> None:
-    body = {**FUNCTION, "labels": None, "annotations": None, "envVars": {}, "secrets": None, "limits": {}}
+    empty: dict[str, object] = {"labels": None, "annotations": None, "envVars": {}, "secrets": None, "limits": {}}
+    body = {**FUNCTION, **empty}
     assert gateway.post("/system/functions", json=body).status_code == 202
     status = functions(gateway)[0]
     assert (status["labels"], status["annotations"]) == ({}, {})

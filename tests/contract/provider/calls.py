@@ -6,10 +6,13 @@ import http.client
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from swarmfn.provider import Provider
 from tests.contract.provider.engines import Engine
 from tests.support.waiting import wait_until
+
+Value = TypeVar("Value")
 
 _CONNECT_TIMEOUT = 3.0
 
@@ -50,26 +53,26 @@ def wait_for_replicas(provider: Provider, name: str, count: int | None = None) -
     return wait_until(enough, message=f"{count} replicas of {name}: {provider.table().get(name)}")
 
 
-class InBackground:
+class InBackground(Generic[Value]):
     """Runs `action` on a thread; `result` waits for it, and raises what it raised."""
 
-    def __init__(self, action: Callable[[], Answer]) -> None:
+    def __init__(self, action: Callable[[], Value]) -> None:
         self._action = action
-        self._answer: Answer | None = None
+        self._answer: list[Value] = []
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
 
-    def result(self) -> Answer:
+    def result(self) -> Value:
         self._thread.join()
         if self._error is not None:
             raise self._error
-        assert self._answer is not None
-        return self._answer
+        (answer,) = self._answer
+        return answer
 
     def _run(self) -> None:
         try:
-            self._answer = self._action()
+            self._answer.append(self._action())
         except BaseException as exc:
             self._error = exc
 

@@ -15,7 +15,9 @@ SHOW_VARIABLES = "cat /proc/self/environ"
 class Engine(Protocol):
     """A place where functions run, with a provider for it."""
 
-    provider: Provider
+    @property
+    def provider(self) -> Provider:
+        """The one that is open."""
 
     def reopen(self) -> Provider:
         """Closes the provider and opens another for the same functions."""

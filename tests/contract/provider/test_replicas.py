@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -151,7 +152,9 @@ def busy(function: FunctionSpec) -> FunctionSpec:
     ],
     ids=["remove", "scale", "update"],
 )
-def test_a_replica_that_stops_finishes_what_it_is_running(engine: Engine, provider: Provider, stop) -> None:  # type: ignore[no-untyped-def]
+def test_a_replica_that_stops_finishes_what_it_is_running(
+    engine: Engine, provider: Provider, stop: Callable[[Provider, Engine], object]
+) -> None:
     provider.deploy(busy(engine.sleeping("nap")))
     (address,) = wait_for_replicas(provider, "nap", 1)
     nap = InBackground(lambda: call(engine, address, "1.5"))

@@ -17,13 +17,16 @@ def test_a_listener_hears_of_the_present_table_and_of_each_change(engine: Engine
     seen: list[ReplicaTable] = []
     unwatch = provider.watch(seen.append)
     wait_until(lambda: seen and "first" in seen[0])
-    for change, expected in (
-        (lambda: provider.deploy(engine.echo("echo")), 1),
-        (lambda: provider.scale("echo", 2), 2),
-        (lambda: provider.scale("echo", 0), 0),
-    ):
-        change()
-        wait_until(lambda expected=expected: "echo" in seen[-1] and len(seen[-1]["echo"].addresses) == expected)
+
+    def heard_of(replicas: int) -> bool:
+        return "echo" in seen[-1] and len(seen[-1]["echo"].addresses) == replicas
+
+    provider.deploy(engine.echo("echo"))
+    wait_until(lambda: heard_of(1))
+    provider.scale("echo", 2)
+    wait_until(lambda: heard_of(2))
+    provider.scale("echo", 0)
+    wait_until(lambda: heard_of(0))
     provider.remove("echo")
     wait_until(lambda: "echo" not in seen[-1])
     assert seen[-1] == provider.table()

@@ -14,20 +14,21 @@ from tests.support.queue_stage import QueueStage, invocation
 LEASE, KEPT = 15, 3600
 
 
-def claim(client: redis.Redis, queue: str) -> tuple[str, str, dict[bytes, bytes]] | None:
+def claim(client: redis.Redis, queue: str) -> tuple[str, str, dict[bytes | str, bytes | str]] | None:
     """The next call, its execution and its hash; None when nothing waits or another worker was faster."""
     with client.pipeline() as pipe:
         pipe.watch(f"rq:queue:{queue}")
         first = pipe.lindex(f"rq:queue:{queue}", 0)
         if first is None or pipe.exists("rq:suspended"):
             return None
+        assert isinstance(first, bytes)
         call_id, execution = first.decode(), uuid.uuid4().hex
         job = pipe.hgetall(f"rq:job:{call_id}")
         pipe.multi()
         pipe.lpop(f"rq:queue:{queue}")
         if job.get(b"status") == b"queued":
-            fields = {"status": "started", "started_at": moment(), "worker_name": "mine", "execution": execution}
-            pipe.hset(f"rq:job:{call_id}", mapping=fields)
+            pipe.hset(f"rq:job:{call_id}", mapping={"status": "started", "started_at": moment()})
+            pipe.hset(f"rq:job:{call_id}", mapping={"worker_name": "mine", "execution": execution})
             pipe.zadd(f"rq:wip:{queue}", {f"{call_id}:{execution}": "+inf"})
             pipe.zadd("swarmfn:leases", {f"{call_id}:{execution}:{queue}": client.time()[0] + LEASE})
             pipe.sadd("swarmfn:claims:mine", f"{call_id}:{execution}:{queue}")
@@ -50,8 +51,8 @@ def finish(client: redis.Redis, queue: str, call_id: str, execution: str, answer
         pipe.srem("swarmfn:claims:mine", f"{call_id}:{execution}:{queue}")
         if held:
             response = json.dumps({"v": 1, "s": 200, "h": [], "n": len(answer)})
-            end = {"status": "finished", "state": "succeeded", "ended_at": moment(), "response": response}
-            pipe.hset(key, mapping={**end, "answer": answer})
+            pipe.hset(key, mapping={"status": "finished", "state": "succeeded", "ended_at": moment()})
+            pipe.hset(key, mapping={"response": response, "answer": answer})
             pipe.hdel(key, "execution", "body", "large")
             pipe.expire(key, KEPT + 3600)
             pipe.zadd(f"rq:finished:{queue}", {call_id: time.time() + KEPT})

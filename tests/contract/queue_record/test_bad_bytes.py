@@ -23,7 +23,7 @@ def _changed(**changes: Any) -> bytes:
     return json.dumps({**json.loads(GOOD_CALL), **changes}).encode()
 
 
-BAD = {
+BAD: dict[str, dict[str, Any]] = {
     "no data": {"data": None},
     "no status and no data": {"status": None, "data": None},
     "data is garbage": {"data": b"\x80\x04garbage"},
@@ -73,6 +73,7 @@ def test_a_damaged_job_fails_visibly_and_stops_nothing_else(stage: QueueStage, w
     assert job.get_status() == JobStatus.FAILED
     result = job.latest_result()
     assert result is not None
+    assert result.exc_string is not None
     assert result.exc_string.startswith("not run: its ")
     assert stage.counts() == {"started": 2, "failed": 1}
 

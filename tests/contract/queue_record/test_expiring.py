@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from tests.support.waiting import wait_until
 BRIEF = Terms(max_age=0.001)
 
 
-def expired() -> dict[str, str]:
+def expired() -> dict[str, Any]:
     return {"state": "expired", "counter": "expired:echo:echo"}
 
 
@@ -68,7 +69,7 @@ def test_run_again_it_has_no_limit(stage: QueueStage, by_hand: bool) -> None:
 def test_one_for_later_is_as_old_as_it_is_overdue(stage: QueueStage) -> None:
     stage.submit("a", b"", Terms(delay=0.1, max_age=3600))
     stage.submit("b", b"", Terms(delay=0.1, max_age=0.001))
-    wait_until(lambda: stage.promote() or len(stage.queue().job_ids) == 2)
+    wait_until(lambda: len(stage.promoted()) == 2)
     time.sleep(0.005)
     assert {claim.job_id: claim.has_expired for claim in stage.claim()} == {"a": False, "b": True}
 
@@ -77,7 +78,7 @@ def test_it_is_not_put_off_beyond_its_time(stage: QueueStage) -> None:
     stage.submit("a", b"", Terms(max_age=0.2))
     assert stage.retry_later(stage.claim_one(), postponement(delay=3600))
     assert stage.record("a").state == "retrying"
-    wait_until(lambda: stage.promote() or stage.queue().job_ids)
+    wait_until(stage.promoted)
     assert stage.claim_one().has_expired
 
 

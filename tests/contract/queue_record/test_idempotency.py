@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from swarmfn.jobs.terms import IdempotencyKey, Replay, Terms, idempotency_name
+from swarmfn.jobs.terms import Full, IdempotencyKey, Replay, Terms, idempotency_name
 from swarmfn.wire.errors import KeyReused
 from tests.support.queue_stage import QueueStage, invocation
 from tests.support.waiting import wait_until
@@ -45,9 +45,9 @@ def test_other_keys_and_other_functions_are_other_calls(stage: QueueStage) -> No
 
 
 def test_of_many_in_one_batch_the_first_is_stored(stage: QueueStage) -> None:
-    async def submit_all() -> list[bool | Replay]:
+    async def submit_all() -> list[bool | Replay | Full]:
         calls = [invocation(f"c{number}") for number in range(50)]
-        return await asyncio.gather(*(stage.submissions.submit(call, b"", key()) for call in calls))
+        return list(await asyncio.gather(*(stage.submissions.submit(call, b"", key()) for call in calls)))
 
     assert stage.run(submit_all()) == [True, *[Replay("c0")] * 49]
     assert stage.queue().job_ids == ["c0"]

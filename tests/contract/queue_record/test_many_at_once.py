@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 import pytest
 import redis
@@ -77,7 +78,7 @@ def test_waiting_for_a_connection_ends_and_is_no_outage(stage: QueueStage, monke
 
     async def wait() -> None:
         async with connect(stage.server.address, stage.server.password) as connections:
-            pool = connections.transfers.connection_pool
+            pool: Any = connections.transfers.connection_pool
             held = [await pool.get_connection() for _ in range(pool.max_connections)]
             with pytest.raises(Crowded):
                 await command(connections.transfers, "PING")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import redis
+from redis.typing import EncodableT, FieldT
 
 from swarmfn.jobs import stored_layout
 from swarmfn.jobs.layout import JOB_DATA
@@ -20,13 +21,21 @@ OF_CALLS = json.loads(invocation("new").to_json())
 OF_DELIVERIES = json.loads(delivery("cb_new", "a").to_json())
 
 
-def _put(stage: QueueStage, document: dict[str, Any]) -> dict[bytes, bytes]:
+def _put(stage: QueueStage, document: dict[str, Any]) -> dict[bytes | str, bytes | str]:
     newer = {**document, "v": VERSION + 1}
-    fields = {"data": JOB_DATA, "call": json.dumps(newer), "status": "queued", "origin": "echo", "attempts": "newer"}
-    stage.redis.hset("rq:job:new", mapping={**fields, "failures": "many", "created_at": "2026-01-31T12:00:00.000000Z"})
+    fields: dict[FieldT, EncodableT] = {
+        "data": JOB_DATA,
+        "call": json.dumps(newer),
+        "status": "queued",
+        "origin": "echo",
+        "attempts": "newer",
+        "failures": "many",
+        "created_at": "2026-01-31T12:00:00.000000Z",
+    }
+    stage.redis.hset("rq:job:new", mapping=fields)
     stage.redis.rpush("rq:queue:echo", "new")
     stage.redis.sadd("swarmfn:queues", "echo")
-    return stage.redis.hgetall("rq:job:new")  # type: ignore[no-any-return]
+    return stage.redis.hgetall("rq:job:new")
 
 
 @pytest.fixture(autouse=True)

@@ -86,7 +86,7 @@ def test_a_call_keeps_its_priority_when_it_comes_back(stage: QueueStage) -> None
 def test_one_for_later_has_its_priority_when_it_is_due(stage: QueueStage) -> None:
     submit(stage, "later", "high", terms=Terms(delay=0.05))
     submit(stage, "now", "normal")
-    wait_until(lambda: stage.promote() or stage.queue("echo:high").job_ids)
+    wait_until(lambda: stage.promoted("echo:high"))
     assert [claim.job_id for claim in stage.claim()] == ["later", "now"]
 
 

@@ -9,6 +9,7 @@ import pytest
 from swarmfn.jobs.connection import call_blocking
 from swarmfn.jobs.scripts import PURGE, REDRIVE
 from tests.support.queue_stage import CALLBACKS, QueueStage, delivery, failure, postponement, success
+from tests.support.redis_server import text
 
 
 def redrive(stage: QueueStage, *ids: str) -> list[str]:
@@ -23,8 +24,8 @@ def purge(stage: QueueStage, *ids: str, status: str = "") -> list[str]:
 
 def letters(stage: QueueStage) -> dict[str, list[str]]:
     """The ids of all letters by kind."""
-    kinds = [kind.decode() for kind in stage.redis.smembers("swarmfn:letters")]
-    ids = {kind: [i.decode() for i in stage.redis.zrange(f"swarmfn:letters:{kind}", 0, -1)] for kind in kinds}
+    kinds = [text(kind) for kind in stage.redis.smembers("swarmfn:letters")]
+    ids = {kind: [text(i) for i in stage.redis.zrange(f"swarmfn:letters:{kind}", 0, -1)] for kind in kinds}
     return {kind: found for kind, found in ids.items() if found}
 
 

@@ -69,7 +69,7 @@ def test_it_can_be_cancelled_before_it_is_due(stage: QueueStage) -> None:
 
 def test_it_is_between_two_attempts_once_it_has_run(stage: QueueStage) -> None:
     stage.submit("a", b"", Terms(delay=0.01))
-    wait_until(lambda: stage.promote() or stage.queue().job_ids)
+    wait_until(stage.promoted)
     stage.retry_later(stage.claim_one())
     assert stage.record("a").state == "retrying"
 
@@ -104,7 +104,7 @@ def test_one_that_cannot_be_queued_is_not_lost_and_stops_no_other(stage: QueueSt
     stage.redis.set("rq:queue:odd", "no list")
     assert stage.submit(invocation("a", queue="odd"), b"", Terms(delay=0.01))
     assert stage.submit("b", b"", Terms(delay=0.02))
-    wait_until(lambda: stage.promote() or stage.queue().job_ids == ["b"])
+    wait_until(lambda: stage.promoted() == ["b"])
     assert stage.record("a").state == "scheduled"
     stage.redis.delete("rq:queue:odd")
     stage.redis.zadd("swarmfn:due", {"a:odd": 1})  # it is tried again after ten seconds

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from swarmfn.jobs.terms import Full, Replay
 from swarmfn.wire.errors import QueueUnavailable
 from tests.support.queue_stage import QueueStage, invocation
 
@@ -45,8 +46,8 @@ def test_a_taken_id_does_not_disturb_the_rest_of_its_batch(stage: QueueStage) ->
     stage.redis.set("rq:job:c", "not a hash")
     calls = [invocation(call_id, start_time=2) for call_id in ("a", "b", "c", "d")]
 
-    async def submit_all() -> list[bool]:
-        return await asyncio.gather(*(stage.submissions.submit(call, b"") for call in calls))
+    async def submit_all() -> list[bool | Replay | Full]:
+        return list(await asyncio.gather(*(stage.submissions.submit(call, b"") for call in calls)))
 
     assert stage.run(submit_all()) == [True, False, False, True]
     assert stage.queue().job_ids == ["b", "a", "d"]
@@ -55,9 +56,10 @@ def test_a_taken_id_does_not_disturb_the_rest_of_its_batch(stage: QueueStage) ->
 def test_a_call_that_redis_cannot_store_is_refused_and_the_others_are_not(stage: QueueStage) -> None:
     stage.redis.set("rq:queue:broken", "not a list")
 
-    async def submit_all() -> list[bool | BaseException]:
+    async def submit_all() -> list[bool | Replay | Full | BaseException]:
         calls = [invocation("a"), invocation("b", queue="broken"), invocation("c")]
-        return await asyncio.gather(*(stage.submissions.submit(call, b"") for call in calls), return_exceptions=True)
+        submitting = (stage.submissions.submit(call, b"") for call in calls)
+        return list(await asyncio.gather(*submitting, return_exceptions=True))
 
     first, second, third = stage.run(submit_all())
     assert (first, third) == (True, True)

@@ -55,8 +55,8 @@ def test_queues_of_single_receivers_that_an_earlier_version_made_are_merged(stag
     assert stage.run(stage.worker.queues()) == {"echo": 0, earlier: 250}
     for _ in range(250):
         claim = stage.claim_one(earlier)
-        ending = "undelivered" if claim.job_id == "d7" else "delivered"
-        stage.finish(claim, (failure if claim.job_id == "d7" else success)(counter=f"{ending}:echo"))
+        event = "undelivered" if claim.job_id == "d7" else "delivered"
+        stage.finish(claim, (failure if claim.job_id == "d7" else success)(counter=f"{event}:echo"))
     stage.tidy()
     assert stage.run(stage.worker.queues()) == {"echo": 0, CALLBACKS: 0}
     assert stage.counts(CALLBACKS) == {"finished": 249, "failed": 1}

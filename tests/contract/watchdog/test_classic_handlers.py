@@ -4,7 +4,7 @@ what it prints is the answer."""
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -224,7 +224,7 @@ def test_what_it_prints_is_in_the_answer(shared_classic: Watchdog, name: str, me
 
 
 @pytest.fixture(scope="module")
-def shared_classic(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-def]
+def shared_classic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watchdog]:
     folder = tmp_path_factory.mktemp("classic")
     (folder / "handler.py").write_text(HANDLERS)
     with Watchdog(folder / "log", {"handler_path": str(folder)}) as watchdog:

@@ -8,7 +8,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -53,7 +53,7 @@ def test_async_handlers_share_one_event_loop(function: Function) -> None:
 
 
 @pytest.fixture(scope="module")
-def shapes(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-def]
+def shapes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watchdog]:
     log = tmp_path_factory.mktemp("shapes") / "log"
     with Watchdog(log, {"handler_path": str(FUNCTIONS / "shapes")}) as watchdog:
         yield watchdog

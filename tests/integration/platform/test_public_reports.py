@@ -4,6 +4,7 @@ engine: the parts have tests of their own, which know nothing of images, service
 from __future__ import annotations
 
 import base64
+import functools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -138,8 +139,12 @@ def test_what_a_command_answers_is_typed_by_its_content(any_platform: Platform, 
 def test_past_exec_timeout_an_asynchronous_call_always_ends_as_504(any_platform: Platform, deploy: Deploy) -> None:
     name = deploy("reported-slow", envProcess="sleep 5", envVars={"exec_timeout": "1s"})
     calls = [any_platform.send(name, b"x") for _ in range(12)]
+
+    def has_ended(call: str) -> bool:
+        return any_platform.result(call).status_code != 202
+
     for call in calls:
-        wait_until(lambda call=call: any_platform.result(call).status_code != 202, 60, f"{call} has ended")
+        wait_until(functools.partial(has_ended, call), 60, f"{call} has ended")
     assert [any_platform.result(call).status_code for call in calls] == [504] * 12
 
 

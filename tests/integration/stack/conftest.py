@@ -38,9 +38,10 @@ def kill_all(state: StateDirectory) -> None:
     if supervisor is not None:
         supervisor.signal(signal.SIGKILL)
         wait_until(lambda: not is_running(supervisor.pid), message="the supervisor is gone")
-    for _, process in Records(state.run / "services").running():
+    services = [process for _, process in Records(state.run / "services").running()]
+    for process in services:
         process.signal_group(signal.SIGKILL)
-        wait_until(lambda process=process: not process.is_alive(), message="the service is gone")
+    wait_until(lambda: not any(process.is_alive() for process in services), message="the services are gone")
 
 
 @pytest.fixture

@@ -87,10 +87,10 @@ def test_a_killed_service_comes_back_and_status_tells(running: Stack) -> None:
 def test_management_moves_to_a_port_of_its_own_and_back(running: Stack) -> None:
     port = free_port()
     before = running.pids()
-    credentials = tuple(running.state.credentials.read_text().splitlines()[0].split(":", 1))
+    user, _, password = running.state.credentials.read_text().splitlines()[0].partition(":")
 
     def info(at: int) -> int:
-        return requests.get(f"http://127.0.0.1:{at}/system/info", auth=credentials, timeout=10).status_code
+        return requests.get(f"http://127.0.0.1:{at}/system/info", auth=(user, password), timeout=10).status_code
 
     done = running.up("--management-port", str(port))
     assert done.returncode == 0, done.stderr

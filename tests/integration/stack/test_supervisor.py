@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 from pathlib import Path
@@ -123,8 +124,7 @@ def test_shutdown_leaves_no_process_behind(
     supervisor.apply(make_spec("two", WAITS))
     pids = [running_pid(supervisor, "one"), running_pid(supervisor, "two"), supervisor.pid() or 0]
     supervisor.shutdown(5)
-    for pid in pids:
-        wait_until(lambda pid=pid: not is_running(pid), message=f"process {pid} is gone")
+    wait_until(lambda: not any(map(is_running, pids)), message=f"the processes {pids} are gone")
     assert Records(state.run / "services").running() == []
 
 
@@ -139,9 +139,13 @@ def test_sigterm_stops_the_services_in_reverse_order(
         "signal.signal(15, end); print('ready', flush=True)\n"
         "while True: signal.pause()\n"
     )
+
+    def is_ready(log: Path) -> bool:
+        return log.exists() and "ready" in log.read_text()
+
     for name in "abc":
         supervisor.apply(make_spec(name, says_goodbye, name))
-        wait_until(lambda name=name: state.log(name).exists() and "ready" in state.log(name).read_text())
+        wait_until(functools.partial(is_ready, state.log(name)), message=f"{name} is ready")
     pid = supervisor.pid()
     assert pid is not None
     os.kill(pid, signal.SIGTERM)

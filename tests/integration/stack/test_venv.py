@@ -173,7 +173,7 @@ def checkout(folder: Path) -> Path:
 )
 def test_help_and_wrong_usage_need_no_environment(tmp_path: Path, arguments: list[str], code: int, said: str) -> None:
     # Isolated, and without the packages of the user who runs the tests.
-    command = [sys.executable, "-I", "-S", checkout(tmp_path), *arguments]
+    command: list[str | Path] = [sys.executable, "-I", "-S", checkout(tmp_path), *arguments]
     result = subprocess.run(command, capture_output=True, text=True)
     assert (result.returncode, said in result.stdout + result.stderr) == (code, True), result
     assert not (tmp_path / ".venv").exists()

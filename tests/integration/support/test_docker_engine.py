@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import docker
 import pytest
 import requests
 from docker.types import EndpointSpec, RestartPolicy
@@ -58,8 +60,12 @@ def test_an_engine_comes_back_with_its_swarm_after_each_kind_of_end(tmp_path: Pa
             end()
             engine.start()
             with contextlib.closing(engine.client()) as client:
-                node = wait_until(lambda client=client: client.info()["Swarm"]["NodeAddr"])  # type: ignore[misc]
+                node = wait_until(functools.partial(_node_address, client))
             assert node == address == engine.address
+
+
+def _node_address(client: docker.DockerClient) -> str:
+    return str(client.info()["Swarm"]["NodeAddr"])
 
 
 def test_nothing_is_left_when_a_run_is_killed(tmp_path: Path) -> None:

@@ -40,7 +40,8 @@ def manager(nodes: DockerNodes) -> Iterator[docker.DockerClient]:
 
 
 def shown(client: docker.DockerClient) -> SwarmStatus:
-    return observe(client, "spread", *["http://10.0.0.1:8080"] * 2)
+    url = "http://10.0.0.1:8080"
+    return observe(client, "spread", url, url)
 
 
 def problems(client: docker.DockerClient) -> list[str]:

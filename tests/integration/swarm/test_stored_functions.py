@@ -11,10 +11,10 @@ import pytest
 from docker.types import ConfigReference, ContainerSpec, NetworkAttachmentConfig, SecretReference, TaskTemplate
 
 from stack.errors import StackError
+from stack.swarm.function_services import function_services
 from stack.swarm.stored_functions import (
     config_name,
     forget,
-    function_services,
     put_away,
     restore,
     stored_configs,

@@ -17,6 +17,7 @@ from swarmfn.jobs.outgoing import delivery_queue
 from tests.support.http import Answer, Received, RecordingServer, ok
 from tests.support.processes import free_port
 from tests.support.queue_stage import QueueStage, invocation
+from tests.support.redis_server import text
 from tests.support.waiting import wait_until
 from tests.support.worker_process import publish
 
@@ -163,7 +164,7 @@ def test_any_number_of_receivers_makes_a_fixed_number_of_queues(stage: QueueStag
         for number in range(300):
             stage.submit(invocation(f"r{number}", callback_url=f"{receiver.url}function/r{number}"))
         wait_until(lambda: stage.ledger.total("delivered") == 300)
-    names = {name.decode() for name in stage.redis.smembers("rq:queues")}
+    names = {text(name) for name in stage.redis.smembers("rq:queues")}
     assert len(names) <= 65
     assert {name for name in names if name.count(":") > 3} == set()
 
@@ -208,7 +209,7 @@ def _on_queue(queue: str, url: str) -> str:
 
 def _failures_and_offers(stage: QueueStage, calls: int) -> list[tuple[int, int]]:
     """Of each delivery: being put off for want of room is neither."""
-    deliveries = [stage.redis.hget(f"rq:job:m{number}", "delivery").decode() for number in range(calls)]
+    deliveries = [text(stage.redis.hget(f"rq:job:m{number}", "delivery")) for number in range(calls)]
     jobs = (stage.redis.hmget(f"rq:job:{delivery}", "failures", "attempts") for delivery in deliveries)
     return [(int(failures or 0), len(json.loads(attempts or b"[]"))) for failures, attempts in jobs]
 

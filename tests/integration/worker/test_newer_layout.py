@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from redis.typing import EncodableT, FieldT
 
 from swarmfn.jobs.layout import JOB_DATA
 from swarmfn.wire.invocations import VERSION
@@ -19,7 +20,12 @@ from tests.support.worker_process import WorkerProcess, publish
 def test_a_worker_leaves_a_newer_call_waiting(stage: QueueStage) -> None:
     publish(stage.redis, {"echo": "127.0.0.1:9"})
     newer = {**json.loads(invocation("new").to_json()), "v": VERSION + 1}
-    fields = {"data": JOB_DATA, "call": json.dumps(newer), "status": "queued", "origin": "echo"}
+    fields: dict[FieldT, EncodableT] = {
+        "data": JOB_DATA,
+        "call": json.dumps(newer),
+        "status": "queued",
+        "origin": "echo",
+    }
     stage.redis.hset("rq:job:new", mapping=fields)
     stage.redis.sadd("swarmfn:queues", "echo")
     stage.redis.rpush("rq:queue:echo", "new")

@@ -15,10 +15,10 @@ from rq.command import send_kill_horse_command, send_shutdown_command, send_stop
 from rq.suspension import resume, suspend
 
 from swarmfn.jobs.outgoing import delivery_queue
-from tests.support.http import RecordingServer
+from tests.support.http import Answer, Received, RecordingServer
 from tests.support.processes import ChildProcess, free_port, is_running
 from tests.support.queue_stage import QueueStage, invocation
-from tests.support.redis_server import RedisServer
+from tests.support.redis_server import RedisServer, text
 from tests.support.slow_function import SlowFunction, answer
 from tests.support.waiting import wait_until
 from tests.support.worker_process import WorkerProcess, environment, publish
@@ -71,7 +71,8 @@ def test_a_run_longer_than_every_lease_stays_where_it_is(bare_stage: QueueStage,
         stage.submit(invocation("a", exec_timeout=60))
         with function.accept() as connection:
             two.wait_until_ready()
-            ((entry, first),) = stage.redis.zrange("swarmfn:leases", 0, -1, withscores=True)
+            (entry,) = map(text, stage.redis.zrange("swarmfn:leases", 0, -1))
+            first = stage.redis.zscore("swarmfn:leases", entry) or 0
             wait_until(lambda: (stage.redis.zscore("swarmfn:leases", entry) or 0) > first + 4)
             answer(connection)
             record = stage.final("a")
@@ -101,7 +102,7 @@ def test_a_second_sigterm_hands_back_what_runs(bare_stage: QueueStage, tmp_path:
 
 def start_named(stage: QueueStage, directory: Path, name: str, lease: str) -> ChildProcess:
     """`rq worker` with our class and a name."""
-    rq = Path(sys.executable).with_name("rq")
+    rq = str(Path(sys.executable).with_name("rq"))
     command = [rq, "worker", "-u", stage.server.url, "-w", "worker.rq_worker.FunctionWorker", "-n", name]
     variables = environment(stage.server, directory, lease=lease)
     return ChildProcess(command, directory / f"named-{free_port()}.log", variables)
@@ -237,9 +238,10 @@ def test_a_process_for_calls_alone_ends_with_the_worker_that_started_it(bare_sta
     suspend(stage.redis)
     with WorkerProcess(stage.server, tmp_path) as worker:
         worker.wait_for_log("runs calls alone")
-        found = wait_until(lambda: len(Worker.all(connection=stage.redis)) == 2 and Worker.all(connection=stage.redis))
+        wait_until(lambda: len(Worker.all(connection=stage.redis)) == 2, message="that process is there")
         starter = worker.child()
-        (alone,) = [one.pid for one in found if one.pid != starter]
+        (alone,) = [one.pid for one in Worker.all(connection=stage.redis) if one.pid != starter]
+        assert alone is not None
         os.kill(starter, signal.SIGKILL)
         wait_until(lambda: not is_running(alone), message="it has ended")
         resume(stage.redis)
@@ -316,9 +318,9 @@ def test_dead_children_are_replaced_at_once_while_redis_hangs(bare_stage: QueueS
 
 def _worker_of(stage: QueueStage, call_id: str) -> int:
     """The process that runs a call."""
-    name = (stage.redis.hget(f"rq:job:{call_id}", "worker_name") or b"").decode()
-    pid = wait_until(lambda: stage.redis.hget(f"rq:worker:{name}", "pid"))
-    return int(pid)
+    name = text(stage.redis.hget(f"rq:job:{call_id}", "worker_name") or b"")
+    wait_until(lambda: stage.redis.hexists(f"rq:worker:{name}", "pid"))
+    return int(text(stage.redis.hget(f"rq:worker:{name}", "pid")))
 
 
 def test_children_end_with_their_supervisor(bare_stage: QueueStage, tmp_path: Path) -> None:
@@ -327,8 +329,7 @@ def test_children_end_with_their_supervisor(bare_stage: QueueStage, tmp_path: Pa
         children = worker.children()
         assert len(children) == 2
         worker.send(signal.SIGKILL)
-        for pid in children:
-            wait_until(lambda pid=pid: not is_running(pid), message="the child has ended")
+        wait_until(lambda: not any(map(is_running, children)), message="the children have ended")
     assert Worker.all(connection=bare_stage.redis) == []
 
 
@@ -393,7 +394,7 @@ def test_rqs_own_command_starts_our_worker_for_one_burst(
         for number in range(20):
             stage.submit(invocation(f"c{number}", callback_url=receiver.url))
         stage.submit(invocation("o", "other"))
-        rq = Path(sys.executable).with_name("rq")
+        rq = str(Path(sys.executable).with_name("rq"))
         command = [rq, "worker", "-u", stage.server.url, "-w", "worker.rq_worker.FunctionWorker", "--burst", *queues]
         # No setting says where Redis is: it is where `rq worker` was told.
         variables = environment(stage.server, tmp_path, faas_redis_address=f"127.0.0.1:{free_port()}")
@@ -408,7 +409,7 @@ def test_a_stock_rq_worker_drains_our_queues_too(bare_stage: QueueStage, tmp_pat
     stage = bare_stage
     large = b"L" * 100_000
 
-    def answer_by_path(request):  # type: ignore[no-untyped-def]
+    def answer_by_path(request: Received) -> Answer:
         return (500, [], b"oops") if request.path == "/fail" else (200, [("X-Own", "1")], request.body)
 
     with RecordingServer(answer_by_path) as function, RecordingServer() as receiver:
@@ -417,7 +418,7 @@ def test_a_stock_rq_worker_drains_our_queues_too(bare_stage: QueueStage, tmp_pat
         stage.submit(invocation("large", callback_url=receiver.url), large)
         stage.submit(invocation("failing", path="/fail", callback_url=receiver.url))
         stage.submit(invocation("g", "gone", callback_url=receiver.url))
-        rq = Path(sys.executable).with_name("rq")
+        rq = str(Path(sys.executable).with_name("rq"))
         queues = ["echo", "gone", delivery_queue(receiver.url)]
         command = [rq, "worker", "-u", stage.server.url, "-w", "rq.worker.SimpleWorker", "--burst", *queues]
         with ChildProcess(command, tmp_path / "log") as worker:
@@ -454,7 +455,7 @@ def test_a_run_that_breaks_off_as_its_time_is_up_is_past_it_for_a_stock_worker_t
     with SlowFunction() as function:
         publish(stage.redis, {"echo": function.address})
         stage.submit(invocation("a", exec_timeout=2))
-        rq = Path(sys.executable).with_name("rq")
+        rq = str(Path(sys.executable).with_name("rq"))
         command = [rq, "worker", "-u", stage.server.url, "-w", "rq.worker.SimpleWorker", "--burst", "echo"]
         with ChildProcess(command, tmp_path / "log") as worker:
             with function.accept() as connection:

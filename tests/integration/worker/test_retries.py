@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 
 from swarmfn.wire.policies import DEFAULT_CODES, RetryPolicy
@@ -14,7 +15,7 @@ from tests.support.worker_process import WorkerProcess, publish
 QUICK = RetryPolicy(attempts=3, min_wait=0.02, max_wait=0.1)
 
 
-def failing(status: int, times: int = 1000, *headers: tuple[str, str]):  # type: ignore[no-untyped-def]
+def failing(status: int, times: int = 1000, *headers: tuple[str, str]) -> Callable[[Received], Answer]:
     """A function that answers that many times with `status`, and then with 200."""
     count = itertools.count()
 

@@ -37,18 +37,18 @@ def argument_of(handle: Any, body: bytes) -> Any:
 
 
 def _wrapped() -> Any:
-    def handle(event, context):  # type: ignore[no-untyped-def]
+    def handle(event: Any, context: Any) -> Any:
         return event
 
     @functools.wraps(handle)
-    def wrapper(*args, **kwargs):  # type: ignore[no-untyped-def]
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
         return handle(*args, **kwargs)
 
     return wrapper
 
 
 class _Callable:
-    def __call__(self, event, context):  # type: ignore[no-untyped-def]
+    def __call__(self, event: Any, context: Any) -> Any:
         return event
 
 
@@ -86,7 +86,7 @@ def test_other_signatures_are_refused(handle: Any) -> None:
 
 
 def test_event_may_be_changed_like_the_templates() -> None:
-    def handle(event, context):  # type: ignore[no-untyped-def]
+    def handle(event: Any, context: Any) -> Any:
         event.query = {"own": 1}
         event.user = "me"
         return event

@@ -60,8 +60,13 @@ def test_unwatch_waits_for_a_call_in_progress(notifier: Notifier) -> None:
         calls.append("done")
 
     unwatch = notifier.watch(listener)
+
+    def end() -> None:
+        unwatch()
+        calls.append("unwatched")
+
     is_busy.wait()
-    ending = threading.Thread(target=lambda: (unwatch(), calls.append("unwatched")))
+    ending = threading.Thread(target=end)
     ending.start()
     go_on.set()
     ending.join()

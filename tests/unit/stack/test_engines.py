@@ -89,7 +89,7 @@ def test_a_stack_that_runs_locally_stays_so_until_it_is_down(tmp_path: Path) -> 
         assert chooser.choose("auto") is LocalStack
         for options in ({"asked": "swarm"}, {"asked": "auto", "must_init": True}):
             with pytest.raises(StackError, match="down --engine local"):
-                chooser.choose(**options)  # type: ignore[arg-type]
+                chooser.choose(**options)
 
 
 @pytest.mark.parametrize(("asked", "unneeded"), [("local", ["docker"]), ("swarm", ["redis", "stack.embedded.stack"])])

@@ -125,7 +125,9 @@ def test_purge_removes_all_of_a_state_directory(tmp_path: Path) -> None:
 
 
 def test_the_second_command_waits_for_the_first(tmp_path: Path) -> None:
-    path, said, order = tmp_path / "lock", [], []
+    path = tmp_path / "lock"
+    said: list[str] = []
+    order: list[str] = []
     release = threading.Event()
 
     def first() -> None:

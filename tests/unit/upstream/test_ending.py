@@ -343,10 +343,13 @@ def test_a_paused_connection_is_used_again_once_its_answer_is_read(play: Play) -
             await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (size, bytes(size)))
 
     async def scenario(upstream: Upstream, server: ScriptedServer) -> None:
-        for _ in range(3):
+        async def exchange() -> None:
             response = await upstream.exchange(server.address, GET)
-            await eventually(lambda response=response: response.unread > HIGH_WATER)
+            await eventually(lambda: response.unread > HIGH_WATER)
             assert len(await response.read()) == size
+
+        for _ in range(3):
+            await exchange()
         assert server.accepted == 1
 
     play(scenario, script)

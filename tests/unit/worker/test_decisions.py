@@ -227,6 +227,7 @@ def test_with_a_policy_an_error_is_an_attempt_and_another_follows() -> None:
     assert first.attempts == (Attempt(1000.0, 0.5, 500, "w1", number=1),)
     second = answered(502, first.attempts)
     assert isinstance(second, Postponement)
+    assert second.attempts is not None
     assert (second.delay, [attempt.number for attempt in second.attempts]) == (0.5, [1, 2])
 
 
@@ -255,4 +256,5 @@ def test_a_limited_functions_429_means_wait_and_is_no_attempt() -> None:
     assert answered(429, is_limited=True) == Postponement(1.0, 7, (), counter="put_off:echo:echo")
     other = answered(429)
     assert isinstance(other, Postponement)
+    assert other.attempts is not None
     assert [attempt.status for attempt in other.attempts] == [429]

@@ -8,6 +8,7 @@ import resource
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,8 +32,9 @@ def handle(req):
 """
 
 
-def shown(engine: LocalEngine, name: str) -> dict:  # type: ignore[type-arg]
-    return json.loads(call_function(engine, name).body)
+def shown(engine: LocalEngine, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(call_function(engine, name).body)
+    return found
 
 
 def test_a_handler_runs_in_its_folder_with_nothing_of_the_platform(

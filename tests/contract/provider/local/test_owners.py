@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import random
@@ -16,7 +17,7 @@ import pytest
 from swarmfn.provider.local import LocalProvider, processes, stop_all
 from swarmfn.provider.local.state_dir import StateDir
 from swarmfn.wire.errors import EngineUnavailable
-from tests.contract.provider.calls import InBackground, call, call_function, wait_for_replicas
+from tests.contract.provider.calls import Answer, InBackground, call, call_function, wait_for_replicas
 from tests.contract.provider.local_engine import LocalEngine
 from tests.support.processes import ChildProcess, is_running
 from tests.support.waiting import wait_until
@@ -163,7 +164,7 @@ def test_a_replica_told_to_stop_by_a_killed_owner_is_not_taken_back(
     provider.deploy(engine.script("nap", "sleep 600"))
     provider.scale("nap", 2)
     addresses = wait_for_replicas(provider, "nap", 2)
-    naps = [InBackground(lambda a=a: _interrupted(engine, a)) for a in addresses]
+    naps = [InBackground(functools.partial(_interrupted, engine, address)) for address in addresses]
     provider.scale("nap", 1)
     wait_until(lambda: any(record["phase"] == "stopping" for record in recorded(engine.state_dir)))
     kept = provider.table()["nap"].addresses
@@ -174,7 +175,7 @@ def test_a_replica_told_to_stop_by_a_killed_owner_is_not_taken_back(
         nap.result()
 
 
-def _interrupted(engine: LocalEngine, address: str):  # type: ignore[no-untyped-def]
+def _interrupted(engine: LocalEngine, address: str) -> Answer | OSError:
     """A call that ends with the test."""
     try:
         return call(engine, address, timeout=120)

@@ -5,6 +5,7 @@ The package comes from a folder and needs nothing to be built with: no network.
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import signal
@@ -51,6 +52,10 @@ def test_requirements_are_installed_for_the_function_alone(
     assert "Successfully installed tinypack" in provider.logs("packed")
 
 
+def serves(provider: LocalProvider, name: str) -> bool:
+    return bool(provider.table()[name].addresses)
+
+
 def test_equal_requirements_are_installed_once_and_kept(
     engine: LocalEngine, provider: LocalProvider, wheel: Path
 ) -> None:
@@ -59,7 +64,7 @@ def test_equal_requirements_are_installed_once_and_kept(
     provider.deploy(function)
     provider.deploy(replace(function, name="two"))
     for name in ("one", "two"):
-        wait_until(lambda name=name: provider.table()[name].addresses, timeout=120)
+        wait_until(functools.partial(serves, provider, name), timeout=120)
     assert len(venvs(engine)) == 1
     provider.remove("one")
     provider.remove("two")

@@ -16,7 +16,7 @@ from swarmfn.provider.local import LocalProvider
 from swarmfn.provider.local.decisions import Timing
 from swarmfn.provider.local.definitions import Definition
 from swarmfn.provider.local.launcher import Launched, Launcher
-from tests.contract.provider.calls import InBackground, call, call_function, wait_for_replicas
+from tests.contract.provider.calls import Answer, InBackground, call, call_function, wait_for_replicas
 from tests.contract.provider.local_engine import TIMING, LocalEngine
 from tests.support.processes import is_running
 from tests.support.waiting import wait_until
@@ -139,7 +139,7 @@ def test_commands_of_a_killed_replica_are_ended_too(engine: LocalEngine, provide
     provider.deploy(function)
     (address,) = wait_for_replicas(provider, "who", 1)
 
-    def interrupted():  # type: ignore[no-untyped-def]
+    def interrupted() -> Answer | OSError:
         try:
             return call(engine, address)
         except OSError as exc:

@@ -16,10 +16,10 @@ LOCK = "/tmp/.lock"
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
-    def do_GET(self):
+    def do_GET(self) -> None:
         self.answer(b"OK" if self.path == "/_/health" else b"GET")
 
-    def do_POST(self):
+    def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if body.startswith(b"sleep "):
             with open("/tmp/busy", "w"):
@@ -27,7 +27,7 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(float(body.split()[1]))
         self.answer(body.upper())
 
-    def answer(self, body):
+    def answer(self, body: bytes) -> None:
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -40,7 +40,7 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 100
 
 
-def main():
+def main() -> None:
     time.sleep(float(os.environ.get("START_DELAY", "0")))
     if os.environ.get("NEVER_LISTEN"):
         signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
@@ -48,7 +48,7 @@ def main():
             signal.pause()
     server = Server(("", 8080), Handler)
 
-    def stop(*_):
+    def stop(*_: object) -> None:
         if os.path.exists(LOCK):
             os.unlink(LOCK)
         threading.Thread(target=server.shutdown).start()

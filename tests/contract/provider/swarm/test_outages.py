@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -51,14 +51,15 @@ def test_calls_go_on_while_the_engine_hangs_and_changes_are_refused_in_time(engi
     provider.scale("who", 2)
     wait_for_replicas(provider, "who", 2)
     before = provider.table()
+    changes: list[Callable[[], None]] = [
+        lambda: provider.deploy(engine.echo("echo")),
+        lambda: provider.scale("who", 3),
+        lambda: provider.remove("who"),
+    ]
     engine.swarm.engine.suspend()
     try:
         with SteadyCalls(engine, "who") as calls:
-            for change in (
-                lambda: provider.deploy(engine.echo("echo")),
-                lambda: provider.scale("who", 3),
-                lambda: provider.remove("who"),
-            ):
+            for change in changes:
                 with pytest.raises(EngineUnavailable, match="no answer"):
                     change()
                 assert provider.table() == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -27,7 +28,7 @@ def secrets(swarm: Swarm) -> Iterator[None]:
     yield
     swarm.remove_functions()
     for secret in made:
-        wait_until(lambda secret=secret: _removed(secret))
+        wait_until(functools.partial(_removed, secret))
 
 
 def _removed(secret: docker.models.secrets.Secret) -> bool:
@@ -41,7 +42,9 @@ def _removed(secret: docker.models.secrets.Secret) -> bool:
     return True
 
 
-def by_hand(swarm: Swarm, name: str, labels: dict[str, str], command: str = "cat", replicas: int = 1):  # type: ignore[no-untyped-def]
+def by_hand(
+    swarm: Swarm, name: str, labels: dict[str, str], command: str = "cat", replicas: int = 1
+) -> docker.models.services.Service:
     return swarm.client.services.create(
         IMAGE,
         name=name,

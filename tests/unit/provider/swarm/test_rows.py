@@ -173,19 +173,20 @@ def attachment(address: str, **network: Any) -> dict[str, Any]:
 
 
 def test_tasks_are_read_as_the_engine_lists_them() -> None:
+    attachments = [
+        attachment("10.1.0.1/24", Ingress=True),
+        attachment("10.2.0.1/24", Name="own"),
+        attachment("10.3.0.1/24", Labels={"openfaas": "true"}),
+    ]
     document = {
         "ID": "t",
         "ServiceID": "s",
         "NodeID": "n",
         "DesiredState": "running",
         "Status": {"Timestamp": "2026-01-31T12:00:00Z", "State": "running", "ContainerStatus": {"ExitCode": 0}},
-        "NetworksAttachments": [
-            attachment("10.1.0.1/24", Ingress=True),
-            attachment("10.2.0.1/24", Name="own"),
-            attachment("10.3.0.1/24", Labels={"openfaas": "true"}),
-        ],
+        "NetworksAttachments": attachments,
     }
     (found,) = read_tasks([document])
     assert (found.ip, found.is_wanted, found.service_id, found.node_id) == ("10.3.0.1", True, "s", "n")
-    assert read_tasks([{**document, "NetworksAttachments": document["NetworksAttachments"][:2]}])[0].ip == "10.2.0.1"
+    assert read_tasks([{**document, "NetworksAttachments": attachments[:2]}])[0].ip == "10.2.0.1"
     assert read_tasks([{"ID": "new", "DesiredState": "running"}])[0].ip == ""

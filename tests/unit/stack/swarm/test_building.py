@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from stack.swarm.building import BuildFailed, Progress
@@ -35,7 +37,7 @@ def test_a_long_step_shows_now_and_then_that_it_lives(said: list[str]) -> None:
     clock = Clock()
     progress = Progress("one:1", said.append, clock)
 
-    def entries():  # type: ignore[no-untyped-def]
+    def entries() -> Iterator[dict[str, str]]:
         yield {"stream": "Step 1/3 : RUN pip install -r requirements.txt\n"}
         for second in range(1, 12):
             clock.now = float(second)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -33,10 +33,10 @@ WORKER = {
 class Engine:
     """As much of a client as asking for the state takes."""
 
-    def __init__(self, info: dict[str, object]) -> None:
+    def __init__(self, info: Mapping[str, object]) -> None:
         self._info = info
 
-    def info(self) -> dict[str, object]:
+    def info(self) -> Mapping[str, object]:
         return self._info
 
 
@@ -97,19 +97,19 @@ def test_an_address_that_is_none_is_said() -> None:
 
 
 def test_a_manager_is_ready() -> None:
-    state = require_manager(Engine(MANAGER))  # type: ignore[arg-type]
+    state = require_manager(Engine(MANAGER))
     assert (state.is_ready, state.node_id, state.node_name, state.address) == (True, "n1", "one", "10.0.0.1")
 
 
 def test_an_engine_in_no_swarm_is_told_how() -> None:
     with pytest.raises(NotInSwarm, match="up --init-swarm") as caught:
-        require_manager(Engine({"Name": "one", "Swarm": {"LocalNodeState": "inactive"}}))  # type: ignore[arg-type]
+        require_manager(Engine({"Name": "one", "Swarm": {"LocalNodeState": "inactive"}}))
     assert caught.value.exit_code == 3
 
 
 def test_a_worker_names_the_managers() -> None:
     with pytest.raises(NotAManager, match=r"managers: 10\.0\.0\.1:2377"):
-        require_manager(Engine(WORKER))  # type: ignore[arg-type]
+        require_manager(Engine(WORKER))
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_a_worker_names_the_managers() -> None:
 )
 def test_a_swarm_in_trouble_is_said(swarm: dict[str, object], said: str) -> None:
     with pytest.raises(NotAManager) as caught:
-        require_manager(Engine({"Name": "one", "Swarm": swarm}))  # type: ignore[arg-type]
+        require_manager(Engine({"Name": "one", "Swarm": swarm}))
     assert said in str(caught.value)
 
 

@@ -13,7 +13,7 @@ def choose(environ: dict[str, str], present: str) -> str:
     def say(line: str) -> None:
         raise AssertionError(f"nothing to say: {line}")
 
-    return choose_redis_image(None, environ, "swarmfn:new", present, say)  # type: ignore[arg-type]
+    return choose_redis_image(None, environ, "swarmfn:new", present, say)
 
 
 @pytest.mark.parametrize("present", ["", "redis:7", "swarmfn:old"])
