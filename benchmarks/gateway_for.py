@@ -54,6 +54,9 @@ class OneAddress:
     def logs(self, name: str) -> str:
         return ""
 
+    def shortcomings(self) -> list[str]:
+        return []
+
     def close(self) -> None:
         pass
 

@@ -31,7 +31,7 @@ def free_port() -> int:
 
 @contextlib.contextmanager
 def program(
-    command: Sequence[str | Path], port: int | None = None, env: Mapping[str, str] | None = None
+    command: Sequence[object], port: int | None = None, env: Mapping[str, str] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A running child, ready when `port` accepts; stopped at the end."""
     process = subprocess.Popen(
@@ -199,5 +199,7 @@ def _found(pattern: str, text: str) -> str:
 
 
 def _milliseconds(text: str) -> float:
-    number, unit = re.fullmatch(r"([\d.]+)(us|ms|s|m)", text).groups()  # type: ignore[union-attr]
-    return float(number) * {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}[unit]
+    found = re.fullmatch(r"([\d.]+)(us|ms|s|m)", text)
+    if found is None:
+        raise SystemExit(f"wrk said something else than a time: {text}")
+    return float(found[1]) * {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}[found[2]]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import os
 import subprocess
 import sys
@@ -36,7 +37,7 @@ def main() -> None:
         figures = rounds(options.rounds, contestants)
         table(figures, "posix_spawn loop", "calls/s", smaller_is_better=False)
     print()
-    idle = rounds(options.rounds, {mode: lambda mode=mode: started(mode) for mode in ("fork", "streaming", "http")})
+    idle = rounds(options.rounds, {mode: functools.partial(started, mode) for mode in ("fork", "streaming", "http")})
     table(idle, "fork", "ready ms", smaller_is_better=True)
 
 

@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import os
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -90,15 +91,17 @@ def settings_for(name: str, folder: Path) -> dict[str, str]:
     return {"mode": name, "handler_path": str(own)}
 
 
-def contestant(process: object, port: int, options: argparse.Namespace) -> Callable[[], Mapping[str, float]]:
+def contestant(
+    process: subprocess.Popen[bytes], port: int, options: argparse.Namespace
+) -> Callable[[], Mapping[str, float]]:
     """One measurement: load for some seconds, and the CPU that the contestant's processes used for it."""
 
     def run() -> Mapping[str, float]:
-        before = cpu_seconds(process)  # type: ignore[arg-type]
+        before = cpu_seconds(process)
         seen = wrk(f"http://127.0.0.1:{port}/", options.seconds, options.connections, options.body)
         if seen.failed:
             raise SystemExit(f"{seen.failed} calls failed")
-        used = cpu_seconds(process)  # type: ignore[arg-type]
+        used = cpu_seconds(process)
         return {
             "CPU µs": (used - before) * 1e6 / seen.requests,
             "calls/s": seen.per_second,
