@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import signal
 import time
@@ -232,9 +233,13 @@ def test_calls_go_on_when_a_replica_has_taken_over(tmp_path: Path) -> None:
         old.execute_command("FAILOVER")
         later = wait_until(send, 20, "a call is accepted again")
         for call_id in (*begun, later):
-            wait_until(lambda call_id=call_id: state_of(gateway, call_id) == "succeeded", 30, f"{call_id} has ended")
+            wait_until(functools.partial(has_succeeded, gateway, call_id), 30, f"{call_id} has ended")
             assert len(gateway.get(f"/async-function/{call_id}").json()["attempts"]) == 1
         assert running.terminate() == 0
+
+
+def has_succeeded(gateway: GatewayProcess, call_id: str) -> bool:
+    return state_of(gateway, call_id) == "succeeded"
 
 
 def state_of(gateway: GatewayProcess, call_id: str) -> str:

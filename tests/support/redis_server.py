@@ -6,6 +6,7 @@ import os
 import signal
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 from urllib.parse import quote
 
 import redis
@@ -107,7 +108,7 @@ class RedisServer:
         except (redis.ConnectionError, redis.exceptions.BusyLoadingError):
             return False
 
-    def __enter__(self) -> RedisServer:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -34,9 +34,9 @@ class Swarm:
     def create_secret(self, name: str, data: bytes, labels: Mapping[str, str]) -> dict[str, str]:
         assert name not in self.values
         self.values[name] = data.decode()
-        entry = {"ID": f"id-{name}", "Spec": {"Name": name, "Labels": dict(labels)}}
-        self._entries.append(entry)
-        return {"ID": entry["ID"]}
+        created = {"ID": f"id-{name}"}
+        self._entries.append({**created, "Spec": {"Name": name, "Labels": dict(labels)}})
+        return created
 
     def remove_secret(self, secret_id: str) -> None:
         self._entries = [entry for entry in self._entries if entry["ID"] != secret_id]
