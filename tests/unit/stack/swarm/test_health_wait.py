@@ -78,7 +78,7 @@ def test_nothing_is_waited_for_where_nothing_was_changed() -> None:
 
 
 def test_a_service_that_flaps_is_ready_only_once_it_stays_so() -> None:
-    """Each time it is down, the time that it has to stay up for begins anew."""
+    """Each time it is down, the time that it has to stay up for begins again."""
     up, down = [task(1, "running")], [task(1, "starting")]
     flapping = [down, up, up, down, up, up, down]
     moments = Moments(*flapping, up)
