@@ -9,6 +9,7 @@ import pytest
 from tests.support.hand_worker import finish, take
 from tests.support.invocation_stage import InvocationStage
 from tests.support.raw_http import Answer, Pairs
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +35,20 @@ def test_the_same_request_again_is_answered_with_the_first_calls_id(stage: Invoc
     assert taken is not None
     assert (taken.call.call_id, taken.body) == (first.header("X-Call-Id"), body)
     assert take(stage.redis, "stage") is None
+
+
+@pytest.mark.parametrize("size", [200_000, 3_000_000], ids=["sent whole", "sent in pieces"])
+@pytest.mark.parametrize("changed", [False, True], ids=["the same request", "another request"])
+def test_a_large_request_that_is_not_stored_again_leaves_no_upload_behind(
+    stage: InvocationStage, size: int, changed: bool
+) -> None:
+    assert send(stage, "k1", b"b" * size).status == 202
+    again = send(stage, "k1", (b"c" if changed else b"b") * size)
+    assert again.status == (422 if changed else 202)
+    with stage.redis.client() as client:
+        # In an error's case the upload is dropped after the answer.
+        wait_until(lambda: not client.keys("swarmfn:upload:*"), message="no upload is left")
+        assert client.scard("swarmfn:bodies") == 1
 
 
 def test_it_still_is_when_the_call_has_ended_and_was_forgotten(stage: InvocationStage) -> None:

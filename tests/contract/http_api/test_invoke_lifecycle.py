@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from tests.support.invocation_stage import InvocationStage
 from tests.support.processes import ChildProcess, free_port
@@ -39,8 +40,13 @@ def is_refused(stage: InvocationStage) -> bool:
 
 
 def test_sigterm_lets_calls_in_flight_end_and_takes_no_new_ones(open_stage: Open) -> None:
-    stage = open_stage()
+    metrics_port = free_port()
+    stage = open_stage(metrics_port=str(metrics_port))
     may_end = threading.Event()
+
+    def health_beside() -> int:
+        """What the port for metrics and health checks says."""
+        return requests.get(f"http://127.0.0.1:{metrics_port}/healthz", timeout=20).status_code
 
     def play(exchange: Exchange) -> None:
         body = exchange.body()
@@ -58,8 +64,10 @@ def test_sigterm_lets_calls_in_flight_end_and_takes_no_new_ones(open_stage: Open
         busy.request("POST", "/function/stage", body=b"whole")
         stage.replica.exchange()
         head = busy.head()
+        assert health_beside() == 200
         stage.gateway.process.send(signal.SIGTERM)
         wait_until(lambda: is_refused(stage), message="new connections are refused")
+        assert health_beside() == 503
         assert idle.rest() == b""
         assert stage.gateway.process.exit_code is None
         # A request whose beginning was there before is still served: by one that says it is stopping.

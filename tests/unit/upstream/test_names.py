@@ -169,3 +169,24 @@ def test_an_answer_is_asked_for_again_after_a_while(
                 await asyncio.sleep(0.005)
 
     runner(scenario())
+
+
+def test_a_name_that_was_not_found_is_looked_up_again_sooner_than_one_that_was(
+    runner: Runner, server: NameServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert names_module._FAILURE_KEPT < names_module._KEPT
+    monkeypatch.setattr(names_module, "_KEPT", 3600.0)
+    monkeypatch.setattr(names_module, "_FAILURE_KEPT", 0.01)
+
+    async def scenario() -> None:
+        names = Names(server.lookup)
+        async with asyncio.timeout(20):
+            while server.asked.count("nobody") < 3:
+                for _ in range(2):  # at the same moment, the second one is answered from memory
+                    with pytest.raises(OSError, match="no such name"):
+                        await names.addresses("nobody")
+                await names.addresses("good")
+                await asyncio.sleep(0.005)
+        assert server.asked.count("good") == 1
+
+    runner(scenario())

@@ -29,6 +29,12 @@ def impatient(tmp_path: Path) -> Iterator[LocalEngine]:
 
 
 @pytest.fixture
+def patient(tmp_path: Path) -> Iterator[LocalEngine]:
+    """Waits an hour before it tries again what has failed."""
+    yield from _engine(tmp_path, replace(TIMING, min_backoff=3600.0, max_backoff=3600.0))
+
+
+@pytest.fixture
 def watchful(tmp_path: Path) -> Iterator[LocalEngine]:
     """Soon sees that a replica does not answer."""
     yield from _engine(tmp_path, replace(TIMING, probe_timeout=0.5, health_interval=0.1))
@@ -57,6 +63,20 @@ def test_a_function_that_crashes_at_start_is_tried_again_until_it_works(
     (Path(function.image.removeprefix("dir:")) / "ready").write_text("")
     assert call_function(engine, "later").body == "at last"
     assert provider.table()["later"].problem == ""
+
+
+@pytest.mark.parametrize("how", ["another definition", "the same one again"])
+def test_a_function_that_keeps_failing_is_tried_at_once_when_it_is_updated(
+    patient: LocalEngine, tmp_path: Path, how: str
+) -> None:
+    """By itself it would be tried again in an hour."""
+    provider, ready = patient.provider, tmp_path / "ready"
+    function = patient.handler("later", f"open({str(ready)!r}).read()\ndef handle(req):\n    return 'at last'\n")
+    provider.deploy(function)
+    wait_until(lambda: "ready" in provider.table()["later"].problem)
+    ready.touch()
+    provider.update(replace(function, env_vars={"changed": "yes"}) if how == "another definition" else function)
+    assert call_function(patient, "later").body == "at last"
 
 
 def test_a_failure_that_nobody_foresaw_is_the_functions_problem_and_logged_once(
