@@ -14,9 +14,10 @@ import pytest
 import redis
 import yaml
 
+from stack.embedded.redis_binary import find_redis_server
 from stack.embedded.redis_config import quoted
 from tests.support.gateway import GatewayProcess
-from tests.support.processes import REPOSITORY, free_port
+from tests.support.processes import REPOSITORY, ChildProcess, free_port
 from tests.support.redis_server import RedisServer
 from tests.support.requirements import missing
 from tests.support.waiting import wait_until
@@ -165,14 +166,36 @@ def test_a_worker_s_redis_may_be_named_by_a_url(redis_server: RedisServer) -> No
 
 @pytest.mark.parametrize("password", ["with space", "hash#tag", 'quo"te', "sin'gle", "back\\n", "$HOME", "100%"])
 def test_the_compose_file_gives_redis_any_password(tmp_path: Path, password: str) -> None:
+    assert f"requirepass {quoted(password)}\n" in written_by_the_compose_file(tmp_path, password).read_text()
+
+
+def test_redis_reads_that_as_the_password_it_is(tmp_path: Path) -> None:
+    password = "both \" ' #$HOME `id` \\n \\ 100% %41 ünï " + "x" * 200 + " "
+    port = free_port()
+    file = written_by_the_compose_file(tmp_path, password)
+    command = [find_redis_server(), str(file), "--port", str(port), "--bind", "127.0.0.1"]
+    with (
+        ChildProcess(command, tmp_path / "redis.log") as process,
+        redis.Redis(port=port, password=password) as client,
+        redis.Redis(port=port, password=password.strip()) as stranger,
+    ):
+        process.wait_for_log("Ready to accept connections")
+        assert client.ping()
+        with pytest.raises(redis.AuthenticationError):
+            stranger.ping()
+
+
+def written_by_the_compose_file(folder: Path, password: str) -> Path:
+    """The configuration that the command of its Redis makes in `folder`."""
     compose = yaml.safe_load((REPOSITORY / "docker-compose.swarm.yml").read_text())
     script = compose["services"]["redis"]["command"][2].replace("$$", "$").replace("exec redis-server", "exit 0 #")
-    for path in ("/dev/shm", "/run/secrets", "/etc/redis"):
-        script = script.replace(path, str(tmp_path))
-    (tmp_path / "settings.conf").touch()
-    (tmp_path / "redis-password").write_text(password)
-    subprocess.run(["sh", "-c", script], env={**os.environ, "maxmemory": "0"}, check=True)
-    assert f"requirepass {quoted(password)}\n" in (tmp_path / "redis.conf").read_text()
+    for path in ("/dev/shm", "/run/secrets", "/etc/redis", "/data"):
+        script = script.replace(path, str(folder))
+    (folder / "settings.conf").touch()
+    (folder / "redis-password").write_text(password)
+    variables = {**os.environ, "maxmemory": "0", "appendfsync": "no"}
+    subprocess.run(["sh", "-c", script], env=variables, check=True)
+    return folder / "redis.conf"
 
 
 def test_a_check_with_a_file_ends_when_the_program_has_become_well(secrets: str, tmp_path: Path) -> None:
