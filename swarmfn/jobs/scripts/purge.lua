@@ -31,7 +31,8 @@ local function purge(i)
   local id = ARGV[i]
   local job = read(id)
   if not job then return 'unknown' end
-  if job.status == 'started' then return 'running' end
+  -- Cancelled through RQ, it runs until its worker hears of it, who then counts it.
+  if job.status == 'started' or job.execution then return 'running' end
   local is_so = ARGV[i+1] == '' or ARGV[i+1] == job.status or ARGV[i+1] == 'queued' and job.status == 'deferred'
   if not is_so then return 'changed' end
   if leave[job.status] then leave[job.status](id, job.queue, job.fn) end

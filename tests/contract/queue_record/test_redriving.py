@@ -167,6 +167,23 @@ def test_what_runs_or_has_changed_is_not_purged(stage: QueueStage) -> None:
     assert stage.finish(claim)
 
 
+@pytest.mark.parametrize("end", ["finish", "reap"])
+def test_what_rq_cancelled_is_not_purged_before_its_worker_knows(stage: QueueStage, end: str) -> None:
+    """It would be in the books for ever as one that runs."""
+    stage.submit("a")
+    claim = stage.claim_one()
+    stage.job("a").cancel()
+    assert purge(stage, "a") == ["running"]
+    if end == "finish":
+        assert not stage.finish(claim)
+    else:
+        stage.lapse()
+        stage.reap()
+    assert purge(stage, "a") == ["purged"]
+    assert stage.nothing_claimed()
+    assert (stage.ledger.total("cancelled"), stage.ledger.pending()) == (1, 0)
+
+
 def test_purging_what_was_queued_again_by_hand_keeps_the_books(stage: QueueStage) -> None:
     fail(stage, "a")
     stage.job("a").requeue()
