@@ -173,7 +173,7 @@ def test_redis_reads_that_as_the_password_it_is(tmp_path: Path) -> None:
     password = "both \" ' #$HOME `id` \\n \\ 100% %41 ünï " + "x" * 200 + " "
     port = free_port()
     file = written_by_the_compose_file(tmp_path, password)
-    command = [find_redis_server(), str(file), "--port", str(port), "--bind", "127.0.0.1"]
+    command: list[str | Path] = [find_redis_server(), file, "--port", str(port), "--bind", "127.0.0.1"]
     with (
         ChildProcess(command, tmp_path / "redis.log") as process,
         redis.Redis(port=port, password=password) as client,
