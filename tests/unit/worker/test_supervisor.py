@@ -44,7 +44,7 @@ class Workers(Supervisor):
 
 
 def next_pause(workers: Workers, watch: Watch, ran_for: float) -> float:
-    """The process ends after so many seconds; how long it takes until another one has started."""
+    """The process ends after that many seconds; how long it takes until another one has started."""
     watch.now += ran_for
     child = workers._children.pop()
     ended = watch.now

@@ -17,7 +17,7 @@ from stack.embedded.supervised import Supervised
 
 
 def pauses_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, runs: list[float]) -> list[float]:
-    """The pauses after runs of so many seconds."""
+    """The pauses after runs of this many seconds."""
     now = 1000.0
     pauses: list[float] = []
     left = list(runs)
