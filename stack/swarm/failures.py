@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import docker
 from docker import errors as docker_errors
 
 from stack.swarm.engine_client import GONE
-from stack.swarm.tasks import Task
+from stack.swarm.tasks import Task, with_exit
 
+_REMEMBERED = 60
+"""Seconds; the engine remembers its latest events."""
+
+_NOTHING: tuple[str, list[str]] = ("", [])
 _LINES = 15
 _LONGEST_LINE = 400
 
@@ -20,21 +25,64 @@ class FailureReports:
 
     def __init__(self, client: docker.DockerClient) -> None:
         self._api: Any = client.api
+        self._kept: dict[str, tuple[str, list[str]]] = {}
+        self._exits: dict[str, int | None] = {}
+
+    def keep(self, tasks: Iterable[Task]) -> None:
+        """Reads at once what `describe` will say of these: their containers are soon gone."""
+        for task in tasks:
+            if task.id not in self._kept:
+                self._kept[task.id] = self._what_it_said(task)
+
+    def with_exits(self, tasks: Iterable[Task]) -> list[Task]:
+        """Those that Swarm has forgotten, with how they ended, where that was on this engine's node."""
+        return [with_exit(task, self._exit(task)) if task.has_failed else task for task in tasks]
+
+    def _exit(self, task: Task) -> int | None:
+        if not task.is_forgotten:
+            return None
+        if task.id not in self._exits:
+            now = time.time()
+            filters = {"type": "container", "event": "die", "label": f"com.docker.swarm.task.id={task.id}"}
+            try:
+                events = list(self._api.events(since=int(now - _REMEMBERED), until=now, filters=filters, decode=True))
+            except GONE:
+                events = []
+            found = [event["Actor"]["Attributes"].get("exitCode", "") for event in events]
+            self._exits[task.id] = next((int(status) for status in found if status.isdigit()), None)
+        return self._exits[task.id]
 
     def describe(self, spec: Mapping[str, Any], reason: str, task: Task | None) -> str:
         """One message. `task` is the attempt that failed; without one there is no log."""
-        said = self._health_check_output(task) if task is not None else ""
+        said, lines = _NOTHING
+        if task is not None:
+            said, lines = self._kept.get(task.id) or self._what_it_said(task)
         # A program that ends well when it is told to leaves no word of why it was told to.
         is_unhealthy = said and "unhealthy" not in reason
+        image = spec["TaskTemplate"]["ContainerSpec"]["Image"]
+        is_unknown = (task is None or task.is_forgotten) and "No such image" not in reason
+        if is_unknown and self._is_missing(image):
+            reason = f"{reason}. No such image: {image}, on this node at least"
         parts = [f"{spec['Name']}: {'unhealthy: ' if is_unhealthy else ''}{reason}"]
         if hint := hint_for(reason, spec):
             parts[0] += f". {hint}"
         if said:
             parts.append(f"Its health check said: {said}")
         if task is not None:
-            lines = self._log(task)
             parts.append("The end of its log:" + ("".join(f"\n  | {line}" for line in lines) or " (empty)"))
         return "\n".join(parts)
+
+    def _is_missing(self, image: str) -> bool:
+        try:
+            self._api.inspect_image(image)
+        except docker_errors.NotFound:
+            return True
+        except GONE:
+            return False
+        return False
+
+    def _what_it_said(self, task: Task) -> tuple[str, list[str]]:
+        return self._health_check_output(task), self._log(task)
 
     def _health_check_output(self, task: Task) -> str:
         try:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from stack.errors import DeployFailed
 from stack.swarm.failures import FailureReports
 from stack.swarm.services import StackServices
 from stack.swarm.spec import TASK_MARK
-from stack.swarm.tasks import Hopeless, Ready, Task, Verdict, Waiting, judge
+from stack.swarm.tasks import Hopeless, Ready, Seen, Task, Verdict, Waiting, judge
 
 READY_TIMEOUT = 180.0
 """Seconds for a service, on top of what its replicas before may take to end."""
@@ -23,6 +23,10 @@ told to, Swarm says for a moment that it runs: its executor takes the end for th
 
 _REPORT_INTERVAL = 5.0
 _POLL = 0.4
+_FAST_POLL = 0.08
+"""Where Swarm keeps no tasks that ended: it deletes them, and their containers, a quarter of a second after the end."""
+
+_ENOUGH_HISTORY = 3
 
 
 class HealthWait:
@@ -53,16 +57,24 @@ class HealthWait:
         settled = SETTLED if is_changed else 0.0
         timeout += _grace(spec)
         reported = began
+        seen, is_forgetful = Seen(), self._services.task_history() < _ENOUGH_HISTORY
+        poll = _FAST_POLL if is_forgetful else _POLL
         stuck_since: float | None = None
         ready_since: float | None = None
         while True:
-            verdict = self._verdict(spec, is_changed, known)
+            found = self._services.find(name)
+            tasks = seen.with_those_of_before(self._services.tasks(found.id) if found else [])
+            if is_forgetful:
+                tasks = self._reports.with_exits(tasks)
+                self._reports.keep(task for task in tasks if task.has_failed and task.id not in known)
+            state = found.update_state if found and is_changed else ""
+            verdict = _verdict(spec, tasks, state, known) if found else Waiting("the service is gone")
             now = self._clock()
             if isinstance(verdict, Ready):
                 ready_since = now if ready_since is None else ready_since
                 if now - ready_since >= settled:
                     return
-                self._pause(_POLL)
+                self._pause(poll)
                 continue
             ready_since = None
             if isinstance(verdict, Hopeless):
@@ -73,18 +85,7 @@ class HealthWait:
             if now - reported > _REPORT_INTERVAL:
                 reported = now
                 self._say(f"{name}: still waiting, {now - began:.0f} s: {verdict.reason}")
-            self._pause(_POLL)
-
-    def _verdict(self, spec: Mapping[str, Any], is_changed: bool, known: set[str]) -> Verdict:
-        found = self._services.find(spec["Name"])
-        if found is None:
-            return Waiting("the service is gone")
-        tasks = self._services.tasks(found.id)
-        mark = spec["TaskTemplate"]["ContainerSpec"].get("Labels", {}).get(TASK_MARK, "")
-        replicated = spec["Mode"].get("Replicated")
-        # Of a global service there are as many as Swarm has made.
-        replicas = replicated["Replicas"] if replicated else max(1, sum(task.is_wanted for task in tasks))
-        return judge(tasks, mark, replicas, found.update_state if is_changed else "", known)
+            self._pause(poll)
 
     def _tasks(self, name: str) -> list[Task]:
         found = self._services.find(name)
@@ -96,6 +97,14 @@ class HealthWait:
             ours = spec["TaskTemplate"]["ContainerSpec"].get("Labels", {}).get(TASK_MARK, "")
             task = next((one for one in self._tasks(name) if one.container and one.mark == ours), None)
         return DeployFailed(self._reports.describe(spec, reason, task))
+
+
+def _verdict(spec: Mapping[str, Any], tasks: Sequence[Task], update_state: str, known: Collection[str]) -> Verdict:
+    mark = spec["TaskTemplate"]["ContainerSpec"].get("Labels", {}).get(TASK_MARK, "")
+    replicated = spec["Mode"].get("Replicated")
+    # Of a global service there are as many as Swarm has made.
+    replicas = replicated["Replicas"] if replicated else max(1, sum(task.is_wanted for task in tasks))
+    return judge(tasks, mark, replicas, update_state, known)
 
 
 def _grace(spec: Mapping[str, Any]) -> float:

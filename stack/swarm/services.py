@@ -14,6 +14,7 @@ from stack.swarm.tasks import Task, read_tasks
 from swarmfn.wire.swarm_labels import STACK_LABEL
 
 _TRIES = 5
+_USUAL_HISTORY = 5
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,12 @@ class StackServices:
         with engine_errors("list the tasks"):
             entries = self._api.tasks(filters={"service": service_id} if service_id else {})
         return read_tasks(entries)
+
+    def task_history(self) -> int:
+        """How many tasks of a replica the swarm keeps."""
+        with engine_errors("ask for the settings of the swarm"):
+            orchestration = self._api.inspect_swarm()["Spec"].get("Orchestration") or {}
+        return int(orchestration.get("TaskHistoryRetentionLimit", _USUAL_HISTORY))
 
     def ready_nodes(self) -> set[str]:
         """The ids of the nodes that take part."""

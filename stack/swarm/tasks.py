@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from stack.swarm.spec import TASK_MARK
 
-_ENDED = {"complete", "shutdown", "failed", "rejected", "remove", "orphaned"}
-_FAILED = {"complete", "failed", "rejected"}
+_GONE = "gone"
+"""Our word for a task that was wanted, and that Swarm knows nothing of any more."""
+
+_ENDED = {"complete", "shutdown", "failed", "rejected", "remove", "orphaned", _GONE}
+_FAILED = {"complete", "failed", "rejected", _GONE}
 _REFUSED = "non-zero exit (2)"
 """How a program ends that cannot use its settings; it would end so again."""
 
@@ -37,6 +40,11 @@ class Task:
     @property
     def has_ended(self) -> bool:
         return self.state in _ENDED
+
+    @property
+    def is_forgotten(self) -> bool:
+        """Swarm has deleted it before it was seen to end."""
+        return self.state == _GONE
 
     @property
     def has_failed(self) -> bool:
@@ -74,17 +82,47 @@ def read_tasks(entries: Iterable[Mapping[str, Any]]) -> list[Task]:
     return sorted((_task(entry) for entry in entries), key=lambda task: task.timestamp, reverse=True)
 
 
+class Seen:
+    """The tasks of one service, with those that Swarm has deleted since: how many it keeps of a replica is a setting of
+    the swarm, and may be none."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[str, Task] = {}
+
+    def with_those_of_before(self, tasks: Sequence[Task]) -> list[Task]:
+        """`tasks`, and those of earlier calls that are not among them; the newest first."""
+        now = {task.id: task for task in tasks}
+        gone = {task.id: _last_seen(task) for task in self._tasks.values() if task.id not in now}
+        self._tasks = gone | now
+        return sorted(self._tasks.values(), key=lambda task: task.timestamp, reverse=True)
+
+
+def with_exit(task: Task, status: int | None) -> Task:
+    """A task of which nothing more was known, with what its container ended with; None if that is not known either."""
+    if status is None or task.state != _GONE:
+        return task
+    return replace(task, state="failed" if status else "complete", error=f"non-zero exit ({status})" if status else "")
+
+
+def _last_seen(task: Task) -> Task:
+    if task.has_ended:
+        return task
+    # What Swarm itself has ended is not a failure.
+    return replace(task, state=_GONE if task.is_wanted else "shutdown", is_wanted=False)
+
+
 def judge(tasks: Sequence[Task], mark: str, replicas: int, update_state: str, known: Collection[str]) -> Verdict:
     """`tasks` are the service's, the newest first; `known` the ids of those that had failed before we began."""
     ours = [task for task in tasks if task.mark == mark]
     failed = [task for task in ours if task.has_failed and task.id not in known]
     if update_state.startswith("rollback") or update_state == "paused":
-        return Hopeless(_reason(failed, "Swarm gave the update up"), failed[0] if failed else None)
+        return Hopeless(_reason(failed, "Swarm gave the update up"), _telling(failed))
     old = [task for task in tasks if task.mark != mark and not task.has_ended]
     if len([task for task in ours if task.is_running]) >= replicas and not any(task.is_running for task in old):
         return Ready()
-    if failed and len(failed) >= _attempts(failed[0]):
-        return Hopeless(_reason(failed, "it ends"), failed[0])
+    telling = _telling(failed)
+    if telling and len(failed) >= _attempts(telling):
+        return Hopeless(_reason(failed, "it ends"), telling)
     return _waiting(ours, old, failed)
 
 
@@ -107,10 +145,19 @@ def _attempts(failed: Task) -> int:
     return 2 if failed.state in ("rejected", "complete") or "unhealthy" in failed.error else 3
 
 
+def _telling(failed: Sequence[Task]) -> Task | None:
+    """The latest attempt that there is something to see of."""
+    return next((task for task in failed if task.state != _GONE), failed[0] if failed else None)
+
+
 def _reason(failed: Sequence[Task], otherwise: str) -> str:
     if not failed:
         return otherwise
-    return failed[0].error or f"{otherwise} (state {failed[0].state})"
+    if known := next((task.error for task in failed if task.error), ""):
+        return known
+    if failed[0].state == _GONE:
+        return f"{otherwise}, and the swarm has forgotten why: see `docker swarm update --task-history-limit`"
+    return f"{otherwise} (state {failed[0].state})"
 
 
 def _task(entry: Mapping[str, Any]) -> Task:

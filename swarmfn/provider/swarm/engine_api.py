@@ -145,6 +145,16 @@ class EngineApi:
         with self._translated():
             return self._connected().events(filters=filters, decode=True)
 
+    def exit_status(self, task_id: str, within: float) -> int | None:
+        """How the container of a task ended in the last `within` seconds, if it was on this engine's node: the engine
+        remembers that longer than Swarm keeps the task."""
+        now = time.time()
+        filters = {"type": ["container"], "event": ["die"], "label": [f"com.docker.swarm.task.id={task_id}"]}
+        params = {"since": f"{now - within:.3f}", "until": f"{now:.3f}", "filters": json.dumps(filters)}
+        lines = self._request("GET", "/events", params=params).text.splitlines()
+        statuses = [json.loads(line)["Actor"]["Attributes"].get("exitCode", "") for line in lines]
+        return next((int(status) for status in statuses if status.isdigit()), None)
+
     def close(self) -> None:
         with self._connecting:
             if self._client is not None:
@@ -171,7 +181,8 @@ class EngineApi:
         deadline = time.monotonic() + limit
         received = bytearray()
         params = {"stdout": 1, "stderr": 1, **params}
-        with self._request("GET", path, params=params, stream=True) as response:
+        # Nothing may come at all for a while, as from a node that is down.
+        with self._request("GET", path, params=params, stream=True, timeout=min(limit, self._timeout)) as response:
             try:
                 for chunk in response.iter_content(chunk_size=None):
                     received += chunk

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from swarmfn.provider.starting import getting_ready
 from swarmfn.provider.swarm.deployed import Deployed
-from swarmfn.provider.swarm.tasks import Task
+from swarmfn.provider.swarm.tasks import Task, what_runs
 from swarmfn.wire.logs import sentence_of
 
 _EXIT = re.compile(r"task: non-zero exit \((\d+)\)(?:: (.*))?")
@@ -25,8 +25,9 @@ class Failure:
 
 
 def is_in_trouble(deployed: Deployed, serving: Sequence[Task]) -> bool:
-    """Whether it is worth looking for failed tasks of the function."""
-    return deployed.replicas != 0 and (deployed.update.has_failed or not serving)
+    """Whether it is worth looking for failed tasks of the function: an update's may be gone when that has failed."""
+    update = deployed.update
+    return deployed.replicas != 0 and (update.is_running or update.has_failed or not serving)
 
 
 def problem(
@@ -41,7 +42,15 @@ def problem(
         return f"the last update failed and was taken back: {why}" if why else "the last update failed"
     if serving and not deployed.update.is_running:
         return ""
-    return _waiting(tasks) if serving else why
+    if not serving:
+        return why
+    # Where it deletes tasks as soon as they end, Swarm does not notice that an update fails, and goes on for ever.
+    return _waiting(tasks) or (describe(failure) if failure and _is_of_update(deployed, failure.task) else "")
+
+
+def _is_of_update(deployed: Deployed, task: Task) -> bool:
+    """Not so for a replica of the previous version, whenever it failed."""
+    return task.since >= deployed.update.started and what_runs(task.template) == what_runs(deployed.template)
 
 
 def _why(tasks: Sequence[Task], silent: Sequence[Task], failure: Failure | None) -> str:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from swarmfn.provider.starting import START_TIMEOUT
 from swarmfn.provider.swarm.deployed import Deployed
 from swarmfn.provider.swarm.problems import Failure, problem, progress
 from swarmfn.provider.swarm.service_spec import FUNCTION_PORT
-from swarmfn.provider.swarm.tasks import Task
+from swarmfn.provider.swarm.tasks import Task, what_runs
 from swarmfn.wire.functions import FunctionStatus
 from swarmfn.wire.replicas import Route
 from swarmfn.wire.rollouts import Rollout
@@ -87,18 +86,11 @@ def _rollout(deployed: Deployed, serving: Iterable[Task], is_failing: bool) -> R
         return Rollout.RUNNING
     if deployed.update.has_failed:
         return Rollout.TAKEN_BACK
-    wanted = _what_runs(deployed.template)
-    is_served = any(_what_runs(task.template) == wanted for task in serving)
+    wanted = what_runs(deployed.template)
+    is_served = any(what_runs(task.template) == wanted for task in serving)
     if deployed.replicas == 0 or (is_served and not deployed.update.is_running):
         return Rollout.DONE
     return Rollout.FAILING if is_failing else Rollout.RUNNING
-
-
-def _what_runs(template: Mapping[str, Any]) -> dict[str, Any]:
-    """What replaces a task when it changes."""
-    # Swarm lets a task run on that was placed by other rules, as long as its node fulfils the new ones. The engine
-    # reports the runtime only in services.
-    return {key: value for key, value in template.items() if value and key not in ("Placement", "Runtime")}
 
 
 def status(deployed: Deployed, cluster: Cluster, table: Mapping[str, Route]) -> FunctionStatus:

@@ -70,6 +70,13 @@ def latest_failure(tasks: Iterable[Task]) -> Task | None:
     return max((task for task in tasks if task.has_failed), key=lambda task: task.since, default=None)
 
 
+def what_runs(template: Mapping[str, Any]) -> dict[str, Any]:
+    """What replaces a task when it changes."""
+    # Swarm lets a task run on that was placed by other rules, as long as its node fulfils the new ones. The engine
+    # reports the runtime only in services.
+    return {key: value for key, value in template.items() if value and key not in ("Placement", "Runtime")}
+
+
 def _read(task: Mapping[str, Any]) -> Task:
     status = task.get("Status") or {}
     return Task(

@@ -20,6 +20,7 @@ from stack.swarm.plan import Plan
 from stack.swarm.removal import Removal
 from stack.swarm.services import StackServices
 from stack.swarm.spec import Surroundings, service_spec
+from stack.swarm.tasks import Task
 from tests.support.docker_engine import DockerEngine
 from tests.support.images import base_image
 from tests.support.processes import ChildProcess
@@ -219,18 +220,50 @@ def test_what_someone_changed_by_hand_is_put_right(running: Small) -> None:
     assert running.services.present()["small_base"].spec["Mode"]["Replicated"]["Replicas"] == 1
 
 
-@pytest.mark.parametrize(("variables", "reason", "more"), FAILURES)
+@pytest.fixture
+def history(own_client: docker.DockerClient, request: pytest.FixtureRequest) -> Iterator[None]:
+    """How many tasks of a replica the swarm keeps after their end."""
+    own_client.swarm.reload()
+    own_client.swarm.update(task_history_retention_limit=request.param)
+    yield
+    own_client.swarm.reload()
+    own_client.swarm.update(task_history_retention_limit=5)
+
+
+# Without a history Swarm deletes a task, and its container, a quarter of a second after its end.
+@pytest.mark.parametrize(
+    ("history", "variables", "reason", "more"),
+    [
+        pytest.param(limit, *failure.values, id=f"{failure.id}, history of {limit}")
+        for limit, failure in zip((0, 1, 5, 0, 1), FAILURES, strict=True)
+    ],
+    indirect=["history"],
+)
+@pytest.mark.usefixtures("history")
 def test_a_change_that_fails_is_undone_and_says_why(
-    running: Small, variables: dict[str, str], reason: str, more: str
+    running: Small, variables: dict[str, str], reason: str, more: str, request: pytest.FixtureRequest
 ) -> None:
     before = {name: found.spec for name, found in running.services.present().items()}
     with pytest.raises(DeployFailed) as caught:
         running.up(web_word="two", **variables)
     assert reason in str(caught.value)
-    assert more.replace("one", "two") in str(caught.value)
+    # A container that is deleted at once may take its log along.
+    keeps_logs = request.node.callspec.params["history"] > 1
+    assert more.replace("one", "two") in str(caught.value) or (more.startswith("|") and not keeps_logs)
     assert {name: found.spec for name, found in running.services.present().items()} == before
     assert "" not in running.running().values()
     assert running.up().is_empty
+
+
+def test_how_a_forgotten_task_ended_is_known_to_its_engine(running: Small) -> None:
+    labels = {"com.docker.swarm.task.id": "forgotten"}
+    running.client.containers.run(base_image(running.engine), ["sh", "-c", "exit 7"], labels=labels, detach=True)
+    forgotten, unknown = (Task(name, "s", "m", "gone", False, "", "", "n", "") for name in ("forgotten", "unknown"))
+
+    def found() -> list[tuple[str, str]]:
+        return [(task.state, task.error) for task in FailureReports(running.client).with_exits([forgotten, unknown])]
+
+    wait_until(lambda: found() == [("failed", "non-zero exit (7)"), ("gone", "")], 30)
 
 
 def test_a_port_that_another_service_has_is_named(running: Small) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
 from swarmfn.provider.swarm import SwarmProvider
+from swarmfn.provider.swarm.engine_api import EngineApi
 from swarmfn.wire.errors import InvalidFunction
 from swarmfn.wire.rollouts import Rollout
 from tests.contract.provider.calls import call_function, wait_for_replicas
-from tests.contract.provider.swarm_engine import SwarmEngine
+from tests.contract.provider.swarm_engine import Swarm, SwarmEngine
 from tests.support.waiting import wait_until
 
 
@@ -68,3 +71,59 @@ def test_an_update_that_finds_no_node_leaves_the_old_replicas_serving_and_says_w
     provider.update(replace(engine.identifying("who"), constraints=("node.labels.disk == fast",)))
     wait_until(lambda: "no suitable node" in problem(provider, "who"))
     assert call_function(engine, "who") == before
+
+
+@pytest.fixture(params=[0, 1])
+def short_history(request: pytest.FixtureRequest, swarm: Swarm) -> Iterator[None]:
+    """Swarm deletes every task, and its container, a quarter of a second after its end."""
+    swarm.client.swarm.reload()
+    swarm.client.swarm.update(task_history_retention_limit=request.param)
+    yield
+    swarm.client.swarm.reload()
+    swarm.client.swarm.update(task_history_retention_limit=5)
+
+
+@pytest.mark.usefixtures("short_history")
+def test_where_swarm_forgets_what_ended_the_reason_is_found(engine: SwarmEngine, provider: SwarmProvider) -> None:
+    provider.deploy(engine.crashing("who"))
+    provider.deploy(replace(engine.echo("echo"), image="contract/no-such-image:1"))
+    wait_until(lambda: "exited with status 1" in problem(provider, "who"), 30)
+    wait_until(lambda: "No such image: contract/no-such-image:1" in problem(provider, "echo"), 30)
+    assert provider.get("who").rollout is Rollout.FAILING
+    provider.update(engine.identifying("who"))
+    wait_for_replicas(provider, "who", 1)
+    assert problem(provider, "who") == ""
+    provider.update(engine.crashing("who"))
+
+    def says() -> bool:
+        assert "exited with status 1" in problem(provider, "who")
+        return True
+
+    wait_until(says, 30)
+    # With no history at all Swarm itself may miss it, and try for ever.
+    wait_until(lambda: provider.get("who").rollout in (Rollout.FAILING, Rollout.TAKEN_BACK))
+    assert provider.table()["who"].addresses
+    provider.update(engine.identifying("who"))
+    wait_until(lambda: (problem(provider, "who"), provider.get("who").rollout) == ("", Rollout.DONE))
+
+
+def test_how_a_forgotten_task_ended_is_known_to_its_engine(swarm: Swarm) -> None:
+    for status in (0, 7):
+        labels = {"com.docker.swarm.task.id": f"ended-{status}"}
+        swarm.client.containers.run(swarm.base, ["sh", "-c", f"exit {status}"], labels=labels, detach=True)
+    with contextlib.closing(EngineApi(swarm.engine.url, 10.0)) as api:
+        for status in (0, 7):
+            wait_until(lambda status=status: api.exit_status(f"ended-{status}", 60.0) == status)  # type: ignore[misc]
+        assert api.exit_status("another", 60.0) is None
+
+
+def test_an_update_whose_image_is_nowhere_says_so(engine: SwarmEngine, provider: SwarmProvider) -> None:
+    names = ["a", "b", "c"]
+    for name in names:
+        provider.deploy(engine.identifying(name))
+    for name in names:
+        wait_for_replicas(provider, name, 1)
+    for name in names:
+        provider.update(replace(engine.identifying(name), image="contract/no-such-image:1"))
+    for name in names:
+        wait_until(lambda name=name: "No such image: contract/no-such-image:1" in problem(provider, name), 30)  # type: ignore[misc]

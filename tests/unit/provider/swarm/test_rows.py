@@ -94,6 +94,10 @@ def test_an_update_shows_what_holds_it_up_though_old_replicas_serve() -> None:
     assert row([task(2), waiting], running).problem == "no node can take it: no suitable node"
     old = Failure(task(3, "failed", error="task: non-zero exit (1)"))
     assert row([task(2)], running, failure=old).problem == ""
+    of_update = Failure(replace(old.task, since="t1"))
+    assert row([task(2)], running, failure=of_update).problem == "exited with status 1"
+    of_before = Failure(replace(of_update.task, template={"ContainerSpec": {"Image": "before"}}))
+    assert row([task(2)], running, failure=of_before).problem == ""
 
 
 @pytest.mark.parametrize("state", ["rollback_started", "rollback_completed", "rollback_paused", "paused"])

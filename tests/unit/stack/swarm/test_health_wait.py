@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -32,9 +32,20 @@ class Moments:
         self._now: list[Task] = next(self._moments)
         self.time = self.changed_at = 100.0
         """`changed_at`: when what the engine says was another thing last."""
+        self.history = 5
+        self.kept: set[str] = set()
 
     def find(self, name: str) -> Present:
         return Present("s", 1, SPEC, "")
+
+    def task_history(self) -> int:
+        return self.history
+
+    def with_exits(self, tasks: Iterable[Task]) -> list[Task]:
+        return list(tasks)
+
+    def keep(self, tasks: Iterable[Task]) -> None:
+        self.kept |= {task.id for task in tasks}
 
     def tasks(self, service_id: str) -> list[Task]:
         return self._now
@@ -84,3 +95,24 @@ def test_a_service_that_flaps_is_ready_only_once_it_stays_so() -> None:
     moments = Moments(*flapping, up)
     moments.wait(is_changed=True)
     assert moments.time - moments.changed_at >= SETTLED
+
+
+def test_failures_are_counted_though_swarm_deletes_them_at_once() -> None:
+    moments = Moments(
+        [task(1, "starting")],
+        [task(1, "failed", "non-zero exit (1)"), task(2, "ready")],
+        [task(2, "starting")],
+        [task(3, "starting")],  # of the second nothing more was seen
+        [task(4, "starting")],
+    )
+    moments.history = 0
+    with pytest.raises(DeployFailed, match=r"non-zero exit \(1\)"):
+        moments.wait(is_changed=True)
+    assert moments.time < 101
+    assert moments.kept >= {"t1"}
+
+
+def test_where_no_failure_was_seen_it_is_said_why_nobody_knows() -> None:
+    moments = Moments(*[[task(number, "starting")] for number in range(5)])
+    with pytest.raises(DeployFailed, match=r"the swarm has forgotten why: .*--task-history-limit"):
+        moments.wait(is_changed=True)
