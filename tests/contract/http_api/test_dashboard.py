@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import pytest
 import redis
+from redis.typing import EncodableT, FieldT
 from rq import Queue
 from rq.job import Job, JobStatus
 from rq.results import Result
@@ -21,6 +22,8 @@ from tests.support.redis_server import PASSWORD, RedisServer
 from tests.support.waiting import wait_until
 
 PAGES = ["/ui/rq/", "/ui/rq/0/view/jobs", "/ui/rq/0/view/workers"]
+Fields = dict[FieldT, EncodableT]
+
 BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
 
@@ -202,7 +205,7 @@ def test_an_unknown_or_empty_queue_is_an_empty_list(gateway: GatewayProcess, que
     assert listed(gateway, "queued", "nobody") == []
 
 
-POISON: dict[str, dict[str, bytes]] = {
+POISON: dict[str, Fields] = {
     "no data": {"origin": b"echo"},
     "data of another kind": {"data": b"\x00\xff", "meta": b"\x80garbage"},
     "text that is not text": {"description": b"\xff\xfe"},
@@ -215,13 +218,13 @@ POISON: dict[str, dict[str, bytes]] = {
 
 @pytest.mark.parametrize("fields", POISON.values(), ids=POISON.keys())
 def test_a_record_that_does_not_parse_hides_no_other(
-    gateway: GatewayProcess, queues: redis.Redis, fields: dict[str, bytes]
+    gateway: GatewayProcess, queues: redis.Redis, fields: Fields
 ) -> None:
     for name in ("before", "poisoned", "after"):
         enqueue(queues, name)
     if "data" not in fields and "origin" in fields:
         queues.delete("rq:job:poisoned")
-    queues.hset("rq:job:poisoned", mapping=fields)  # type: ignore[arg-type]
+    queues.hset("rq:job:poisoned", mapping=fields)
     assert {"before", "after"} <= set(listed(gateway, "queued"))
     assert gateway.get("/ui/rq/0/data/job/before.json").status_code == 200
     for path in ("view/job/poisoned", "data/job/poisoned.json"):
@@ -271,7 +274,7 @@ def test_a_job_s_id_may_have_anything_in_it(gateway: GatewayProcess, queues: red
         assert gateway.get(f"/ui/rq/0/{unknown}").status_code == 404
 
 
-ODD_WORKERS: dict[str, dict[str, bytes]] = {
+ODD_WORKERS: dict[str, Fields] = {
     "bytes": {"state": b"\xff", "last_heartbeat": b"\xff", "hostname": b"\xfe", "queues": b"a,\xff"},
     "no numbers": {"pid": b"abc", "successful_job_count": b"many", "total_working_time": b"long"},
     "no times": {"birth": b"x", "last_heartbeat": b"yesterday"},
@@ -281,11 +284,11 @@ ODD_WORKERS: dict[str, dict[str, bytes]] = {
 
 @pytest.mark.parametrize("fields", ODD_WORKERS.values(), ids=ODD_WORKERS.keys())
 def test_an_odd_worker_is_listed_beside_the_others(
-    gateway: GatewayProcess, queues: redis.Redis, fields: dict[str, bytes]
+    gateway: GatewayProcess, queues: redis.Redis, fields: Fields
 ) -> None:
     queues.sadd("rq:workers", "rq:worker:odd ü", "rq:worker:fine", "rq:worker:gone", "rq:worker:text")
     queues.hset("rq:worker:fine", mapping={"state": "idle", "pid": 7, "queues": "echo,other"})
-    queues.hset("rq:worker:odd ü", mapping=fields)  # type: ignore[arg-type]
+    queues.hset("rq:worker:odd ü", mapping=fields)
     queues.set("rq:worker:text", "no hash")
     workers = {worker["name"]: worker for worker in gateway.get("/ui/rq/0/data/workers.json").json()["workers"]}
     assert set(workers) == {"fine", "odd ü", "text"}

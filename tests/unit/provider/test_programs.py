@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -104,13 +105,13 @@ def test_any_image_runs_with_env_process(function: FunctionSpec) -> None:
     ],
 )
 def test_what_cannot_run_is_refused_by_field(
-    function: FunctionSpec, folder: Path, changes: dict[str, object], field: str, says: str
+    function: FunctionSpec, folder: Path, changes: dict[str, Any], field: str, says: str
 ) -> None:
     (folder / "tool").write_text("#!/bin/sh\n")
     (folder / "tool").chmod(0o755)
     (folder / "plain.txt").write_text("")
     with pytest.raises(InvalidFunction) as caught:
-        program_for(replace(function, **changes))  # type: ignore[arg-type]
+        program_for(replace(function, **changes))
     assert caught.value.field == field
     assert says in str(caught.value)
 

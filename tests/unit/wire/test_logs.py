@@ -8,16 +8,17 @@ import logging
 import re
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from swarmfn.wire.logs import JsonFormatter, TextFormatter, configure_logging, sentence_of
 
 
-def record(message: str, *args: object, exc_info: object = None, **extra: object) -> logging.LogRecord:
+def record(message: str, *args: object, exc_info: Any = None, **extra: object) -> logging.LogRecord:
     """A record as a logger makes it."""
     logger = logging.getLogger("gateway.invoke")
-    made = logger.makeRecord(logger.name, logging.INFO, "f.py", 1, message, args, exc_info, extra=extra)  # type: ignore[arg-type]
+    made = logger.makeRecord(logger.name, logging.INFO, "f.py", 1, message, args, exc_info, extra=extra)
     made.created, made.msecs = 0.25, 250.0
     return made
 

@@ -55,7 +55,7 @@ def lane(outcome: Outcome | Exception) -> FastLane:
         raise AssertionError
 
     synchronous: Any = SimpleNamespace(call=call)
-    return FastLane(synchronous, None, otherwise, lambda: True, BodyBudget(1 << 20))  # type: ignore[arg-type]
+    return FastLane(synchronous, None, otherwise, lambda: True, BodyBudget(1 << 20))  # type: ignore[arg-type]  # no queue
 
 
 def talk(app: App, talking: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[bytes]]) -> bytes:

@@ -31,7 +31,7 @@ class Refusing:
 
 def accept(queue: Refusing) -> str:
     incoming = Incoming("POST", "echo", "", "", [(b"x-call-id", b"mine")], 0, "127.0.0.1")
-    asynchronous = Asynchronous(lambda: {"echo": ROUTE}, queue, 1000)  # type: ignore[arg-type]
+    asynchronous = Asynchronous(lambda: {"echo": ROUTE}, queue, 1000)  # type: ignore[arg-type]  # a stand-in
     return asyncio.run(asynchronous.accept(incoming, Wanted(ROUTE, NOTHING), "mine", b"")).call_id
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from gateway.invoke.admission import limits_of, overloaded, retry_after
@@ -10,8 +12,8 @@ from swarmfn.wire.policies import Policy
 from swarmfn.wire.replicas import Route
 
 
-def route(**limits: float) -> Route:
-    return Route("echo", (), 1, 60.0, "work", policy=Policy(**limits))  # type: ignore[arg-type]
+def route(**limits: Any) -> Route:
+    return Route("echo", (), 1, 60.0, "work", policy=Policy(**limits))
 
 
 @pytest.mark.parametrize(

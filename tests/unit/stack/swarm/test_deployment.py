@@ -61,7 +61,7 @@ class Swarm:
         self.specs[name] = wanted
 
     def deployment(self) -> Deployment:
-        return Deployment(self, self, self, self, self.said.append)  # type: ignore[arg-type]
+        return Deployment(self, self, self, self, self.said.append)  # type: ignore[arg-type]  # a stand-in
 
 
 def test_stages_are_changed_one_after_the_other_each_once_it_is_ready() -> None:

@@ -62,7 +62,7 @@ class Moments:
     def wait(self, is_changed: bool) -> float:
         """Seconds until the service counted as ready."""
         began = self.time
-        waiting = HealthWait(self, self, lambda line: None, lambda: self.time, self.pause)  # type: ignore[arg-type]
+        waiting = HealthWait(self, self, lambda line: None, lambda: self.time, self.pause)  # type: ignore[arg-type]  # a stand-in
         waiting.until_ready(SPEC, is_changed)
         return self.time - began
 

@@ -93,7 +93,9 @@ def test_an_update_that_swarm_gave_up_is_over(update: str) -> None:
 def test_no_suitable_node_is_no_reason_to_wait_long_unless_the_old_replica_holds_the_place() -> None:
     error = "no suitable node (host-mode port already in use on 1 node)"
     assert verdict(entry(1, "pending", error=error)) == Waiting(error, is_stuck=True)
-    assert not verdict(entry(1, "running", OLD, "shutdown"), entry(2, "pending", error=error)).is_stuck  # type: ignore[union-attr]
+    assert verdict(entry(1, "running", OLD, "shutdown"), entry(2, "pending", error=error)) == Waiting(
+        "replicas are replaced"
+    )
 
 
 def spec(constraints: tuple[str, ...] = ()) -> dict[str, Any]:
