@@ -32,7 +32,11 @@ SEED = 41
 """The usual one. Who wants to see other faults takes another."""
 
 TESTS = {
-    "worker": ("tests/unit/worker",),
+    "worker": (
+        "tests/unit/worker",
+        "tests/contract/queue_record/test_announcements.py",
+        "tests/contract/queue_record/test_presence.py",
+    ),
     "gateway": ("tests/unit/gateway", "tests/contract/http_api"),
     "fwatchdog": ("tests/unit/fwatchdog", "tests/contract/watchdog"),
     "stack": ("tests/unit/stack", "tests/contract/compose"),
@@ -102,6 +106,8 @@ class _Places(ast.NodeVisitor):
 
 
 def _is_left_alone(node: ast.AST) -> bool:
+    if isinstance(node, ast.keyword) and node.arg == "strict":
+        return True  # zip's: nothing but a fault of ours makes the lengths differ
     if not isinstance(node, ast.Expr):
         return isinstance(node, ast.JoinedStr)
     called = node.value.func if isinstance(node.value, ast.Call) else node.value
