@@ -194,7 +194,7 @@ def _run(folder: Path, tests: Sequence[str], limit: float) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="./test --mutants", usage=(__doc__ or "").partition("\n\n")[2])
+    parser = argparse.ArgumentParser(prog="./test --mutants", usage="%(prog)s ROOM [--seed N] [--count N] [--unit]")
     parser.add_argument("room")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--count", type=int, default=20)
@@ -205,6 +205,8 @@ def main(arguments: Sequence[str]) -> int:
         tests = folders_of(room)[: 1 if options.unit else None]
     except KeyError:
         parser.error(f"{room} is not a room: take one of {', '.join(TESTS)}, or something in it")
+    if not (_ROOT / room).exists():
+        parser.error(f"there is no {room}")
     with _copy() as folder:
         files = [folder / room] if room.endswith(".py") else sorted((folder / room).rglob("*.py"))
         sources = {str(path.relative_to(folder)): path.read_bytes() for path in files}

@@ -122,3 +122,18 @@ def test_a_connection_that_breaks_is_made_again(stage: QueueStage, monkeypatch: 
 
     monkeypatch.setattr(module, "_PAUSE", 0.01)
     listen(stage, scenario)
+
+
+def test_a_failure_that_nobody_foresaw_does_not_end_the_listening_and_is_said(
+    stage: QueueStage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario(it: Listening) -> None:
+        await looked(it)
+        monkeypatch.setattr(it.subject, "_on_wake", lambda queue: [][0])
+        it.redis.publish(WAKE_CHANNEL, "fails")
+        await eventually(lambda: "following the announcements" in caplog.text)
+        monkeypatch.setattr(it.subject, "_on_wake", it.woken.append)
+        await eventually(lambda: it.redis.publish(WAKE_CHANNEL, "again") and it.woken)
+
+    monkeypatch.setattr(module, "_PAUSE", 0.01)
+    listen(stage, scenario)

@@ -33,11 +33,21 @@ class Queue:
         self.failures: list[Exception] = []
         self.recorded: list[Ending | Postponement] = []
         self.handed_back: list[Claim] = []
+        self.alone: list[Claim] = []
+        self.away: list[Exception] = []
 
     async def claim(self, wants: Sequence[tuple[str, int]], limit_of: Callable[[str], str]) -> Claimed:
         claimed = await self.claimed
         self.claimed = asyncio.Future()
         return claimed
+
+    async def claim_alone(self, limits: str) -> Claimed:
+        if self.away:
+            raise self.away.pop(0)
+        return Claimed([self.alone.pop(0)] if self.alone else [], [])
+
+    async def waiting_alone(self) -> int:
+        return len(self.alone)
 
     async def finish(self, claim: Claim, ending: Ending) -> bool:
         return await self._record(ending)
@@ -282,5 +292,41 @@ def test_only_the_queues_that_are_named_are_claimed_from() -> None:
         for queue in ("other", "one:high", "callbacks:receiver", "two"):
             executor.note_work(queue)
         assert sorted(queue for queue, _ in slots.wants()) == ["callbacks:receiver", "one"]
+
+    asyncio.run(scenario())
+
+
+def test_what_is_to_be_run_alone_runs_one_after_the_other_until_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "_OUTAGE_PAUSE", 0.0)
+    monkeypatch.setattr(engine, "_NO_ROOM_PAUSE", 0.0)
+
+    async def scenario() -> None:
+        stage = Stage()
+        stage.queue.away = [RedisConnectionError("away")]
+        stage.queue.alone = [Claim(name, "e", "echo", invocation(name), b"", 0, 0) for name in ("a", "b")]
+        stage.queue.finished.set_result(True)
+        at_once: list[int] = []
+
+        async def run(claim: Claim) -> Ending:
+            at_once.append(len(stage.executor.running))
+            await asyncio.sleep(0.01)
+            return success()
+
+        monkeypatch.setattr(stage.runs, "run", run)
+        others = asyncio.all_tasks()
+        async with asyncio.timeout(60):
+            await stage.executor.run_alone(drain_timeout=60)
+        assert (at_once, stage.executor.succeeded) == ([1, 1], 2)
+        assert asyncio.all_tasks() == others
+
+    asyncio.run(scenario())
+
+
+def test_nothing_goes_on_when_the_work_has_ended() -> None:
+    async def scenario() -> None:
+        others = asyncio.all_tasks()
+        async with working():
+            pass
+        assert asyncio.all_tasks() == others
 
     asyncio.run(scenario())

@@ -13,7 +13,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from swarmfn.jobs.claimed import Claim, Work
 from swarmfn.jobs.endings import Ending, Postponement
 from swarmfn.wire.invocations import Delivery, Foreign, Invocation, Newer
-from swarmfn.wire.replicas import ReplicaTable
+from swarmfn.wire.policies import Policy
+from swarmfn.wire.replicas import ReplicaTable, Route
 from tests.support.queue_stage import delivery, invocation
 from tests.support.scripted_server import eventually
 from worker import runs as module
@@ -74,12 +75,13 @@ class Stage:
         self.bodies, self.functions = Bodies(), Functions()
         self.budget, self.answers = ByteBudget(LARGE), GrowingBudget(100)
         self.receivers = Receivers(1, 8)
+        self.table: ReplicaTable = {}
         self.runs = Runs(
             self.bodies,  # type: ignore[arg-type]
             self.functions,  # type: ignore[arg-type]
             self.functions,  # type: ignore[arg-type]
             self.receivers,
-            dict,
+            lambda: self.table,
             self.budget,
             self.answers,
             Keeping(60, 600, 1000, 30),
@@ -239,3 +241,26 @@ def test_an_attempt_is_noted_with_its_time_and_its_worker() -> None:
     (attempt,) = end.attempts
     assert before <= attempt.at <= time.time()
     assert attempt.worker == "w1"
+
+
+@pytest.mark.parametrize("concurrency", [0, 1])
+def test_the_429_of_a_function_with_a_limit_says_that_it_has_no_room(concurrency: int) -> None:
+    stage = Stage()
+    stage.table = {"echo": Route("echo", (), 1, 5.0, "echo", policy=Policy(concurrency=concurrency))}
+    stage.functions.result = Answer(429, [], b"", 0.1)
+    end = asyncio.run(stage.run(claim(failures=1)))
+    if concurrency:
+        assert isinstance(end, Postponement)
+        assert (end.failures, end.attempts) == (1, ())
+    else:
+        assert isinstance(end, Ending)
+        assert end.state == "failed"
+
+
+@pytest.mark.parametrize("status", [200, 404])
+def test_a_callback_that_is_given_up_is_logged(status: int, caplog: pytest.LogCaptureFixture) -> None:
+    stage = Stage()
+    stage.functions.result = Answer(status, [], b"", 0.1)
+    end = asyncio.run(stage.run(claim(delivery("cb_1", "a"))))
+    assert isinstance(end, Ending)
+    assert ("the callback to receiver:80 is given up: the receiver answered 404" in caplog.text) == (status == 404)
