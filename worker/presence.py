@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import math
 import os
 import time
@@ -92,8 +93,8 @@ class Presence:
         """What health checks look for; the rest has to wait until there is room."""
         self._times = 0
         self._shown = set()
-        flat = [part for field in fields.items() for part in field]
-        await call(self._client, REGISTER, self._name, self._ttl, len(names), *names, *flat)
+        items = [{"field": field, "value": value} for field, value in fields.items()]
+        await call(self._client, REGISTER, items, worker=self._name, ttl=self._ttl, queues=json.dumps(list(names)))
 
     async def _is_suspended(self) -> bool:
         return bool(await command(self._client, "EXISTS", SUSPENDED_KEY))

@@ -114,7 +114,7 @@ class Room:
         settled = self._settled
         try:
             memory = await command(self._client, "INFO", "memory")
-            put_off, longest, depth, long = await call(self._client, ROOM, max(1, self._max_depth // 2))
+            put_off, longest, depth, long = await call(self._client, ROOM, limit=max(1, self._max_depth // 2))
         except Unreachable as exc:
             logger.debug("cannot see how much room there is: %s", exc)
             self.see(None)

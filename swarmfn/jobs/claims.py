@@ -14,7 +14,7 @@ from swarmfn.jobs import layout
 from swarmfn.jobs.batches import Batcher
 from swarmfn.jobs.claimed import Claim, claim_of
 from swarmfn.jobs.connection import Connections, call, call_blocking, command, store
-from swarmfn.jobs.endings import Ending, Postponement, finish_arguments, postponement_arguments
+from swarmfn.jobs.endings import Ending, Postponement, finish_item, postponement_item
 from swarmfn.jobs.scripts import CLAIM, FINISH, HAND_BACK, INHERIT, LET_GO, PROMOTE, REAP, RENEW, RETRY_LATER, TIDY
 
 LEASE = 12.0
@@ -68,10 +68,16 @@ class Claims:
         self._batch_number += 1
         # Unique among all workers and restarts of the same name: it is what fences off a late finisher.
         prefix = f"{self._worker[:12]}-{time.time_ns():x}-{self._batch_number}-"
-        arguments: list[Any] = [self._worker, prefix, self.lease, layout.rq_time(), layout.JOB_DATA]
-        for queue, count in wants:
-            arguments += (queue, count, limits(queue))
-        rows, more = await call(self._client, CLAIM, *arguments)
+        rows, more = await call(
+            self._client,
+            CLAIM,
+            [{"queue": queue, "wanted": count, "limits": limits(queue)} for queue, count in wants],
+            worker=self._worker,
+            prefix=prefix,
+            lease=self.lease,
+            moment=layout.rq_time(),
+            data=layout.JOB_DATA,
+        )
         return Claimed([claim_of(row) for row in rows], [name.decode() for name in more])
 
     async def body(self, claim: Claim) -> bytes | None:
@@ -108,7 +114,7 @@ class Claims:
         if not claims:
             return frozenset()
         entries = [claim.entry for claim in claims]
-        lost = await call(self._vital, RENEW, self._worker, self.lease, *entries)
+        lost = await call(self._vital, RENEW, entries, worker=self._worker, lease=self.lease)
         return frozenset(entry.decode() for entry in lost)
 
     async def hand_back(self, claims: Sequence[Claim]) -> int:
@@ -116,17 +122,19 @@ class Claims:
         if not claims:
             return 0
         entries = [claim.entry for claim in claims]
-        return int(await call(self._client, HAND_BACK, self._worker, layout.rq_time(), *entries))
+        return int(await call(self._client, HAND_BACK, entries, worker=self._worker, moment=layout.rq_time()))
 
     async def reap(self, limit: int = 500) -> int:
         """Hands back what other workers left behind; returns how many."""
         longest = max(_LONGEST_LEASE, 4 * self.lease)
-        return int(await call(self._vital, REAP, layout.rq_time(), limit, longest))
+        return int(await call(self._vital, REAP, moment=layout.rq_time(), limit=limit, longest=longest))
 
     async def promote(self, limit: int = 500) -> Promoted:
         """Queues all that has come due, `limit` at a time, and hears what was cancelled."""
         while True:
-            looked_at, clock, due_in, stop = await call(self._vital, PROMOTE, layout.rq_time(), limit, self._worker)
+            looked_at, clock, due_in, stop = await call(
+                self._vital, PROMOTE, moment=layout.rq_time(), limit=limit, worker=self._worker
+            )
             if looked_at < limit:
                 cancelled = frozenset(entry.decode() for entry in stop)
                 return Promoted(float(clock), float(due_in) if due_in else None, cancelled)
@@ -135,9 +143,9 @@ class Claims:
         """Cleans up what has expired or belongs to nothing. Enough about once a minute, by any worker."""
         names = await self._queue_names()
         for earlier, present in ((name, layout.successor(name)) for name in names):
-            while present and await call(self._vital, INHERIT, earlier, present, _TIDIED_AT_ONCE):
+            while present and await call(self._vital, INHERIT, earlier=earlier, present=present, limit=_TIDIED_AT_ONCE):
                 pass
-        while await call(self._vital, TIDY, _TIDIED_AT_ONCE, *await self._queue_names()):
+        while await call(self._vital, TIDY, await self._queue_names(), limit=_TIDIED_AT_ONCE):
             pass
 
     async def queues(self) -> dict[str, int]:
@@ -168,7 +176,7 @@ class Claims:
 
     async def let_go(self, function: str, queue: str, at_once: int = 500) -> None:
         """Puts calls that were held back for a limit at the head of their queue again."""
-        while await call(self._vital, LET_GO, function, queue, at_once) == at_once:
+        while await call(self._vital, LET_GO, fn=function, queue=queue, limit=at_once) == at_once:
             pass
 
     async def _queue_names(self) -> list[str]:
@@ -179,22 +187,26 @@ class Claims:
         await store(self._transfers, layout.upload_key(job_id, claim.execution), body, layout.UPLOAD_TTL)
 
     async def _finish(self, items: Sequence[tuple[Claim, Ending]]) -> list[bool | str]:
-        arguments: list[Any] = [self._worker, layout.rq_time(), layout.JOB_DATA, layout.RECORD_MARGIN]
-        for claim, ending in items:
-            arguments += finish_arguments(claim, ending)
-        return _replies(await call(self._client, FINISH, *arguments))
+        replies = await call(
+            self._client,
+            FINISH,
+            [finish_item(claim, ending) for claim, ending in items],
+            worker=self._worker,
+            moment=layout.rq_time(),
+            data=layout.JOB_DATA,
+            margin=layout.RECORD_MARGIN,
+        )
+        return _replies(replies)
 
     async def _postpone(self, items: Sequence[tuple[Claim, Postponement]]) -> list[bool | str]:
-        arguments: list[Any] = [self._worker]
-        for claim, later in items:
-            arguments += postponement_arguments(claim, later)
-        return _replies(await call(self._client, RETRY_LATER, *arguments))
+        postponed = [postponement_item(claim, later) for claim, later in items]
+        return _replies(await call(self._client, RETRY_LATER, postponed, worker=self._worker))
 
 
 def hand_back_all(client: redis.Redis, worker: str) -> int:
     """Puts back everything `worker` has claimed, to be run alone: for who looks after a worker process that died. A job
     is charged with that death only when it was the only one there."""
-    return int(call_blocking(client, HAND_BACK, worker, layout.rq_time()))
+    return int(call_blocking(client, HAND_BACK, worker=worker, moment=layout.rq_time()))
 
 
 def _replies(values: Sequence[Any]) -> list[bool | str]:

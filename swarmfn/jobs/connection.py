@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -232,13 +233,14 @@ async def command(client: redis.asyncio.Redis, *words: Any) -> Any:
     return await untyped.execute_command(*words)
 
 
-async def call(client: redis.asyncio.Redis, script: Script, *arguments: Any) -> Any:
-    """The reply of `script`. Raises the client's errors."""
+async def call(client: redis.asyncio.Redis, script: Script, items: Iterable[Any] = (), /, **arguments: Any) -> Any:
+    """The reply of `script`, given what it declares. Raises the client's errors."""
+    words = script.words(items, **arguments)
     try:
-        return await command(client, "EVALSHA", script.sha, 0, *arguments)
+        return await command(client, "EVALSHA", script.sha, 0, *words)
     except NoScriptError:
         # A restarted Redis has forgotten its scripts.
-        return await command(client, "EVAL", script.text, 0, *arguments)
+        return await command(client, "EVAL", script.text, 0, *words)
 
 
 async def store(
@@ -253,12 +255,12 @@ async def store(
             await command(client, "PUBLISH", channel, value)
     except OutOfMemoryError:
         # Not always by the script: that copies the value once more.
-        await call(client, STORE, key, bytes(value), expires, channel)
+        await call(client, STORE, key=key, value=bytes(value), expires=expires, channel=channel)
 
 
-def call_blocking(client: redis.Redis, script: Script, *arguments: Any) -> Any:
+def call_blocking(client: redis.Redis, script: Script, items: Iterable[Any] = (), /, **arguments: Any) -> Any:
     """The reply of `script`, from a thread. Raises the client's errors."""
-    return cast(Any, client.eval(script.text, 0, *arguments))
+    return cast(Any, client.eval(script.text, 0, *script.words(items, **arguments)))
 
 
 def unavailable(exc: BaseException) -> QueueUnavailable:

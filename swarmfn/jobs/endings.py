@@ -72,56 +72,69 @@ class Postponement:
     counter: str = ""
 
 
-def finish_arguments(claim: Claim, ending: Ending) -> tuple[Any, ...]:
-    """FINISH's values for one item."""
+def finish_item(claim: Claim, ending: Ending) -> dict[str, Any]:
+    """One of FINISH's items."""
     succeeded = ending.state == "succeeded"
-    return (
-        claim.job_id,
-        claim.execution,
-        claim.queue,
-        ending.counter,
-        ending.state,
-        math.ceil(ending.ttl),
-        ending.response.to_json() if ending.response else b"",
-        b"" if ending.has_large_answer else ending.answer,
-        len(ending.answer) if ending.has_large_answer else b"",
-        _RQ_SUCCESSFUL if succeeded else _RQ_FAILED,
-        layout.rq_return_value(ending.note) if succeeded else b"",
-        b"" if succeeded else layout.rq_exc_string(ending.note),
-        _attempts_json(ending.attempts),
-        claim.claimed_at,
-        *_delivery_arguments(ending),
-        ending.parent,
-        ending.parent_note,
-        delivery_queue(ending.delivery.url) if ending.delivery else b"",
-    )
+    return {
+        "id": claim.job_id,
+        "execution": claim.execution,
+        "queue": claim.queue,
+        "counter": ending.counter,
+        "state": ending.state,
+        "ttl": math.ceil(ending.ttl),
+        "response": ending.response.to_json() if ending.response else b"",
+        "answer": b"" if ending.has_large_answer else ending.answer,
+        "large_answer": len(ending.answer) if ending.has_large_answer else b"",
+        "result_type": _RQ_SUCCESSFUL if succeeded else _RQ_FAILED,
+        "return_value": layout.rq_return_value(ending.note) if succeeded else b"",
+        "exc_string": b"" if succeeded else layout.rq_exc_string(ending.note),
+        "attempts": _attempts_json(ending.attempts),
+        "started_at": claim.claimed_at,
+        "parent": ending.parent,
+        "note": ending.parent_note,
+        **_delivery_of(ending),
+    }
 
 
-def _delivery_arguments(ending: Ending) -> tuple[Any, ...]:
+_NO_DELIVERY = dict.fromkeys(
+    (
+        "delivery",
+        "delivery_queue",
+        "delivery_call",
+        "delivery_body",
+        "delivery_large",
+        "delivery_timeout",
+    ),
+    b"",
+)
+
+
+def _delivery_of(ending: Ending) -> dict[str, Any]:
     if ending.delivery is None:
-        return (b"", b"", b"", b"", b"")
-    return (
-        ending.delivery.delivery_id,
-        ending.delivery.to_json(),
-        b"" if ending.has_large_delivery else ending.delivery_body,
-        len(ending.delivery_body) if ending.has_large_delivery else b"",
-        math.ceil(ending.delivery_timeout) + layout.STOCK_MARGIN,
-    )
+        return _NO_DELIVERY
+    return {
+        "delivery": ending.delivery.delivery_id,
+        "delivery_queue": delivery_queue(ending.delivery.url),
+        "delivery_call": ending.delivery.to_json(),
+        "delivery_body": b"" if ending.has_large_delivery else ending.delivery_body,
+        "delivery_large": len(ending.delivery_body) if ending.has_large_delivery else b"",
+        "delivery_timeout": math.ceil(ending.delivery_timeout) + layout.STOCK_MARGIN,
+    }
 
 
-def postponement_arguments(claim: Claim, later: Postponement) -> tuple[Any, ...]:
-    """RETRY_LATER's values for one item."""
-    return (
-        claim.job_id,
-        claim.execution,
-        claim.queue,
-        later.delay,
-        later.failures,
-        b"" if later.attempts is None else _attempts_json(later.attempts),
-        later.parent,
-        later.parent_note,
-        later.counter,
-    )
+def postponement_item(claim: Claim, later: Postponement) -> dict[str, Any]:
+    """One of RETRY_LATER's items."""
+    return {
+        "id": claim.job_id,
+        "execution": claim.execution,
+        "queue": claim.queue,
+        "delay": later.delay,
+        "failures": later.failures,
+        "attempts": b"" if later.attempts is None else _attempts_json(later.attempts),
+        "parent": later.parent,
+        "note": later.parent_note,
+        "counter": later.counter,
+    }
 
 
 def _attempts_json(attempts: Sequence[Attempt]) -> bytes:

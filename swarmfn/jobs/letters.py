@@ -128,7 +128,9 @@ class Letters:
 
     def redrive(self, job_ids: Sequence[str]) -> list[str]:
         """Queues these again, attempts starting again. For each REDRIVE's reply."""
-        return self._in_steps(job_ids, lambda ids: call_blocking(self._client, REDRIVE, layout.rq_time(), *ids))
+        return self._in_steps(
+            job_ids, lambda ids: call_blocking(self._client, REDRIVE, _items(ids), moment=layout.rq_time())
+        )
 
     def redrive_all(self, selection: Selection, seconds: float) -> Done:
         """Queues again what is in the selection now, the oldest first, for about `seconds`."""
@@ -136,7 +138,7 @@ class Letters:
 
     def purge(self, job_ids: Sequence[str], status: str = "") -> list[str]:
         """Takes these away, if they have RQ's `status`. For each PURGE's reply."""
-        return self._in_steps(job_ids, lambda ids: call_blocking(self._client, PURGE, *_with_status(ids, status)))
+        return self._in_steps(job_ids, lambda ids: call_blocking(self._client, PURGE, _items(ids, status=status)))
 
     def purge_all(self, selection: Selection, seconds: float) -> Done:
         """Takes away what is in the selection now, the oldest first, for about `seconds`."""
@@ -171,8 +173,8 @@ def _chunks(job_ids: Sequence[str]) -> Iterator[Sequence[str]]:
         yield job_ids[first : first + AT_ONCE]
 
 
-def _with_status(job_ids: Sequence[str], status: str) -> list[str]:
-    return [word for job_id in job_ids for word in (job_id, status)]
+def _items(job_ids: Sequence[str], **also: str) -> list[dict[str, str]]:
+    return [{"id": job_id, **also} for job_id in job_ids]
 
 
 def _readable(job_id: str, row: Any) -> records.Record | None:

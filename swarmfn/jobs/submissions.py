@@ -180,28 +180,36 @@ class Submissions:
         `unknown` when there is no such call. Raises QueueUnavailable."""
         try:
             was = await call(
-                self._client, CANCEL, call_id, layout.rq_time(), layout.CANCELLED_TTL, layout.RECORD_MARGIN
+                self._client,
+                CANCEL,
+                id=call_id,
+                moment=layout.rq_time(),
+                ttl=layout.CANCELLED_TTL,
+                margin=layout.RECORD_MARGIN,
             )
         except Unreachable as exc:
             raise unavailable(exc) from exc
         return str(was.decode())
 
     async def _store(self, items: Sequence[_Submission]) -> list[_Reply]:
-        arguments: list[Any] = [layout.JOB_DATA, layout.rq_time()]
-        for item in items:
-            invocation = item.invocation
-            arguments += (
-                invocation.call_id,
-                invocation.queue,
-                invocation.function,
-                item.call,
-                item.inline,
-                item.size,
-                item.upload_key,
-                math.ceil(invocation.exec_timeout) + layout.STOCK_MARGIN,
-                b"" if item.terms is PLAIN else item.terms.to_json(),
-            )
-        return [True if reply == 1 else _read(reply) for reply in await call(self._client, SUBMIT, *arguments)]
+        submitted = [_item_of(item) for item in items]
+        replies = await call(self._client, SUBMIT, submitted, data=layout.JOB_DATA, moment=layout.rq_time())
+        return [True if reply == 1 else _read(reply) for reply in replies]
+
+
+def _item_of(item: _Submission) -> dict[str, Any]:
+    invocation = item.invocation
+    return {
+        "id": invocation.call_id,
+        "queue": invocation.queue,
+        "fn": invocation.function,
+        "call": item.call,
+        "body": item.inline,
+        "size": item.size,
+        "upload": item.upload_key,
+        "timeout": math.ceil(invocation.exec_timeout) + layout.STOCK_MARGIN,
+        "terms": b"" if item.terms is PLAIN else item.terms.to_json(),
+    }
 
 
 def _read(reply: Any) -> _Reply:

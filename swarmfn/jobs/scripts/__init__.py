@@ -2,12 +2,13 @@
 
 Each is a file NAME.lua that says in its first comment what it does, which parts of the prelude it needs (prelude/ holds
 the functions that several share), which keys it touches itself (a name that ends in `:` is the beginning of many), its
-arguments and its reply. `#!lua flags=allow-oom` is for scripts that must run in a Redis whose memory is full: they end
-calls, which is what frees memory, and keep leases, without which calls would run twice.
+arguments and what they mean, and its reply. `#!lua flags=allow-oom` is for scripts that must run in a Redis whose
+memory is full: they end calls, which is what frees memory, and keep leases, without which calls would run twice.
 
-A script's arguments are flat: first what all items share, then N values for each item. None of them unpacks a table
-of unknown size, so a batch's length is bounded by memory only. Leases and due times come from Redis's own clock, so
-that the clocks of several nodes need not agree.
+The names of the arguments are given there, once for Lua and Python: `arguments` come once, then the values of each of
+the `items`, or a `list`. `call(client, SCRIPT, items, NAME=VALUE, …)` sends them in that order. None of the scripts
+unpacks a table of unknown size, so a batch's length is bounded by memory only. Leases and due times come from Redis's
+own clock, so that the clocks of several nodes need not agree.
 
 Redis does not roll a script back, so one item's trouble (a key of another type, say) must not end the script in the
 middle of the others: each item runs under `pcall`, and its reply is the error's text.

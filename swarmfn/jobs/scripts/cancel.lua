@@ -3,10 +3,10 @@
 --
 -- prelude: now, tally, letters, release, held
 -- keys: rq:canceled:, rq:job:, rq:queue:, rq:scheduled:, swarmfn:bodies, swarmfn:body:, swarmfn:due, swarmfn:stop:
--- arguments: id, now, seconds the record is kept, seconds it outlives its registry entry
+-- arguments: id, moment, ttl, margin
+-- meaning: moment: now in RQ's form; ttl: seconds the record is kept; margin: seconds it outlives its registry entry
 -- reply: `queued`, `scheduled` or `started`: what it was until now; `final`: it has ended; `unknown`: no such call
 
-local id = ARGV[1]
 local key = 'rq:job:' .. id
 local job = redis.pcall('HMGET', key, 'status', 'call', 'origin', 'execution', 'worker_name', 'state')
 local fn = not job.err and function_of(job[2])
@@ -36,11 +36,11 @@ if job[6] then
   count('redriven:' .. fn .. ':' .. queue)
   drop_letter(letter_of(job[6], job[2], queue), id)
 end
-redis.call('HSET', key, 'status', 'canceled', 'state', 'cancelled', 'ended_at', ARGV[2])
+redis.call('HSET', key, 'status', 'canceled', 'state', 'cancelled', 'ended_at', moment)
 redis.call('HDEL', key, 'execution', 'body', 'large')
 redis.call('DEL', 'swarmfn:body:' .. id)
 redis.call('SREM', 'swarmfn:bodies', id)
-redis.call('EXPIRE', key, ARGV[3] + ARGV[4])
+redis.call('EXPIRE', key, ttl + margin)
 redis.call('ZADD', 'rq:canceled:' .. queue, math.floor(now), id)
 count('cancelled:' .. fn .. ':' .. queue)
 keep_letter('cancelled:' .. fn .. ':' .. queue, id, now)

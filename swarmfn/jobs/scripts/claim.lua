@@ -1,13 +1,16 @@
 #!lua flags=allow-oom
 -- Takes calls off their queues.
 --
--- prelude: now, tally, letters, held
+-- prelude: now, each, tally, letters, held
 -- keys: rq:deferred:, rq:job:, rq:queue:, rq:suspended, rq:wip:, swarmfn:alone, swarmfn:body:, swarmfn:claims:, swarmfn:held,
 --   swarmfn:held:, swarmfn:leases, swarmfn:response:, swarmfn:running:, swarmfn:set-aside:
--- arguments: worker, execution prefix, lease seconds, now, data; items: queue, how many, limits ('' or JSON: for
---   each limited function how many of its calls may run, and whether the queue has others too). Beside a queue may
---   be two more, for calls of high and of low priority; those of callbacks have none. In place of a queue
---   `swarmfn:alone` asks for one of those that are to be run alone; its limits are those of all functions
+-- arguments: worker, prefix, lease, moment, data
+-- items: queue, wanted, limits
+-- meaning: prefix: what the executions begin with; lease: seconds; moment: now in RQ's form; data: what every job has;
+--   wanted: how many calls; limits: '' or JSON: for each limited function how many of its calls may run, and whether the
+--   queue has others too. Beside a queue may be two more, for calls of high and of low priority; those of callbacks have
+--   none. In place of a queue `swarmfn:alone` asks for one of those that are to be run alone; its limits are those of
+--   all functions
 -- reply: the claims (for each: id, execution, queue, data, call, body, large, failures, attempts, `1` if it waited
 --   too long), and the queues that may hold more
 
@@ -42,7 +45,7 @@ end
 
 local function repair(key, queue, job)
   -- Without these fields no tool of RQ's would show it.
-  redis.call('HSET', key, 'data', ARGV[5], 'origin', queue, 'created_at', ARGV[4])
+  redis.call('HSET', key, 'data', data, 'origin', queue, 'created_at', moment)
 end
 
 local function take(queue, id, was_held)
@@ -73,14 +76,14 @@ local function take(queue, id, was_held)
   end
   if job[2] then begin_anew(key, id, job, queue) end
   if not job[3] then repair(key, queue, job) end
-  local execution = ARGV[2] .. (#claims + 1)
+  local execution = prefix .. (#claims + 1)
   local has_expired = job[11] and now >= (tonumber(job[11]) or now + 1)
   if has_expired then -- it is only claimed to be ended
-    redis.call('HSET', key, 'status', 'started', 'last_heartbeat', ARGV[4], 'worker_name', ARGV[1],
+    redis.call('HSET', key, 'status', 'started', 'last_heartbeat', moment, 'worker_name', worker,
       'execution', execution)
   else
-    redis.call('HSET', key, 'status', 'started', 'started_at', ARGV[4], 'last_heartbeat', ARGV[4],
-      'worker_name', ARGV[1], 'execution', execution)
+    redis.call('HSET', key, 'status', 'started', 'started_at', moment, 'last_heartbeat', moment,
+      'worker_name', worker, 'execution', execution)
     -- The description names the function, which is cheaper than looking into the call.
     local fn = string.match(job[10] or '', '^invoke (.+)$')
     if fn then count('started:' .. fn .. ':' .. queue) end
@@ -113,7 +116,7 @@ local function note_claim(queue, id, execution, fn)
   -- RQ's own cleanup would FAIL entries whose score has passed; the true lease is in swarmfn:leases.
   started[#started + 1], started[#started + 2] = '+inf', entry
   entry = entry .. ':' .. queue
-  leased[#leased + 1], leased[#leased + 2] = now + ARGV[3], entry
+  leased[#leased + 1], leased[#leased + 2] = now + lease, entry
   entries[#entries + 1] = entry
   if fn then
     redis.call('SADD', 'swarmfn:running:' .. fn, entry)
@@ -205,7 +208,7 @@ local function write_claims(queue)
   -- A claim at a time is at most a few dozen jobs, so these may be unpacked.
   redis.call('ZADD', 'rq:wip:' .. queue, unpack(started))
   redis.call('ZADD', 'swarmfn:leases', unpack(leased))
-  redis.call('SADD', 'swarmfn:claims:' .. ARGV[1], unpack(entries))
+  redis.call('SADD', 'swarmfn:claims:' .. worker, unpack(entries))
 end
 
 local function claim_lane(queue, wanted, limits)
@@ -241,9 +244,9 @@ local function claim_alone(limits)
 end
 
 local lanes, alone = {':high', '', ':low'}, {''}
-local function claim(i)
-  local queue, left, is_more = ARGV[i], tonumber(ARGV[i+1]), false
-  local readable, limits = pcall(cjson.decode, ARGV[i+2])
+local function claim(item)
+  local queue, left, is_more = item.queue, tonumber(item.wanted), false
+  local readable, limits = pcall(cjson.decode, item.limits)
   if queue == 'swarmfn:alone' then
     if claim_alone(readable and limits.limits or {}) then more[#more + 1] = queue end
     return
@@ -257,7 +260,7 @@ local function claim(i)
   if is_more then more[#more + 1] = queue end
 end
 
-for i = 6, #ARGV, 3 do pcall(claim, i) end
-if #claims > 0 then redis.call('EXPIRE', 'swarmfn:claims:' .. ARGV[1], 86400) end
+each(claim)
+if #claims > 0 then redis.call('EXPIRE', 'swarmfn:claims:' .. worker, 86400) end
 write_tally()
 return {claims, more}

@@ -4,37 +4,41 @@
 -- prelude: now, each, tally, letters, queueing, release, parents
 -- keys: rq:failed:, rq:finished:, rq:job:, rq:results:, swarmfn:bodies, swarmfn:body:, swarmfn:response:,
 --   swarmfn:upload:
--- arguments: worker, now, data, seconds a record outlives its registry entry; items (22): id, execution, queue,
---   counter, state, ttl, response, answer, size of a large answer, result type, return value, exc string, attempts,
---   started at; a delivery to queue: id, call, body, size of a large body, timeout; the call whose callback this
---   was, and what to note there; the queue of the delivery. `counter` is a field of swarmfn:totals
---   (succeeded:echo:echo). Large bodies wait at swarmfn:upload:ID:EXECUTION
+-- arguments: worker, moment, data, margin
+-- items: id, execution, queue, counter, state, ttl, response, answer, large_answer, result_type, return_value, exc_string,
+--   attempts, started_at, delivery, delivery_queue, delivery_call, delivery_body, delivery_large, delivery_timeout, parent,
+--   note
+-- meaning: moment: now in RQ's form; data: what every job has; margin: seconds a record outlives its registry entry;
+--   counter: a field of swarmfn:totals (succeeded:echo:echo); large_answer, delivery_large: the size of a large body ('':
+--   it is a small one), which waits at swarmfn:upload:ID:EXECUTION; delivery: the id of one to queue ('': none); parent:
+--   the call whose callback this was; note: what to note there
 -- reply: for each item 1 when it is recorded, 0 when the job is no longer this execution's, text when it cannot be
 
 local function upload(id, execution) return 'swarmfn:upload:' .. id .. ':' .. execution end
 
-local function queue_delivery(i, id, key)
-  local delivery = ARGV[i+14]
+local function queue_delivery(item, key)
+  local delivery = item.delivery
   local delivery_key = 'rq:job:' .. delivery
   redis.call('HSET', key, 'delivery', delivery, 'callback', 'queued')
-  redis.call('HSET', delivery_key, 'data', ARGV[3], 'created_at', ARGV[2], 'enqueued_at', ARGV[2], 'origin',
-    ARGV[i+21], 'description', 'callback of ' .. id, 'status', 'queued', 'timeout', ARGV[i+18], 'call', ARGV[i+15])
-  if ARGV[i+17] ~= '' then
+  redis.call('HSET', delivery_key, 'data', data, 'created_at', moment, 'enqueued_at', moment, 'origin',
+    item.delivery_queue, 'description', 'callback of ' .. item.id, 'status', 'queued', 'timeout', item.delivery_timeout,
+    'call', item.delivery_call)
+  if item.delivery_large ~= '' then
     local body = 'swarmfn:body:' .. delivery
-    redis.call('RENAME', upload(delivery, ARGV[i+1]), body)
+    redis.call('RENAME', upload(delivery, item.execution), body)
     redis.call('PERSIST', body)
-    redis.call('HSET', delivery_key, 'large', ARGV[i+17])
+    redis.call('HSET', delivery_key, 'large', item.delivery_large)
     redis.call('SADD', 'swarmfn:bodies', delivery)
-  elseif ARGV[i+16] ~= '' then
-    redis.call('HSET', delivery_key, 'body', ARGV[i+16])
+  elseif item.delivery_body ~= '' then
+    redis.call('HSET', delivery_key, 'body', item.delivery_body)
   end
-  enqueue(ARGV[i+21], delivery)
+  enqueue(item.delivery_queue, delivery)
 end
 
-local function keep_large_answer(i, id, key, ttl)
-  redis.call('RENAME', upload(id, ARGV[i+1]), 'swarmfn:response:' .. id)
-  redis.call('EXPIRE', 'swarmfn:response:' .. id, ttl + ARGV[4])
-  redis.call('HSET', key, 'large_answer', ARGV[i+8])
+local function keep_large_answer(item, key)
+  redis.call('RENAME', upload(item.id, item.execution), 'swarmfn:response:' .. item.id)
+  redis.call('EXPIRE', 'swarmfn:response:' .. item.id, item.ttl + margin)
+  redis.call('HSET', key, 'large_answer', item.large_answer)
 end
 
 local function drop_body(id, key, ttl, succeeded, is_large)
@@ -45,17 +49,17 @@ local function drop_body(id, key, ttl, succeeded, is_large)
     redis.call('SREM', 'swarmfn:bodies', id)
   else
     -- Kept, so that a failed invocation can be run again.
-    redis.call('EXPIRE', 'swarmfn:body:' .. id, ttl + ARGV[4])
+    redis.call('EXPIRE', 'swarmfn:body:' .. id, ttl + margin)
   end
 end
 
-local function write_end(i, key, status)
-  if ARGV[i+7] == '' then
-    redis.call('HSET', key, 'status', status, 'state', ARGV[i+4], 'ended_at', ARGV[2], 'response', ARGV[i+6],
-      'attempts', ARGV[i+12])
+local function write_end(item, key, status)
+  if item.answer == '' then
+    redis.call('HSET', key, 'status', status, 'state', item.state, 'ended_at', moment, 'response', item.response,
+      'attempts', item.attempts)
   else
-    redis.call('HSET', key, 'status', status, 'state', ARGV[i+4], 'ended_at', ARGV[2], 'response', ARGV[i+6],
-      'attempts', ARGV[i+12], 'answer', ARGV[i+7])
+    redis.call('HSET', key, 'status', status, 'state', item.state, 'ended_at', moment, 'response', item.response,
+      'attempts', item.attempts, 'answer', item.answer)
   end
 end
 
@@ -66,32 +70,32 @@ local function register(registry, expiry, id)
   entries[#entries + 1], entries[#entries + 2] = expiry, id
 end
 
-local function finish(i)
-  local id, execution, queue, ttl = ARGV[i], ARGV[i+1], ARGV[i+2], tonumber(ARGV[i+5])
-  local holds, is_large = still_holds(id, execution, queue, ARGV[1])
+local function finish(item)
+  local id, execution, queue, ttl = item.id, item.execution, item.queue, tonumber(item.ttl)
+  local holds, is_large = still_holds(id, execution, queue, worker)
   if not holds then
-    if ARGV[i+8] ~= '' then redis.call('DEL', upload(id, execution)) end
-    if ARGV[i+17] ~= '' then redis.call('DEL', upload(ARGV[i+14], execution)) end
+    if item.large_answer ~= '' then redis.call('DEL', upload(id, execution)) end
+    if item.delivery_large ~= '' then redis.call('DEL', upload(item.delivery, execution)) end
     return 0
   end
-  local key, results, succeeded = 'rq:job:' .. id, 'rq:results:' .. id, ARGV[i+4] == 'succeeded'
-  if ARGV[i+8] ~= '' then keep_large_answer(i, id, key, ttl) end
-  redis.call('XADD', results, 'MAXLEN', 10, '*', 'type', ARGV[i+9], 'worker_name', ARGV[1],
-    succeeded and 'return_value' or 'exc_string', succeeded and ARGV[i+10] or ARGV[i+11],
-    'execution_id', execution, 'execution_started_at', ARGV[i+13], 'execution_ended_at', now)
-  write_end(i, key, succeeded and 'finished' or 'failed')
+  local key, results, succeeded = 'rq:job:' .. id, 'rq:results:' .. id, item.state == 'succeeded'
+  if item.large_answer ~= '' then keep_large_answer(item, key) end
+  redis.call('XADD', results, 'MAXLEN', 10, '*', 'type', item.result_type, 'worker_name', worker,
+    succeeded and 'return_value' or 'exc_string', succeeded and item.return_value or item.exc_string,
+    'execution_id', execution, 'execution_started_at', item.started_at, 'execution_ended_at', now)
+  write_end(item, key, succeeded and 'finished' or 'failed')
   drop_body(id, key, ttl, succeeded, is_large)
-  redis.call('EXPIRE', results, ttl + ARGV[4])
-  redis.call('EXPIRE', key, ttl + ARGV[4])
+  redis.call('EXPIRE', results, ttl + margin)
+  redis.call('EXPIRE', key, ttl + margin)
   register((succeeded and 'rq:finished:' or 'rq:failed:') .. queue, now + ttl, id)
-  release(id, execution, queue, ARGV[1])
-  count(ARGV[i+3])
-  if not succeeded then keep_letter(ARGV[i+3], id, now) end
-  if ARGV[i+14] ~= '' then queue_delivery(i, id, key) end
-  tell_parent(ARGV[i+19], id, ARGV[i+20])
+  release(id, execution, queue, worker)
+  count(item.counter)
+  if not succeeded then keep_letter(item.counter, id, now) end
+  if item.delivery ~= '' then queue_delivery(item, key) end
+  tell_parent(item.parent, id, item.note)
   return 1
 end
-each(5, 22, finish)
+each(finish)
 for registry, entries in pairs(registered) do
   for first = 1, #entries, 1000 do
     redis.pcall('ZADD', registry, unpack(entries, first, math.min(first + 999, #entries)))

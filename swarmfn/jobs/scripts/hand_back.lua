@@ -4,16 +4,16 @@
 --
 -- prelude: now, tally, queueing, release, putting_back
 -- keys: swarmfn:claims:, swarmfn:leases
--- arguments: worker, now; items: entries. No item means everything the worker has claimed, because it has died
+-- arguments: worker, moment
+-- list: entries
+-- meaning: moment: now in RQ's form; entries: none of them means everything the worker has claimed, because it has died
 -- reply: how many were put back
 
-local claims = 'swarmfn:claims:' .. ARGV[1]
-local entries = {}
-for i = 3, #ARGV do entries[#entries + 1] = ARGV[i] end
-local has_died = #ARGV == 2
+local claims = 'swarmfn:claims:' .. worker
+local has_died = #entries == 0
 if has_died then entries = redis.call('SMEMBERS', claims) end
 local function fate_of() return has_died, has_died and #entries == 1 end
-local returned, done = put_all_back(entries, ARGV[2], fate_of)
+local returned, done = put_all_back(entries, moment, fate_of)
 write_releases()
 -- The lease of what is left lapses.
 for _, entry in ipairs(done) do

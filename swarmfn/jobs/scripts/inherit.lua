@@ -3,24 +3,25 @@
 -- is there for it now. What still waits or runs there ends there first.
 --
 -- keys: rq:failed:, rq:finished:, rq:job:, rq:queue:, rq:queues, swarmfn:queues
--- arguments: the earlier queue, the one in its place, how many of each registry to look at
+-- arguments: earlier, present, limit
+-- meaning: earlier: a queue; present: the one in its place; limit: how many of each registry to look at
 -- reply: how many were given away
 
 local moved = 0
 for _, registry in ipairs({'rq:failed:', 'rq:finished:'}) do
-  local ended = redis.call('ZRANGE', registry .. ARGV[1], 0, ARGV[3] - 1, 'WITHSCORES')
+  local ended = redis.call('ZRANGE', registry .. earlier, 0, limit - 1, 'WITHSCORES')
   for i = 1, #ended, 2 do
     local key = 'rq:job:' .. ended[i]
     if redis.call('EXISTS', key) == 1 then
-      redis.call('ZADD', registry .. ARGV[2], ended[i+1], ended[i])
-      redis.pcall('HSET', key, 'origin', ARGV[2])
+      redis.call('ZADD', registry .. present, ended[i+1], ended[i])
+      redis.pcall('HSET', key, 'origin', present)
     end
-    redis.call('ZREM', registry .. ARGV[1], ended[i])
+    redis.call('ZREM', registry .. earlier, ended[i])
     moved = moved + 1
   end
 end
 if moved > 0 then
-  redis.call('SADD', 'rq:queues', 'rq:queue:' .. ARGV[2])
-  redis.call('SADD', 'swarmfn:queues', ARGV[2])
+  redis.call('SADD', 'rq:queues', 'rq:queue:' .. present)
+  redis.call('SADD', 'swarmfn:queues', present)
 end
 return moved

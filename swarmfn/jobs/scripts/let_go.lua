@@ -4,12 +4,13 @@
 --
 -- prelude: queueing, held
 -- keys: rq:deferred:, rq:job:, swarmfn:held:
--- arguments: function, queue, limit
+-- arguments: fn, queue, limit
+-- meaning: limit: how many to look at
 -- reply: how many were looked at
 
-local name, queue = ARGV[1] .. ':' .. ARGV[2], ARGV[2]
+local name = fn .. ':' .. queue
 local looked_at = 0
-while looked_at < tonumber(ARGV[3]) do
+while looked_at < tonumber(limit) do
   local id = redis.call('RPOP', 'swarmfn:held:' .. name) -- the last one first: so they keep their order
   if not id then break end
   looked_at = looked_at + 1
@@ -20,6 +21,6 @@ while looked_at < tonumber(ARGV[3]) do
     redis.call('HSET', 'rq:job:' .. id, 'status', 'queued')
   end
 end
-forget_empty(ARGV[1], queue)
+forget_empty(fn, queue)
 wake()
 return looked_at

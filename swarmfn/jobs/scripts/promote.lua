@@ -3,11 +3,12 @@
 --
 -- prelude: now, queueing
 -- keys: rq:job:, rq:scheduled:, swarmfn:due, swarmfn:stop:
--- arguments: now, limit, worker
+-- arguments: moment, limit, worker
+-- meaning: moment: now in RQ's form; limit: how many to look at; worker: whose claims are asked about
 -- reply: how many were looked at, Redis's clock, seconds until the next is due ('': none), and the entries of the
 --   worker's claims that were cancelled recently
 
-local members = redis.call('ZRANGEBYSCORE', 'swarmfn:due', '-inf', now, 'LIMIT', 0, ARGV[2])
+local members = redis.call('ZRANGEBYSCORE', 'swarmfn:due', '-inf', now, 'LIMIT', 0, limit)
 local function promote(member)
   local id, queue = string.match(member, '^([^:]*):(.*)$')
   if id and redis.call('ZSCORE', 'rq:scheduled:' .. queue, id) then
@@ -15,7 +16,7 @@ local function promote(member)
     -- Deleted or cancelled through RQ, it is not made again.
     if redis.pcall('HGET', key, 'status') == 'scheduled' then
       enqueue(queue, id) -- first of the writes, because it fails where the queue's key is not a list
-      redis.call('HSET', key, 'status', 'queued', 'enqueued_at', ARGV[1])
+      redis.call('HSET', key, 'status', 'queued', 'enqueued_at', moment)
     end
     redis.call('ZREM', 'rq:scheduled:' .. queue, id)
   end
@@ -28,4 +29,4 @@ end
 wake()
 local first = redis.call('ZRANGE', 'swarmfn:due', 0, 0, 'WITHSCORES')
 return {#members, tostring(now), first[2] and tostring(first[2] - now) or '',
-  redis.call('SMEMBERS', 'swarmfn:stop:' .. ARGV[3])}
+  redis.call('SMEMBERS', 'swarmfn:stop:' .. worker)}

@@ -4,7 +4,8 @@
 -- prelude: each, tally, letters, held, reading
 -- keys: rq:canceled:, rq:failed:, rq:finished:, rq:job:, rq:queue:, rq:results:, rq:scheduled:, swarmfn:bodies,
 --   swarmfn:body:, swarmfn:due, swarmfn:response:
--- arguments: items (2): id, the status it must have ('': any; `queued` stands for those that are held back too)
+-- items: id, status
+-- meaning: status: the one it must have ('': any; `queued` stands for those that are held back too)
 -- reply: for each id `purged`, or why not: `running`, `changed` (it has another status by now), `unknown`; or an
 --   error's text
 
@@ -27,13 +28,13 @@ local function count_out(id, job)
     count_call('forgotten', job)
   end
 end
-local function purge(i)
-  local id = ARGV[i]
+local function purge(item)
+  local id, wanted = item.id, item.status
   local job = read(id)
   if not job then return 'unknown' end
   -- Cancelled through RQ, it runs until its worker hears of it, who then counts it.
   if job.status == 'started' or job.execution then return 'running' end
-  local is_so = ARGV[i+1] == '' or ARGV[i+1] == job.status or ARGV[i+1] == 'queued' and job.status == 'deferred'
+  local is_so = wanted == '' or wanted == job.status or wanted == 'queued' and job.status == 'deferred'
   if not is_so then return 'changed' end
   if leave[job.status] then leave[job.status](id, job.queue, job.fn) end
   if registry[job.status] then redis.call('ZREM', registry[job.status] .. job.queue, id) end
@@ -43,6 +44,6 @@ local function purge(i)
   count_out(id, job)
   return 'purged'
 end
-each(1, 2, purge)
+each(purge)
 write_tally()
 return replies

@@ -2,12 +2,14 @@
 --
 -- prelude: each, tally, letters, queueing, reading
 -- keys: rq:failed:, rq:job:, swarmfn:body:, swarmfn:response:
--- arguments: now; items: id
+-- arguments: moment
+-- items: id
+-- meaning: moment: now in RQ's form
 -- reply: for each id `redriven`, or why not: `pending` (it waits or runs), `ended` (well, or cancelled), `bodyless`
 --   (what it was sent is no longer stored), `unknown`; or an error's text
 
-local function redrive(i)
-  local id = ARGV[i]
+local function redrive(item)
+  local id = item.id
   local key, job = 'rq:job:' .. id, read(id)
   if not job then return 'unknown' end
   if is_pending[job.status] then return 'pending' end
@@ -21,7 +23,7 @@ local function redrive(i)
   redis.call('DEL', 'swarmfn:response:' .. id)
   redis.call('PERSIST', key)
   redis.call('PERSIST', 'swarmfn:body:' .. id)
-  redis.call('HSET', key, 'status', 'queued', 'enqueued_at', ARGV[1])
+  redis.call('HSET', key, 'status', 'queued', 'enqueued_at', moment)
   -- Without a state RQ itself has failed it: its end was not counted, so its start is not counted either.
   if job.state then
     drop_letter(letter_of(job.state, job.call, job.queue), id)
@@ -30,7 +32,7 @@ local function redrive(i)
   tell_parent(job, id, 'queued')
   return 'redriven'
 end
-each(2, 1, redrive)
+each(redrive)
 write_tally()
 wake()
 return replies

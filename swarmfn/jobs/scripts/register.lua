@@ -2,18 +2,18 @@
 -- A worker's entry, also in a Redis whose memory is full: who looks whether it is alive must not end it, for it is what
 -- makes room.
 --
+-- prelude: each
 -- keys: rq:worker:, rq:workers, rq:workers:
--- arguments: the worker's name, seconds until its entry expires, how many queues; their names; then for each of the
---   items (2): field, value
+-- arguments: worker, ttl, queues
+-- items: field, value
+-- meaning: ttl: seconds until its entry expires; queues: JSON: the names of those it serves
 -- reply: 1
 
-local key, queues = 'rq:worker:' .. ARGV[1], tonumber(ARGV[3])
-for i = 4 + queues, #ARGV, 2 do
-  redis.call('HSET', key, ARGV[i], ARGV[i+1])
-end
-redis.call('EXPIRE', key, ARGV[2])
+local key = 'rq:worker:' .. worker
+each(function(item) redis.call('HSET', key, item.field, item.value) end)
+redis.call('EXPIRE', key, ttl)
 redis.call('SADD', 'rq:workers', key)
-for i = 4, 3 + queues do
-  redis.call('SADD', 'rq:workers:' .. ARGV[i], key)
+for _, queue in ipairs(cjson.decode(queues)) do
+  redis.call('SADD', 'rq:workers:' .. queue, key)
 end
 return 1

@@ -3,18 +3,20 @@
 --
 -- prelude: now
 -- keys: rq:job:, swarmfn:claims:, swarmfn:leases
--- arguments: worker, lease seconds; items: entry
+-- arguments: worker, lease
+-- list: entries
+-- meaning: lease: seconds
 -- reply: the entries whose runs are to stop: those whose lease was gone, and the cancelled ones
 
 local function renew(entry)
   -- Cancelled through RQ, which knows nothing of leases: this one may lapse.
   if redis.pcall('HGET', 'rq:job:' .. string.match(entry, '^[^:]*'), 'status') == 'canceled' then return false end
-  return redis.call('ZADD', 'swarmfn:leases', 'XX', 'CH', now + ARGV[2], entry) == 1
+  return redis.call('ZADD', 'swarmfn:leases', 'XX', 'CH', now + lease, entry) == 1
     or redis.call('ZSCORE', 'swarmfn:leases', entry)
 end
 local lost = {}
-for i = 3, #ARGV do
-  if not renew(ARGV[i]) then lost[#lost + 1] = ARGV[i] end
+for _, entry in ipairs(entries) do
+  if not renew(entry) then lost[#lost + 1] = entry end
 end
-redis.call('EXPIRE', 'swarmfn:claims:' .. ARGV[1], 86400)
+redis.call('EXPIRE', 'swarmfn:claims:' .. worker, 86400)
 return lost

@@ -2,13 +2,14 @@
 -- A plain SET, also in a Redis whose memory is full: for what calls need to come to their end.
 --
 -- keys: those it is given
--- arguments: key, value, seconds until it expires (0: never), channel to publish the value on ('': none)
+-- arguments: key, value, expires, channel
+-- meaning: expires: seconds until it does (0: never); channel: where to publish the value ('': nowhere)
 -- reply: 1
 
-if ARGV[3] == '0' then
-  redis.call('SET', ARGV[1], ARGV[2])
+if expires == '0' then
+  redis.call('SET', key, value)
 else
-  redis.call('SET', ARGV[1], ARGV[2], 'EX', ARGV[3])
+  redis.call('SET', key, value, 'EX', expires)
 end
-if ARGV[4] ~= '' then redis.call('PUBLISH', ARGV[4], ARGV[2]) end
+if channel ~= '' then redis.call('PUBLISH', channel, value) end
 return 1

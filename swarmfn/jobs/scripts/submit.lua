@@ -3,8 +3,10 @@
 -- prelude: now, each, tally, queueing
 -- keys: rq:deferred:, rq:job:, rq:queue:, rq:scheduled:, swarmfn:bodies, swarmfn:body:, swarmfn:due, swarmfn:held,
 --   swarmfn:held:, swarmfn:idempotency:
--- arguments: data, now; items (9): id, queue, function, call, body, size of a large body, key it was uploaded to,
---   timeout, terms ('' or JSON)
+-- arguments: data, moment
+-- items: id, queue, fn, call, body, size, upload, timeout, terms
+-- meaning: data: what every job has; moment: now in RQ's form; body: a small one; size, upload: of a large one, and the key
+--   it was uploaded to ('': none); terms: '' or JSON
 -- reply: for each item 1 when it is stored, 0 when its id is taken (its upload is left alone: the call comes again under
 --   another id), text when it could not be stored; a list when
 --   its terms say so: `replay` and the id of the first call with its idempotency key, `reused` when that call was
@@ -77,10 +79,10 @@ local function put_off(queue, id, due)
   know(queue)
 end
 
-local function submit(i)
-  local id, queue, fn, call, upload = ARGV[i], ARGV[i+1], ARGV[i+2], ARGV[i+3], ARGV[i+6]
+local function submit(item)
+  local id, queue, fn, call, upload = item.id, item.queue, item.fn, item.call, item.upload
   local key = 'rq:job:' .. id
-  local terms = ARGV[i+8] ~= '' and cjson.decode(ARGV[i+8])
+  local terms = item.terms ~= '' and cjson.decode(item.terms)
   if terms then
     local replay = replay_of(terms)
     if replay then
@@ -101,20 +103,20 @@ local function submit(i)
     return full
   end
   if terms and terms.probe then return 1 end
-  if upload ~= '' and redis.call('STRLEN', upload) ~= tonumber(ARGV[i+5]) then return 'its body has gone' end
+  if upload ~= '' and redis.call('STRLEN', upload) ~= tonumber(item.size) then return 'its body has gone' end
   -- First of the writes, because it can be refused: the memory is full, or the queue's key is not a list.
   if due then put_off(queue, id, due) else enqueue(queue, id) end
-  redis.call('HSET', key, 'data', ARGV[1], 'created_at', ARGV[2], 'enqueued_at', ARGV[2], 'origin', queue,
-    'description', 'invoke ' .. fn, 'status', due and 'scheduled' or 'queued', 'timeout', ARGV[i+7], 'call', call)
+  redis.call('HSET', key, 'data', data, 'created_at', moment, 'enqueued_at', moment, 'origin', queue,
+    'description', 'invoke ' .. fn, 'status', due and 'scheduled' or 'queued', 'timeout', item.timeout, 'call', call)
   if due then redis.call('HDEL', key, 'enqueued_at') end
   if terms and depths[terms.queue] then depths[terms.queue] = depths[terms.queue] + 1 end
   if upload ~= '' then
     redis.call('RENAME', upload, 'swarmfn:body:' .. id)
     redis.call('PERSIST', 'swarmfn:body:' .. id)
     redis.call('SADD', 'swarmfn:bodies', id)
-    redis.call('HSET', key, 'large', ARGV[i+5])
-  elseif ARGV[i+4] ~= '' then
-    redis.call('HSET', key, 'body', ARGV[i+4])
+    redis.call('HSET', key, 'large', item.size)
+  elseif item.body ~= '' then
+    redis.call('HSET', key, 'body', item.body)
   end
   if terms and terms.max_age then
     redis.call('HSET', key, 'expires', string.format('%.3f', (due or now) + terms.max_age))
@@ -125,7 +127,7 @@ local function submit(i)
   count('accepted:' .. fn .. ':' .. queue)
   return 1
 end
-each(3, 9, submit)
+each(submit)
 write_tally()
 wake()
 return replies

@@ -6,7 +6,9 @@
 -- keys: rq:canceled:, rq:deferred:, rq:failed:, rq:finished:, rq:job:, rq:queue:, rq:queues, rq:scheduled:, rq:wip:,
 --   rq:workers, rq:workers:, rq:workers:callbacks, swarmfn:bodies, swarmfn:body:, swarmfn:letters, swarmfn:letters:,
 --   swarmfn:queues
--- arguments: how many large bodies, cancelled calls of a queue, and letters of a kind to look at; items: queue
+-- arguments: limit
+-- list: queues
+-- meaning: limit: how many large bodies, cancelled calls of a queue, and letters of a kind to look at
 -- reply: 1 when there is more to do at once, else 0
 
 local registries = {'rq:wip:', 'rq:finished:', 'rq:failed:', 'rq:scheduled:', 'rq:deferred:', 'rq:canceled:'}
@@ -21,7 +23,7 @@ local function tidy(queue)
   redis.call('ZREMRANGEBYSCORE', 'rq:finished:' .. queue, 0, now)
   redis.call('ZREMRANGEBYSCORE', 'rq:failed:' .. queue, 0, now)
   -- What was cancelled through RQ does not expire, and its score is when that was: only what has no job any more goes.
-  for _, id in ipairs(redis.call('ZRANDMEMBER', 'rq:canceled:' .. queue, ARGV[1])) do
+  for _, id in ipairs(redis.call('ZRANDMEMBER', 'rq:canceled:' .. queue, limit)) do
     if redis.call('EXISTS', 'rq:job:' .. id) == 0 then redis.call('ZREM', 'rq:canceled:' .. queue, id) end
   end
   if redis.call('EXISTS', 'rq:queue:' .. queue) == 1 then return end
@@ -31,11 +33,11 @@ local function tidy(queue)
   redis.call('SREM', 'rq:queues', 'rq:queue:' .. queue)
   redis.call('SREM', 'swarmfn:queues', queue)
 end
-for i = 2, #ARGV do pcall(tidy, ARGV[i]) end
+for _, queue in ipairs(queues) do pcall(tidy, queue) end
 pcall(drop_dead, 'rq:workers')
 pcall(drop_dead, 'rq:workers:callbacks')
 -- A job deleted through RQ leaves its large body behind. A sample each time finds all of them in the end.
-for _, id in ipairs(redis.call('SRANDMEMBER', 'swarmfn:bodies', ARGV[1])) do
+for _, id in ipairs(redis.call('SRANDMEMBER', 'swarmfn:bodies', limit)) do
   if redis.call('EXISTS', 'rq:job:' .. id) == 0 then
     redis.call('DEL', 'swarmfn:body:' .. id)
     redis.call('SREM', 'swarmfn:bodies', id)
@@ -45,12 +47,12 @@ end
 local more = 0
 for _, letter in ipairs(redis.call('SMEMBERS', 'swarmfn:letters')) do
   local key = 'swarmfn:letters:' .. letter
-  local ids = redis.call('ZRANGE', key, 0, ARGV[1] - 1)
+  local ids = redis.call('ZRANGE', key, 0, limit - 1)
   local gone = 0
   for _, id in ipairs(ids) do
     if redis.call('EXISTS', 'rq:job:' .. id) == 0 then gone = gone + redis.call('ZREM', key, id) end
   end
-  if gone == tonumber(ARGV[1]) then more = 1 end
+  if gone == tonumber(limit) then more = 1 end
   if redis.call('EXISTS', key) == 0 then redis.call('SREM', 'swarmfn:letters', letter) end
 end
 return more

@@ -136,13 +136,13 @@ def test_no_more_are_put_off_than_may_be_whatever_their_queue(stage: QueueStage)
 
 
 def test_gateways_see_the_long_queues_in_one_look(stage: QueueStage) -> None:
-    assert stage.run(call(stage.client, ROOM, 1)) == [0, b"", 0, []]
+    assert stage.run(call(stage.client, ROOM, limit=1)) == [0, b"", 0, []]
     for number, priority in enumerate(("high", "normal", "low")):
         stage.submit(invocation(f"c{number}", queue=lane("echo", priority)))
     stage.submit("later", b"", Terms(delay=3600))
     stage.submit(invocation("x", "other"))
-    assert stage.run(call(stage.client, ROOM, 4)) == [1, b"echo", 4, [b"echo"]]
-    assert sorted(stage.run(call(stage.client, ROOM, 1))[3]) == [b"echo", b"other"]
+    assert stage.run(call(stage.client, ROOM, limit=4)) == [1, b"echo", 4, [b"echo"]]
+    assert sorted(stage.run(call(stage.client, ROOM, limit=1))[3]) == [b"echo", b"other"]
 
 
 def test_calls_over_their_functions_limit_make_a_queue_long_too(stage: QueueStage) -> None:
@@ -150,5 +150,5 @@ def test_calls_over_their_functions_limit_make_a_queue_long_too(stage: QueueStag
         stage.submit(f"c{number}")
     (running,) = stage.claim(count=4, limits=lambda queue: '{"limits": {"echo": 1}, "others": true}')
     assert stage.keys("swarmfn:held:*")
-    assert stage.run(call(stage.client, ROOM, 3)) == [0, b"echo", 3, [b"echo"]]
+    assert stage.run(call(stage.client, ROOM, limit=3)) == [0, b"echo", 3, [b"echo"]]
     stage.finish(running)

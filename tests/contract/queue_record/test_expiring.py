@@ -57,7 +57,7 @@ def test_run_again_it_has_no_limit(stage: QueueStage, by_hand: bool) -> None:
     if by_hand:
         stage.job("a").requeue()
     else:
-        assert call_blocking(stage.redis, REDRIVE, "2026-01-01T00:00:00.000000Z", "a") == [b"redriven"]
+        assert call_blocking(stage.redis, REDRIVE, [{"id": "a"}], moment="2026-01-01T00:00:00.000000Z") == [b"redriven"]
     claim = stage.claim_one()
     assert not claim.has_expired
     assert stage.ledger.total("redriven") == 1

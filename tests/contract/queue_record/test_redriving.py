@@ -13,13 +13,14 @@ from tests.support.redis_server import text
 
 
 def redrive(stage: QueueStage, *ids: str) -> list[str]:
-    replies = call_blocking(stage.redis, REDRIVE, "2026-01-01T00:00:00.000000Z", *ids)
+    items = [{"id": call_id} for call_id in ids]
+    replies = call_blocking(stage.redis, REDRIVE, items, moment="2026-01-01T00:00:00.000000Z")
     return [reply.decode() for reply in replies]
 
 
 def purge(stage: QueueStage, *ids: str, status: str = "") -> list[str]:
-    words = [word for call_id in ids for word in (call_id, status)]
-    return [reply.decode() for reply in call_blocking(stage.redis, PURGE, *words)]
+    items = [{"id": call_id, "status": status} for call_id in ids]
+    return [reply.decode() for reply in call_blocking(stage.redis, PURGE, items)]
 
 
 def letters(stage: QueueStage) -> dict[str, list[str]]:

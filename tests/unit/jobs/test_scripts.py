@@ -9,14 +9,13 @@ import lupa.lua51
 import pytest
 
 from swarmfn.jobs import scripts
-from swarmfn.jobs.scripts.script import BadPrelude, load, prelude_of
+from swarmfn.jobs.scripts.script import BadPrelude, Script, load, prelude_of
 from tests.support.processes import REPOSITORY
 
 FOLDER = REPOSITORY / "swarmfn" / "jobs" / "scripts"
 SCRIPTS = sorted(FOLDER.glob("*.lua"))
 PARTS = sorted(FOLDER.glob("prelude/*.lua"))
 KEY = re.compile(r"'((?:rq|swarmfn):[a-z:-]+)'")
-ITEM = re.compile(r"each\((\d+), (\d+), \w+\)")
 
 
 def parse(text: str) -> None:
@@ -31,7 +30,7 @@ def head_of(path: Path) -> dict[str, str]:
     said: dict[str, str] = {}
     word = "about"
     for line in comment[1].splitlines():
-        named = re.match(r"-- (prelude|keys|arguments|gives|reply): (.+)", line)
+        named = re.match(r"-- (prelude|keys|arguments|items|list|meaning|gives|reply): (.+)", line)
         if named:
             word = named[1]
             said[word] = named[2]
@@ -63,7 +62,9 @@ def test_each_file_is_loaded_under_its_name() -> None:
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
 def test_each_script_says_what_it_does_its_keys_its_arguments_and_its_reply(path: Path) -> None:
     said = head_of(path)
-    assert {"about", "keys", "arguments", "reply"} <= {word for word, text in said.items() if text.strip()}
+    found = {word for word, text in said.items() if text.strip()}
+    assert {"about", "keys", "reply"} <= found
+    assert found & {"arguments", "items", "list"}
 
 
 @pytest.mark.parametrize("path", [*SCRIPTS, *PARTS], ids=lambda path: path.stem)
@@ -73,9 +74,40 @@ def test_the_keys_that_are_stated_are_those_that_are_touched(path: Path) -> None
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
-def test_the_width_that_is_stated_is_the_one_that_is_read(path: Path) -> None:
-    for _, width in ITEM.findall(path.read_text()):
-        assert width == "1" or f"items ({width}):" in head_of(path)["arguments"]
+def test_each_argument_has_one_name_and_is_used_by_it(path: Path) -> None:
+    script, text = load(path.stem), re.sub(r"(?m)^--.*$", "", path.read_text())
+    assert "ARGV" not in text
+    names = [*script.arguments, *([script.rest] if script.rest else [])]
+    assert len({*names, *script.items}) == len(names) + len(script.items)
+    assert [name for name in names if not re.search(rf"\b{name}\b", text)] == []
+    assert [name for name in script.items if not re.search(rf"\bitem\.{name}\b", text)] == []
+
+
+def test_what_a_script_is_sent_is_in_the_order_of_its_names() -> None:
+    script = Script("", ("first", "second"), ("a", "b"))
+    assert script.words([{"b": 4, "a": 3}, {"a": 5, "b": 6}], second=2, first=1) == [1, 2, 3, 4, 5, 6]
+    assert Script("", ("first",), rest="more").words([2, 3], first=1) == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("items", "arguments"),
+    [([], {}), ([], {"first": 1, "third": 3}), ([{"a": 1}], {"first": 1}), ([{"a": 1, "b": 2, "c": 3}], {"first": 1})],
+)
+def test_a_name_too_many_or_too_few_is_refused(items: list[dict[str, int]], arguments: dict[str, int]) -> None:
+    with pytest.raises((KeyError, TypeError)):
+        Script("", ("first",), ("a", "b")).words(items, **arguments)
+
+
+def test_names_are_read_from_the_comment_over_several_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = "-- arguments: one, two,\n--   three\n-- items: four,\n--   five\n-- meaning: six, seven\n"
+    (tmp_path / "some.lua").write_text(f"{names}return item_at(4).five")
+    (tmp_path / "more.lua").write_text("-- arguments: none\n-- list: all\nreturn #all")
+    monkeypatch.setattr("swarmfn.jobs.scripts.script._FOLDER", tmp_path)
+    some, more = load("some"), load("more")
+    assert (some.arguments, some.items, some.rest) == (("one", "two", "three"), ("four", "five"), "")
+    assert "local one, two, three = ARGV[1], ARGV[2], ARGV[3]\n" in some.text
+    assert "five = ARGV[i+1]" in some.text
+    assert (more.arguments, more.items, more.rest) == ((), (), "all")
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
