@@ -459,8 +459,8 @@ class _Turn:
 
         for function in order:
             held = self._model.lists[f"swarmfn:held:{function}:{self._queue}"]
-            for job_id in [held.pop(0) for _ in range(min(rooms[function], left(), len(held)))]:
-                rooms[function] -= self.take(job_id, "deferred", function)
+            while held and rooms[function] > 0 and left() > 0:
+                rooms[function] -= self.take(held.pop(0), "deferred", function)
         while self._waiting and left() > 0:
             self._next(rooms)
         return len(self._taken) - start

@@ -155,9 +155,12 @@ local function is_holding(fn, queue)
 end
 
 local function claim_held(queue, fn, wanted)
-  local name, taken = fn .. ':' .. queue, 0
-  local ids = redis.call('LPOP', 'swarmfn:held:' .. name, wanted) or {}
-  for _, id in ipairs(ids) do
+  local list, taken, looked_at = 'swarmfn:held:' .. fn .. ':' .. queue, 0, 0
+  -- Those that were cancelled or deleted through RQ are still there, and keep no other waiting.
+  while taken < wanted and looked_at < wanted + 500 do
+    local id = redis.call('LPOP', list)
+    if not id then break end
+    looked_at = looked_at + 1
     redis.call('ZREM', 'rq:deferred:' .. queue, id)
     local fine, execution = pcall(take, queue, id, true)
     if fine and execution then

@@ -164,6 +164,7 @@ class AnyOrder(ModelledQueue, RuleBasedStateMachine):
     )
     def claim(self, worker: str, queue: str, count: int, limits: dict[str, int]) -> None:
         own = {name: limit for name, limit in limits.items() if name in SERVED[queue]}
+        self.steps.append(f"{worker} claims up to {count} of {queue} within {own}")
         wanted = Limits(own, others=len(own) < len(SERVED[queue])) if own else None
         text = json.dumps({"limits": own, "others": wanted.others}) if wanted else ""
         claimed = self.stage.run(self.workers[worker].claim([(queue, count)], lambda _: text))
@@ -181,7 +182,7 @@ class AnyOrder(ModelledQueue, RuleBasedStateMachine):
             rest = self.model.copy().claim([], worker, queue, count, wanted, list(own))
             assert rest == [], f"{rest} waited although nothing more was announced\n{self.story()}"
         self.claims += [(worker, claim) for claim in claimed.claims]
-        self.done(f"{worker} claims up to {count} of {queue} within {own}: {found}")
+        self.done()
 
     @step(4, lambda self: self.model.lists[ALONE], worker=workers, limits=limits)
     def claim_alone(self, worker: str, limits: dict[str, int]) -> None:
