@@ -80,7 +80,8 @@ def test_a_redis_that_hangs_refuses_calls_in_bounded_time_and_harms_no_other(has
         for _ in range(10):
             assert hasty.call("POST", "/function/stage", body=b"x").status == 200
         answered = sum(bool(select.select([client.socket], [], [], 0)[0]) for client in clients)
-        assert answered == 0, "Redis was not waited for"
+        if time.monotonic() - began < 2:  # else a busy machine took as long to send as the gateway waits
+            assert answered == 0, "Redis was not waited for"
         for client in (*clients, asking):
             assert_unavailable(client.answer())
     # The time limit of one exchange with Redis, not of each batch of them.
