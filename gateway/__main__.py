@@ -146,22 +146,6 @@ def _upload_budget(settings: Settings, memory: int) -> int:
     return settings.upload_budget or max(memory // 4, settings.async_max_body)
 
 
-def _in_background(
-    stack: AsyncExitStack, name: str, work: Callable[[], Coroutine[Any, Any, None]], failures: Recurring
-) -> None:
-    """Lets `work` run until the stack is undone, and waits for its end: what it works with is closed after that."""
-    task = asyncio.create_task(lasting(name, work, failures=failures), name=name)
-
-    async def end() -> None:
-        # A library may take a cancellation for the end of a connection, and go on: so it is repeated, for 5 s.
-        for _ in range(50):
-            task.cancel()
-            if (await asyncio.wait([task], timeout=0.1))[0]:
-                return
-
-    stack.push_async_callback(end)
-
-
 class Gateway:
     """Everything that lives on the event loop, put together."""
 
@@ -223,9 +207,19 @@ class Gateway:
                 await self._serve_fast_lane(parts, upstream, listener, managing, limits)
 
     def _in_background(self, stack: AsyncExitStack, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Lets `work` run until the stack is undone, and waits for its end: what it works with is closed after that."""
         failures = failing(name)
         self._failures.append(failures)
-        _in_background(stack, name, work, failures)
+        task = asyncio.create_task(lasting(name, work, failures=failures), name=name)
+
+        async def end() -> None:
+            # A library may take a cancellation for the end of a connection, and go on: so it is repeated, for 5 s.
+            for _ in range(50):
+                task.cancel()
+                if (await asyncio.wait([task], timeout=0.1))[0]:
+                    return
+
+        stack.push_async_callback(end)
 
     def _upload_ttl(self) -> int:
         """No client takes longer to send a body; soon after that a call owns it, or nobody ever will."""

@@ -87,7 +87,8 @@ class FastLane:
         except Exception:
             reference = uuid.uuid4().hex[:12]
             logger.exception(
-                "a call failed unexpectedly; the client was given this reference",
+                "a call failed unexpectedly; %s",
+                "its answer was cut off" if exchange.is_started else "the client was given this reference",
                 extra={"event": "request_failed", "reference": reference, "call_id": call_id},
             )
             await _send_problem(exchange, unexpected(reference), incoming, call_id)

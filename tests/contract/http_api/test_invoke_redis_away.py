@@ -15,6 +15,9 @@ from tests.support.invocation_stage import InvocationStage
 from tests.support.raw_http import Answer
 from tests.support.waiting import wait_until
 
+REDIS_PATIENCE = 4.0
+"""A little less than the seconds that one exchange with Redis may take."""
+
 
 @pytest.fixture(autouse=True)
 def _redis_comes_back(hasty: InvocationStage) -> Iterator[None]:
@@ -80,10 +83,12 @@ def test_a_redis_that_hangs_refuses_calls_in_bounded_time_and_harms_no_other(has
         for _ in range(10):
             assert hasty.call("POST", "/function/stage", body=b"x").status == 200
         answered = sum(bool(select.select([client.socket], [], [], 0)[0]) for client in clients)
-        if time.monotonic() - began < 2:  # else a busy machine took as long to send as the gateway waits
-            assert answered == 0, "Redis was not waited for"
+        asked = time.monotonic() - began
         for client in (*clients, asking):
             assert_unavailable(client.answer())
+        # A busy machine may take as long to send them all as the gateway waits for the first.
+        assert answered == 0 or asked > REDIS_PATIENCE, "Redis was not waited for"
+        assert time.monotonic() - began > REDIS_PATIENCE
     # The time limit of one exchange with Redis, not of each batch of them.
     assert time.monotonic() - began < 20
 

@@ -163,3 +163,9 @@ def test_a_request_that_goes_wrong_is_refused_only_while_its_answer_has_not_begu
         assert_broken_off(received, headers)
     else:
         assert received.startswith(b"HTTP/1.1 400 ")
+
+
+def test_the_log_says_a_surprise_in_the_middle_of_an_answer_cut_it_off(caplog: pytest.LogCaptureFixture) -> None:
+    talk(lane(Outcome([], RuntimeError("a surprise"))), ask)
+    (record,) = caplog.records
+    assert record.getMessage() == "a call failed unexpectedly; its answer was cut off"
