@@ -24,7 +24,6 @@ from gateway.app import Parts, create_app
 from gateway.call_counts import CallCounts
 from gateway.crowd import Crowd, most_connections
 from gateway.fastlane.app import FastLane
-from gateway.fastlane.connection import Limits
 from gateway.fastlane.cross_origin import on_fast_lane
 from gateway.fastlane.passing_on import ToFlask
 from gateway.invoke.asynchronous import Asynchronous, Rules
@@ -34,6 +33,7 @@ from gateway.invoke.credentials import MountedCredentials
 from gateway.invoke.cross_origin import CrossOrigin
 from gateway.invoke.room import Room
 from gateway.invoke.synchronous import Synchronous
+from gateway.limits import Limits
 from gateway.load_metrics import LoadMetrics
 from gateway.metrics import InvocationMetrics
 from gateway.publisher import Publisher

@@ -9,8 +9,9 @@ from typing import Any, cast
 import uvicorn
 
 from gateway.crowd import Crowd
-from gateway.fastlane.connection import Limits, client_connection
+from gateway.fastlane.connection import client_connection
 from gateway.fastlane.exchange import App
+from gateway.limits import Limits
 
 
 class PortTaken(Exception):

@@ -7,7 +7,6 @@ import re
 import socket
 import struct
 from collections import deque
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, ClassVar, cast
 
@@ -19,20 +18,9 @@ from gateway.crowd import CROWDED, RESERVED_PATIENCE, Crowd, Place, is_reserved_
 from gateway.fastlane.exchange import App, Exchange
 from gateway.fastlane.half_closed import HalfClosed
 from gateway.invoke.incoming import RawHeaders
+from gateway.limits import Limits
 from swarmfn.upstream.deadlines import DeadlineTimer
 from swarmfn.wire.request_heads import BadRequest, check_host, check_path, check_version
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Seconds for a whole request to arrive, for a client that does not read, and for an idle connection; bytes of a
-    request's head."""
-
-    read_timeout: float
-    write_timeout: float
-    idle_timeout: float = 75.0
-    head_size: int = 64 * 1024
-
 
 _LINGER = 2.0
 """Seconds in which a client that is still sending can read why it was refused, before the connection is closed."""

@@ -16,8 +16,8 @@ from waitress.server import TcpWSGIServer
 
 from gateway.api.heads import JudgeByHead
 from gateway.crowd import RESERVED, Crowd
-from gateway.fastlane.connection import Limits
 from gateway.invoke.bodies import BodyBudget
+from gateway.limits import Limits
 from gateway.threaded.channel import Channel
 from gateway.threaded.threads import THREADS, Threads
 

@@ -12,10 +12,11 @@ from uvicorn.server import ServerState
 
 from gateway.crowd import Crowd
 from gateway.fastlane.app import FastLane
-from gateway.fastlane.connection import Limits, client_connection
+from gateway.fastlane.connection import client_connection
 from gateway.fastlane.exchange import App, Exchange
 from gateway.invoke.bodies import BodyBudget
 from gateway.invoke.incoming import RawHeaders
+from gateway.limits import Limits
 from swarmfn.upstream import Broken
 from swarmfn.wire.errors import NoReplicas
 
