@@ -10,7 +10,7 @@ from flask import Blueprint, Response, jsonify, request
 from redis import Redis
 
 from gateway.api.bodies import read_object
-from gateway.api.selections import Wanted, encode_cursor, list_request, wanted
+from gateway.api.selections import ChosenCalls, chosen_calls, encode_cursor, list_request
 from gateway.invoke.descriptions import full, summary
 from swarmfn.jobs.letters import PURGEABLE, REDRIVABLE, Letters
 from swarmfn.wire.errors import InvalidRequest, InvocationNotFound
@@ -51,27 +51,27 @@ class _InvocationViews:
         return jsonify(full(record, self._letters.call(call_id), self._letters.body_size(call_id)))
 
     def redrive(self) -> Response:
-        what = _wanted(REDRIVABLE)
-        if what.selection is None:
-            return _told("redriven", what.ids, self._letters.redrive(what.ids))
-        done = self._letters.redrive_all(what.selection, _AT_MOST)
+        chosen = _chosen(REDRIVABLE)
+        if chosen.selection is None:
+            return _told("redriven", chosen.ids, self._letters.redrive(chosen.ids))
+        done = self._letters.redrive_all(chosen.selection, _AT_MOST)
         return _counted("redriven", done.replies, done.is_complete)
 
     def purge(self) -> Response:
-        what = _wanted(PURGEABLE)
-        if what.selection is None:
-            return _told("purged", what.ids, self._letters.purge(what.ids))
-        done = self._letters.purge_all(what.selection, _AT_MOST)
+        chosen = _chosen(PURGEABLE)
+        if chosen.selection is None:
+            return _told("purged", chosen.ids, self._letters.purge(chosen.ids))
+        done = self._letters.purge_all(chosen.selection, _AT_MOST)
         return _counted("purged", done.replies, done.is_complete)
 
 
-def _wanted(states: Collection[str]) -> Wanted:
+def _chosen(states: Collection[str]) -> ChosenCalls:
     """From the body, or from the query when there is no body."""
     if request.content_length or request.headers.get("Transfer-Encoding"):
         if request.args:
             raise InvalidRequest("both the query and the body select calls.", "Use one of them.")
-        return wanted(read_object(request), states)
-    return wanted(_single(request.args.to_dict(flat=False)), states)
+        return chosen_calls(read_object(request), states)
+    return chosen_calls(_single(request.args.to_dict(flat=False)), states)
 
 
 def _single(query: dict[str, list[str]]) -> dict[str, str]:

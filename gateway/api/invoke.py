@@ -153,12 +153,12 @@ class _SubmissionView:
         incoming = _incoming()
         call_id = incoming.call_id()
         try:
-            wanted = self.asynchronous.check(incoming)
+            checked = self.asynchronous.check(incoming)
             body = _body(incoming)
             if isinstance(body, bytes):
-                accepting = self.asynchronous.accept(incoming, wanted, call_id, body)
+                accepting = self.asynchronous.accept(incoming, checked, call_id, body)
             else:
-                accepting = self.asynchronous.accept_as_it_comes(incoming, wanted, call_id, b"", body, self.bodies)
+                accepting = self.asynchronous.accept_as_it_comes(incoming, checked, call_id, b"", body, self.bodies)
             accepted = self.bridge.run(accepting, _is_gone())
         except FaasError as exc:
             return _named(reply(exc), incoming, call_id)

@@ -28,7 +28,7 @@ _UNESCAPED_PLUS = re.compile(r" (?=\d\d:\d\d$)")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ChosenCalls:
     """Certain calls, or all of a selection."""
 
     ids: tuple[str, ...] = ()
@@ -58,7 +58,7 @@ def list_request(query: Mapping[str, str]) -> ListRequest:
     return ListRequest(selection, int(limit), cursor)
 
 
-def wanted(fields: Mapping[str, Any], states: Collection[str]) -> Wanted:
+def chosen_calls(fields: Mapping[str, Any], states: Collection[str]) -> ChosenCalls:
     """What a redrive or purge is to act on, with one of `states`. Raises InvalidRequest that names the field."""
     _refuse_unknown(fields, _SELECTING | {"id", "ids", "all"})
     named = [name for name in ("id", "ids") if name in fields]
@@ -67,7 +67,7 @@ def wanted(fields: Mapping[str, Any], states: Collection[str]) -> Wanted:
             f"{named[0]} cannot be combined with other fields.", "Send ids, or fields that select calls."
         )
     if named:
-        return Wanted(ids=_ids(named[0], fields[named[0]]))
+        return ChosenCalls(ids=_ids(named[0], fields[named[0]]))
     if "all" in fields and fields["all"] not in (True, "true", "1"):
         raise InvalidRequest(f"all: expected true, got {fields['all']!r:.100}.")
     if not fields.keys() - {"state"}:
@@ -75,7 +75,7 @@ def wanted(fields: Mapping[str, Any], states: Collection[str]) -> Wanted:
         raise InvalidRequest(
             "the request does not say which calls.", "Send id, ids, function, since, until, age, or all."
         )
-    return Wanted(selection=_selection(fields, states))
+    return ChosenCalls(selection=_selection(fields, states))
 
 
 def encode_cursor(cursor: Cursor) -> str:

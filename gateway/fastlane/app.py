@@ -121,7 +121,7 @@ class FastLane:
                 held.release()
 
     async def _accept(self, exchange: Exchange, incoming: Incoming, call_id: str) -> None:
-        wanted = self._asynchronous.check(incoming)
+        checked = self._asynchronous.check(incoming)
         body: bytes | None = None
         first = b""
         if incoming.is_small:
@@ -130,10 +130,10 @@ class FastLane:
                 first = await exchange.next_piece()
                 body = first if exchange.is_received else None
         if body is not None:
-            accepted = await self._asynchronous.accept(incoming, wanted, call_id, body)
+            accepted = await self._asynchronous.accept(incoming, checked, call_id, body)
         else:
             accepted = await self._asynchronous.accept_as_it_comes(
-                incoming, wanted, call_id, first, exchange.pieces(), self._bodies
+                incoming, checked, call_id, first, exchange.pieces(), self._bodies
             )
         await send_whole(exchange, 202, accepted.headers(incoming), b"")
 

@@ -101,7 +101,7 @@ class Rules:
     max_hops: int = MAX_HOPS
 
 
-class Wanted(NamedTuple):
+class CheckedCall(NamedTuple):
     """A call that may be stored as soon as its body is there."""
 
     route: Route
@@ -167,7 +167,7 @@ class Asynchronous:
         self._takes_any_age = not self._rules.max_queue_age
         self._callbacks = Callbacks(self._rules.guard, Names())
 
-    def check(self, incoming: Incoming) -> Wanted:
+    def check(self, incoming: Incoming) -> CheckedCall:
         """What can be refused before the body is read. Raises FunctionNotFound, InvalidRequest, TooLarge or
         QueueUnavailable."""
         route = find_route(self._table(), incoming.name)
@@ -175,27 +175,27 @@ class Asynchronous:
             raise self._too_large()
         if incoming.length is None or incoming.length > SMALL_BODY:
             self._room.require(incoming.length or 0)
-        return Wanted(route, asked_by(incoming, self._rules.max_delay, self._callbacks))
+        return CheckedCall(route, asked_by(incoming, self._rules.max_delay, self._callbacks))
 
-    async def accept(self, incoming: Incoming, wanted: Wanted, call_id: str, body: bytes) -> Accepted:
+    async def accept(self, incoming: Incoming, checked: CheckedCall, call_id: str, body: bytes) -> Accepted:
         """Stores the call, by preference as `call_id`, and returns once Redis has acknowledged it.
 
         Raises QueueUnavailable; if only the acknowledgement was lost, the call is stored as `call_id` anyway.
         Raises InvalidRequest, KeyReused or Overloaded.
         """
-        if wanted.asked.callback_url:
-            await self._callbacks.check_addresses(wanted.asked.callback_url)
-        depth = self._room.depth_limit(wanted.route.queue)
-        if wanted.asked is NOTHING and wanted.route.policy is NO_POLICY and self._takes_any_age and not depth:
+        if checked.asked.callback_url:
+            await self._callbacks.check_addresses(checked.asked.callback_url)
+        depth = self._room.depth_limit(checked.route.queue)
+        if checked.asked is NOTHING and checked.route.policy is NO_POLICY and self._takes_any_age and not depth:
             terms = PLAIN
         else:
-            terms = self._terms(incoming, wanted, body, depth)
+            terms = self._terms(incoming, checked, body, depth)
         # Many bodies may have come in since the first look, this one without a word of its length.
         self._room.take(len(body))
         try:
-            stored = await self._submissions.submit(self._invocation(incoming, wanted, call_id), body, terms)
+            stored = await self._submissions.submit(self._invocation(incoming, checked, call_id), body, terms)
             if stored is not True:
-                return await self._instead(stored, incoming, wanted, body, terms)
+                return await self._instead(stored, incoming, checked, body, terms)
         finally:
             self._room.settle(len(body))
         return Accepted(call_id)
@@ -203,7 +203,7 @@ class Asynchronous:
     async def accept_as_it_comes(
         self,
         incoming: Incoming,
-        wanted: Wanted,
+        checked: CheckedCall,
         call_id: str,
         first: bytes,
         chunks: AsyncIterator[bytes],
@@ -220,8 +220,8 @@ class Asynchronous:
             if incoming.length is None or incoming.length <= WHOLE:
                 body = await beginning.gather(held)
                 if body is not None:
-                    return await self.accept(incoming, wanted, call_id, body)
-            return await self._accept_in_pieces(incoming, wanted, call_id, beginning.pieces())
+                    return await self.accept(incoming, checked, call_id, body)
+            return await self._accept_in_pieces(incoming, checked, call_id, beginning.pieces())
 
     async def _within_limit(self, size: int, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         async for chunk in chunks:
@@ -231,36 +231,36 @@ class Asynchronous:
             yield chunk
 
     async def _accept_in_pieces(
-        self, incoming: Incoming, wanted: Wanted, call_id: str, pieces: AsyncIterator[bytes]
+        self, incoming: Incoming, checked: CheckedCall, call_id: str, pieces: AsyncIterator[bytes]
     ) -> Accepted:
         with self._uploads.reserve(incoming) as reserved:
-            terms = await self._terms_before_the_body(incoming, wanted, call_id)
+            terms = await self._terms_before_the_body(incoming, checked, call_id)
             with self._uploads.begin(call_id, reserved) as upload:
-                key = await self._fill(upload, incoming, wanted, pieces)
+                key = await self._fill(upload, incoming, checked, pieces)
                 terms = replace(terms, idempotency=key)
-                invocation = self._invocation(incoming, wanted, call_id)
+                invocation = self._invocation(incoming, checked, call_id)
                 stored = await self._submissions.submit(invocation, upload.body, terms)
                 if stored is not True:
-                    return await self._instead(stored, incoming, wanted, upload.body, terms)
+                    return await self._instead(stored, incoming, checked, upload.body, terms)
                 return Accepted(call_id)
 
-    async def _terms_before_the_body(self, incoming: Incoming, wanted: Wanted, call_id: str) -> Terms:
+    async def _terms_before_the_body(self, incoming: Incoming, checked: CheckedCall, call_id: str) -> Terms:
         """Raises what can be known to stand against the call already: Redis is not sent a large body only to refuse
         it."""
-        if wanted.asked.callback_url:
-            await self._callbacks.check_addresses(wanted.asked.callback_url)
-        terms = self._terms_with(None, wanted, self._room.depth_limit(wanted.route.queue))
-        if wanted.asked.idempotency_key:
+        if checked.asked.callback_url:
+            await self._callbacks.check_addresses(checked.asked.callback_url)
+        terms = self._terms_with(None, checked, self._room.depth_limit(checked.route.queue))
+        if checked.asked.idempotency_key:
             return terms  # it may be known, which goes before any limit, and cannot be told without the body
-        would = await self._submissions.probe(self._invocation(incoming, wanted, call_id), terms)
+        would = await self._submissions.probe(self._invocation(incoming, checked, call_id), terms)
         if isinstance(would, Full):
-            raise overloaded(wanted.route, terms.limits, would, terms.max_put_off)
+            raise overloaded(checked.route, terms.limits, would, terms.max_put_off)
         return terms
 
     async def _fill(
-        self, upload: Unfinished, incoming: Incoming, wanted: Wanted, pieces: AsyncIterator[bytes]
+        self, upload: Unfinished, incoming: Incoming, checked: CheckedCall, pieces: AsyncIterator[bytes]
     ) -> IdempotencyKey | None:
-        if not wanted.asked.idempotency_key:
+        if not checked.asked.idempotency_key:
             await upload.fill(pieces)
             return None
         if incoming.length is None:
@@ -271,38 +271,38 @@ class Asynchronous:
         else:
             digest = ShortDigest(_request(incoming), incoming.length)
             await upload.fill(digest.read_through(pieces))
-        return self._idempotency_key(wanted, digest.text())
+        return self._idempotency_key(checked, digest.text())
 
     async def _instead(
-        self, stored: bool | Replay | Full, incoming: Incoming, wanted: Wanted, body: bytes | Upload, terms: Terms
+        self, stored: bool | Replay | Full, incoming: Incoming, checked: CheckedCall, body: bytes | Upload, terms: Terms
     ) -> Accepted:
         """What happens to a call that was not stored at once."""
         if stored is False:
             # The id is on record already (a callback carries its call's id, and functions forward headers).
             call_id = new_call_id()
-            stored = await self._submissions.submit(self._invocation(incoming, wanted, call_id), body, terms)
+            stored = await self._submissions.submit(self._invocation(incoming, checked, call_id), body, terms)
             if stored is True:
                 return Accepted(call_id)
         if isinstance(stored, Replay):
             return Accepted(stored.call_id, is_replay=True)
         if isinstance(stored, Full):
-            raise overloaded(wanted.route, terms.limits, stored, terms.max_put_off)
+            raise overloaded(checked.route, terms.limits, stored, terms.max_put_off)
         # Two random ids in a row are never taken; whatever refuses them, a 202 would be a lie.
         raise QueueUnavailable("the queue refused the call; nothing was accepted.", "Try again shortly.")
 
-    def _terms(self, incoming: Incoming, wanted: Wanted, body: bytes, max_depth: int) -> Terms:
+    def _terms(self, incoming: Incoming, checked: CheckedCall, body: bytes, max_depth: int) -> Terms:
         key = None
-        if wanted.asked.idempotency_key:
-            key = self._idempotency_key(wanted, short_digest(*_request(incoming), body))
-        return self._terms_with(key, wanted, max_depth)
+        if checked.asked.idempotency_key:
+            key = self._idempotency_key(checked, short_digest(*_request(incoming), body))
+        return self._terms_with(key, checked, max_depth)
 
-    def _terms_with(self, key: IdempotencyKey | None, wanted: Wanted, max_depth: int) -> Terms:
-        asked = wanted.asked
-        limits = limits_of(wanted.route, max_depth, self._rules.max_queue_age)
+    def _terms_with(self, key: IdempotencyKey | None, checked: CheckedCall, max_depth: int) -> Terms:
+        asked = checked.asked
+        limits = limits_of(checked.route, max_depth, self._rules.max_queue_age)
         return Terms(key, asked.delay, asked.run_at, asked.max_age, limits, self._rules.max_put_off)
 
-    def _idempotency_key(self, wanted: Wanted, fingerprint: str) -> IdempotencyKey:
-        name = idempotency_name(wanted.route.name, wanted.asked.idempotency_key)
+    def _idempotency_key(self, checked: CheckedCall, fingerprint: str) -> IdempotencyKey:
+        name = idempotency_name(checked.route.name, checked.asked.idempotency_key)
         return IdempotencyKey(name, fingerprint, self._rules.idempotency_window)
 
     async def status(self, call_id: str) -> dict[str, Any]:
@@ -386,8 +386,8 @@ class Asynchronous:
             yield piece.data
             offset += len(piece.data)
 
-    def _invocation(self, incoming: Incoming, wanted: Wanted, call_id: str) -> Invocation:
-        route = wanted.route
+    def _invocation(self, incoming: Incoming, checked: CheckedCall, call_id: str) -> Invocation:
+        route = checked.route
         received = incoming.header(b"x-call-id")
         headers = _stored_headers(incoming, call_id, self._own, self._rules.max_hops)
         if received and received != call_id:
@@ -396,7 +396,7 @@ class Asynchronous:
         return Invocation(
             call_id=call_id,
             function=route.name,
-            queue=route.queue if wanted.asked is NOTHING else lane(route.queue, wanted.asked.priority),
+            queue=route.queue if checked.asked is NOTHING else lane(route.queue, checked.asked.priority),
             invoked_as=incoming.name,
             method=incoming.method,
             path=incoming.path,
@@ -404,7 +404,7 @@ class Asynchronous:
             headers=headers,
             exec_timeout=route.exec_timeout,
             start_time=incoming.start_time,
-            callback_url=wanted.asked.callback_url,
+            callback_url=checked.asked.callback_url,
             retry=route.policy.retry,
         )
 

@@ -23,7 +23,7 @@ _STOP_TIMEOUT = 90.0
 
 
 @dataclass(frozen=True)
-class Wanted:
+class DesiredService:
     """A service and its check, which takes the pid and says what is still missing ("" once it is ready)."""
 
     spec: ServiceSpec
@@ -32,7 +32,7 @@ class Wanted:
 
 def converge(
     supervisor: SupervisorClient,
-    stages: Sequence[Sequence[Wanted]],
+    stages: Sequence[Sequence[DesiredService]],
     say: Callable[[str], None],
     timeout: float = READY_TIMEOUT,
 ) -> Plan:
@@ -59,30 +59,30 @@ def converge(
 
 
 def _wait_until_ready(
-    supervisor: SupervisorClient, wanted: Wanted, say: Callable[[str], None], timeout: float
+    supervisor: SupervisorClient, desired: DesiredService, say: Callable[[str], None], timeout: float
 ) -> ServiceState:
-    name = wanted.spec.name
+    name = desired.spec.name
     began = reported = time.monotonic()
     restarts_before = supervisor.services()[name].restarts
     while True:
         service = supervisor.services()[name]
-        missing = f"it ended: {service.last_end}" if service.pid is None else wanted.missing(service.pid)
+        missing = f"it ended: {service.last_end}" if service.pid is None else desired.missing(service.pid)
         if not missing:
             return service
         now = time.monotonic()
         if service.restarts > restarts_before and service.last_end == _REFUSED:
-            raise _failure(wanted, "refuses its settings")
+            raise _failure(desired, "refuses its settings")
         if service.restarts - restarts_before >= _HOPELESS_AFTER:
-            raise _failure(wanted, f"ended {_HOPELESS_AFTER} times in a row: {service.last_end}")
+            raise _failure(desired, f"ended {_HOPELESS_AFTER} times in a row: {service.last_end}")
         if now - began > timeout:
-            raise _failure(wanted, f"is not ready after {timeout:.0f} s: {missing}")
+            raise _failure(desired, f"is not ready after {timeout:.0f} s: {missing}")
         if now - reported > _REPORT_INTERVAL:
             say(f"{name}: still waiting, {now - began:.0f} s: {missing}")
             reported = now
         time.sleep(0.05)
 
 
-def _failure(wanted: Wanted, what: str) -> DeployFailed:
-    log = Path(wanted.spec.log)
+def _failure(desired: DesiredService, what: str) -> DeployFailed:
+    log = Path(desired.spec.log)
     lines = "".join(f"\n  | {line}" for line in last_lines(log, 15))
-    return DeployFailed(f"{wanted.spec.name} {what}. The end of {log}:{lines or ' (empty)'}")
+    return DeployFailed(f"{desired.spec.name} {what}. The end of {log}:{lines or ' (empty)'}")

@@ -15,7 +15,7 @@ from stack.compose.model import Service
 from stack.credentials import Credentials, make_credentials
 from stack.draining import with_room_to_drain
 from stack.embedded.client import SupervisorClient
-from stack.embedded.converge import Wanted, converge
+from stack.embedded.converge import DesiredService, converge
 from stack.embedded.memory import AUTO, default_maxmemory
 from stack.embedded.passwords import Renewal
 from stack.embedded.ports import free_port, holder_of, is_free
@@ -64,7 +64,7 @@ class EmbeddedEngine:
         program = program_for(self.state.redis)
         settings = self._settle(choice, files)
         credentials = make_credentials(self.state)
-        config, wanted = self._wanted(settings, credentials, program.path, compose)
+        config, desired = self._desired(settings, credentials, program.path, compose)
         renewal = self._renewal(settings, credentials)
         renewed = renewal.begin()
         write_private(self.state.redis / "redis.conf", with_password(config, credentials.redis_password))
@@ -74,7 +74,7 @@ class EmbeddedEngine:
         try:
             self.supervisor.ensure()
             note_writer(self.state.redis, program.server)
-            plan = converge(self.supervisor, wanted, self._say)
+            plan = converge(self.supervisor, desired, self._say)
         except StackError:
             if is_first_start:
                 self._say("stopping what was started")
@@ -143,9 +143,9 @@ class EmbeddedEngine:
         check_settings(compose, (first, *later), self._root, self._say)
         return compose
 
-    def _wanted(
+    def _desired(
         self, settings: Settings, credentials: Credentials, redis_server: Path, compose: Mapping[str, Service]
-    ) -> tuple[str, Sequence[Sequence[Wanted]]]:
+    ) -> tuple[str, Sequence[Sequence[DesiredService]]]:
         """Redis's configuration without the password, and the services in stages."""
         services = EmbeddedServices(compose, self._root, self.state, settings)
         shared = (self._root / "stack" / "redis.conf").read_text()
@@ -155,10 +155,10 @@ class EmbeddedEngine:
         config = redis_config(shared, chosen, self.state.redis, settings.redis_port)
         checks = checks_of(settings, credentials)
         return config, [
-            [Wanted(services.redis(redis_server, config), checks.redis_server)],
+            [DesiredService(services.redis(redis_server, config), checks.redis_server)],
             [
-                Wanted(services.gateway(), checks.gateway),
-                *(Wanted(spec, checks.worker) for spec in services.workers()),
+                DesiredService(services.gateway(), checks.gateway),
+                *(DesiredService(spec, checks.worker) for spec in services.workers()),
             ],
         ]
 

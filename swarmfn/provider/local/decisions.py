@@ -45,7 +45,7 @@ class Timing:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class DesiredReplicas:
     """`can_start` is false while something that replicas need is being prepared."""
 
     replicas: int
@@ -53,7 +53,7 @@ class Wanted:
     can_start: bool = True
 
 
-NOTHING_WANTED = Wanted(0, "")
+NO_REPLICAS = DesiredReplicas(0, "")
 
 
 @dataclass(frozen=True)
@@ -110,20 +110,20 @@ Action = Start | Retire | Terminate | Kill
 
 
 def decide(
-    wanted: Wanted, present: Sequence[Present], trouble: Trouble, now: float, timing: Timing
+    desired: DesiredReplicas, present: Sequence[Present], trouble: Trouble, now: float, timing: Timing
 ) -> tuple[Action, ...]:
     """The actions for one function now; none when there is nothing to do until something changes or time passes."""
     hopeless = [r for r in present if r.phase is Phase.STARTING and now - r.since >= timing.start_limit]
     sick = [r for r in present if r.phase is Phase.READY and r.failed_probes >= timing.probe_failures]
     alive = [r for r in present if r.phase in (Phase.STARTING, Phase.READY) and r not in hopeless and r not in sick]
-    current = [r for r in alive if r.revision == wanted.revision]
-    old = [r for r in alive if r.revision != wanted.revision]
+    current = [r for r in alive if r.revision == desired.revision]
+    old = [r for r in alive if r.revision != desired.revision]
     return (
         *(Kill(r.id, is_failure=True) for r in hopeless),
         *(Retire(r.id, is_failure=True) for r in sick),
-        *_starts(wanted, current, trouble, now, timing),
-        *_without_surplus(wanted, current),
-        *_without_old(wanted, current, old),
+        *_starts(desired, current, trouble, now, timing),
+        *_without_surplus(desired, current),
+        *_without_old(desired, current, old),
         *_stops(present, now, timing),
     )
 
@@ -146,9 +146,11 @@ def _patience(replica: Present, timing: Timing) -> float:
     return limits[replica.phase]
 
 
-def _starts(wanted: Wanted, current: list[Present], trouble: Trouble, now: float, timing: Timing) -> tuple[Action, ...]:
-    missing = wanted.replicas - len(current)
-    if missing <= 0 or not wanted.can_start:
+def _starts(
+    desired: DesiredReplicas, current: list[Present], trouble: Trouble, now: float, timing: Timing
+) -> tuple[Action, ...]:
+    missing = desired.replicas - len(current)
+    if missing <= 0 or not desired.can_start:
         return ()
     if not trouble.failures:
         return (Start(missing),)
@@ -159,18 +161,18 @@ def _starts(wanted: Wanted, current: list[Present], trouble: Trouble, now: float
     return (Start(1),)
 
 
-def _without_surplus(wanted: Wanted, current: list[Present]) -> tuple[Action, ...]:
-    surplus = max(0, len(current) - wanted.replicas)
+def _without_surplus(desired: DesiredReplicas, current: list[Present]) -> tuple[Action, ...]:
+    surplus = max(0, len(current) - desired.replicas)
     # The oldest healthy ones stay: they have proved themselves, and their caches are warm.
     newest_first = sorted(current, key=lambda r: (r.phase is Phase.READY, -r.since))
     return tuple(_end(r) for r in newest_first[:surplus])
 
 
-def _without_old(wanted: Wanted, current: list[Present], old: list[Present]) -> tuple[Action, ...]:
+def _without_old(desired: DesiredReplicas, current: list[Present], old: list[Present]) -> tuple[Action, ...]:
     """Ends replicas of earlier revisions, but keeps as many healthy ones as new ones are still missing."""
     ready = [r for r in old if r.phase is Phase.READY]
     unfinished = [r for r in old if r.phase is Phase.STARTING]
-    needed = max(0, wanted.replicas - sum(r.phase is Phase.READY for r in current))
+    needed = max(0, desired.replicas - sum(r.phase is Phase.READY for r in current))
     return tuple(_end(r) for r in (*unfinished, *ready[needed:]))
 
 

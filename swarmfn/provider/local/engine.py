@@ -10,15 +10,15 @@ from pathlib import Path
 
 from swarmfn.provider.local import processes
 from swarmfn.provider.local.decisions import (
-    NOTHING_WANTED,
+    NO_REPLICAS,
     Action,
+    DesiredReplicas,
     Kill,
     Phase,
     Retire,
     Start,
     Terminate,
     Timing,
-    Wanted,
     decide,
     next_deadline,
 )
@@ -184,13 +184,13 @@ class Engine:
     def _reconcile(self, name: str) -> None:
         """One function's turn; notes when its next one is due."""
         definition = self._definitions.get(name)
-        wanted = self._wanted(definition)
-        current = [replica for replica in self._ready(name) if replica.record.revision == wanted.revision]
+        desired = self._desired(definition)
+        current = [replica for replica in self._ready(name) if replica.record.revision == desired.revision]
         self._troubles.settle(name, [replica.since for replica in current])
         trouble = self._troubles.of(name)
         present = [replica.present() for replica in self._replicas.of(name)]
         timing = replace(self._timing, start_limit=self._start_limit(definition))
-        for action in decide(wanted, present, trouble, time.monotonic(), timing):
+        for action in decide(desired, present, trouble, time.monotonic(), timing):
             self._do(action, name, definition)
         deadlines = [
             next_deadline(
@@ -200,7 +200,7 @@ class Engine:
                 timing,
             ),
             self._next_word(name),
-            self._venvs.retry_at(definition.program.venv) if definition and not wanted.can_start else None,
+            self._venvs.retry_at(definition.program.venv) if definition and not desired.can_start else None,
         ]
         self._due.pop(name, None)
         if times := [deadline for deadline in deadlines if deadline is not None]:
@@ -219,14 +219,14 @@ class Engine:
         """Since when its replicas have been getting ready."""
         return [replica.since for replica in self._replicas.of(name) if replica.phase is Phase.STARTING]
 
-    def _wanted(self, definition: Definition | None) -> Wanted:
+    def _desired(self, definition: Definition | None) -> DesiredReplicas:
         if definition is None:
-            return NOTHING_WANTED
+            return NO_REPLICAS
         venv = definition.program.venv
         if definition.replicas and not self._venvs.is_ready(venv):
             name = definition.function.name
             self._venvs.prepare(venv, Path(definition.program.folder), name, self._output.of_requirements(name))
-        return Wanted(definition.replicas, definition.revision, self._venvs.is_ready(venv))
+        return DesiredReplicas(definition.replicas, definition.revision, self._venvs.is_ready(venv))
 
     def _do(self, action: Action, name: str, definition: Definition | None) -> None:
         if isinstance(action, Start):

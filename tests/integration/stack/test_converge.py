@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from stack.embedded.client import SupervisorClient
-from stack.embedded.converge import Wanted, converge
+from stack.embedded.converge import DesiredService, converge
 from stack.embedded.spec import ServiceSpec
 from stack.errors import DeployFailed
 from tests.integration.stack.conftest import MakeSpec
@@ -23,24 +23,24 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Quiet).serve_fo
 FAILS = "import sys; print('no luck today'); sys.exit(7)"
 
 
-def server(make_spec: MakeSpec, name: str = "server") -> Wanted:
+def server(make_spec: MakeSpec, name: str = "server") -> DesiredService:
     port = free_port()
-    return Wanted(
+    return DesiredService(
         make_spec(name, SERVER, str(port)), lambda pid: "" if accepts_connections(port) else f"{port} is closed"
     )
 
 
-def changed(wanted: Wanted) -> Wanted:
-    spec: ServiceSpec = replace(wanted.spec, version="changed")
-    return replace(wanted, spec=spec)
+def changed(desired: DesiredService) -> DesiredService:
+    spec: ServiceSpec = replace(desired.spec, version="changed")
+    return replace(desired, spec=spec)
 
 
 def test_it_returns_once_every_service_is_ready(supervisor: SupervisorClient, make_spec: MakeSpec) -> None:
     said: list[str] = []
-    wanted = [server(make_spec, "one"), server(make_spec, "two")]
-    plan = converge(supervisor, [wanted], said.append)
+    desired = [server(make_spec, "one"), server(make_spec, "two")]
+    plan = converge(supervisor, [desired], said.append)
     assert plan.start == ("one", "two")
-    assert [one.missing(0) for one in wanted] == ["", ""]
+    assert [one.missing(0) for one in desired] == ["", ""]
     assert [line.split(" (")[0] for line in said] == ["one: starting", "two: starting", "one: ready", "two: ready"]
 
 
@@ -51,10 +51,10 @@ def test_a_stage_starts_when_the_one_before_is_ready(supervisor: SupervisorClien
 
 
 def test_nothing_is_done_when_nothing_differs(supervisor: SupervisorClient, make_spec: MakeSpec) -> None:
-    wanted = [server(make_spec)]
-    converge(supervisor, [wanted], lambda line: None)
+    desired = [server(make_spec)]
+    converge(supervisor, [desired], lambda line: None)
     said: list[str] = []
-    assert converge(supervisor, [wanted], said.append).is_empty
+    assert converge(supervisor, [desired], said.append).is_empty
     assert said == []
 
 
@@ -78,14 +78,14 @@ def test_a_service_that_is_not_wanted_any_more_is_stopped(supervisor: Supervisor
 def test_a_service_that_keeps_ending_fails_with_the_end_of_its_log(
     supervisor: SupervisorClient, make_spec: MakeSpec
 ) -> None:
-    wanted = [Wanted(make_spec("broken", FAILS), lambda pid: "never ready")]
+    desired = [DesiredService(make_spec("broken", FAILS), lambda pid: "never ready")]
     with pytest.raises(DeployFailed, match=r"(?s)broken ended 3 times in a row: exit code 7.*no luck today"):
-        converge(supervisor, [wanted], lambda line: None)
+        converge(supervisor, [desired], lambda line: None)
 
 
 def test_a_service_that_never_gets_ready_fails_with_what_is_missing(
     supervisor: SupervisorClient, make_spec: MakeSpec
 ) -> None:
-    wanted = [Wanted(make_spec("slow", "import signal; signal.pause()"), lambda pid: "its door is closed")]
+    desired = [DesiredService(make_spec("slow", "import signal; signal.pause()"), lambda pid: "its door is closed")]
     with pytest.raises(DeployFailed, match="slow is not ready after 0 s: its door is closed"):
-        converge(supervisor, [wanted], lambda line: None, timeout=0.2)
+        converge(supervisor, [desired], lambda line: None, timeout=0.2)

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import pytest
 
 from swarmfn.provider.local.decisions import (
+    NO_REPLICAS,
     NO_TROUBLE,
-    NOTHING_WANTED,
     Action,
+    DesiredReplicas,
     Kill,
     Phase,
     Present,
@@ -18,7 +19,6 @@ from swarmfn.provider.local.decisions import (
     Terminate,
     Timing,
     Trouble,
-    Wanted,
     decide,
     next_deadline,
 )
@@ -41,7 +41,7 @@ def replica(
 def decided(
     wanted: int, present: Sequence[Present], trouble: Trouble = NO_TROUBLE, can_start: bool = True
 ) -> set[Action]:
-    return set(decide(Wanted(wanted, "new", can_start), present, trouble, NOW, TIMING))
+    return set(decide(DesiredReplicas(wanted, "new", can_start), present, trouble, NOW, TIMING))
 
 
 def test_missing_replicas_are_started_together() -> None:
@@ -134,7 +134,7 @@ def test_a_stopping_replica_is_killed_only_after_its_own_drain_time() -> None:
 
 def test_a_removed_function_loses_all_replicas() -> None:
     present = [replica("a"), replica("b", Phase.STARTING, age=1), replica("c", Phase.STOPPING, age=1)]
-    assert set(decide(NOTHING_WANTED, present, NO_TROUBLE, NOW, TIMING)) == {Retire("a"), Kill("b")}
+    assert set(decide(NO_REPLICAS, present, NO_TROUBLE, NOW, TIMING)) == {Retire("a"), Kill("b")}
 
 
 def test_each_replica_gets_at_most_one_action() -> None:
@@ -148,7 +148,7 @@ def test_each_replica_gets_at_most_one_action() -> None:
     ]
     present = [Present(f"{r.id}-{index}", *list(vars(r).values())[1:]) for index, r in enumerate(present)]
     for count in range(6):
-        actions = decide(Wanted(count, "new"), present, NO_TROUBLE, NOW, TIMING)
+        actions = decide(DesiredReplicas(count, "new"), present, NO_TROUBLE, NOW, TIMING)
         touched = [action.id for action in actions if not isinstance(action, Start)]
         assert len(touched) == len(set(touched))
 
