@@ -20,7 +20,7 @@ from redis import Redis
 from rig import REPOSITORY, cpu_seconds, free_port, program, redis, rounds, table, wrk
 from rq import Queue
 
-from swarmfn.jobs.connection import connect
+from swarmfn.jobs.redis_clients import connect
 from swarmfn.jobs.submissions import Submissions
 from swarmfn.wire.invocations import Invocation
 from swarmfn.wire.replicas import REPLICAS_KEY, Route, encode_table

@@ -14,7 +14,7 @@ from pathlib import Path
 from redis import Redis
 from rig import program
 
-from swarmfn.jobs.connection import connect
+from swarmfn.jobs.redis_clients import connect
 from swarmfn.jobs.submissions import Submissions
 from swarmfn.upstream import Upstream, request_head
 from swarmfn.wire.call_ids import new_call_id

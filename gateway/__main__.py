@@ -45,8 +45,9 @@ from gateway.suspension import Suspension
 from gateway.threaded.server import FlaskServer
 from gateway.warnings import warnings_of, warnings_of_functions
 from swarmfn.exposition.listener import MetricsListener, serve_metrics
-from swarmfn.jobs.connection import Unreachable, connect, connect_blocking
 from swarmfn.jobs.logging_in import MountedPasswords
+from swarmfn.jobs.redis_clients import connect, connect_blocking
+from swarmfn.jobs.redis_commands import Unreachable
 from swarmfn.jobs.server import ServerTooOld, require_supported
 from swarmfn.jobs.stored_layout import require_readable
 from swarmfn.jobs.submissions import Submissions

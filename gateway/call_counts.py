@@ -10,8 +10,8 @@ from typing import Any
 import redis.asyncio
 
 from gateway.metrics import InvocationMetrics
-from swarmfn.jobs.connection import Unreachable
 from swarmfn.jobs.layout import INVOCATIONS_KEY, TOTALS_KEY
+from swarmfn.jobs.redis_commands import Unreachable
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import redis.asyncio
 from redis.exceptions import ReadOnlyError
 
-from swarmfn.jobs.connection import Unreachable, store
+from swarmfn.jobs.redis_commands import Unreachable, store
 from swarmfn.wire.replicas import REPLICAS_KEY, TABLE_TTL, ReplicaTable, encode_table
 
 logger = logging.getLogger(__name__)

@@ -10,8 +10,8 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from swarmfn.jobs.census import CALL_EVENTS, CALLBACK_EVENTS, Census, take_census
-from swarmfn.jobs.connection import Unreachable
 from swarmfn.jobs.layout import CALLBACK_QUEUE
+from swarmfn.jobs.redis_commands import Unreachable
 
 logger = logging.getLogger(__name__)
 

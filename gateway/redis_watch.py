@@ -11,7 +11,7 @@ import redis.asyncio
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from swarmfn.jobs.connection import Unreachable
+from swarmfn.jobs.redis_commands import Unreachable
 from swarmfn.jobs.server import SHORTCOMINGS, shortcomings
 
 logger = logging.getLogger(__name__)

@@ -7,8 +7,8 @@ from typing import Any
 
 import redis
 
-from swarmfn.jobs.connection import Unreachable
 from swarmfn.jobs.layout import SUSPENDED_KEY
+from swarmfn.jobs.redis_commands import Unreachable
 
 logger = logging.getLogger(__name__)
 

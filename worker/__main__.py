@@ -7,8 +7,9 @@ import os
 import sys
 import time
 
-from swarmfn.jobs.connection import Unreachable, connect_blocking
 from swarmfn.jobs.logging_in import MountedPasswords
+from swarmfn.jobs.redis_clients import connect_blocking
+from swarmfn.jobs.redis_commands import Unreachable
 from swarmfn.jobs.server import ServerTooOld, require_supported
 from swarmfn.jobs.stored_layout import require_readable
 from swarmfn.wire.descriptors import allow_many_descriptors

@@ -9,9 +9,9 @@ from typing import Any
 
 from swarmfn.jobs.claimed import Claim
 from swarmfn.jobs.claims import CannotRecord, Claimed, Claims
-from swarmfn.jobs.connection import Unreachable
 from swarmfn.jobs.endings import Ending, Postponement
 from swarmfn.jobs.layout import CALLBACK_QUEUE, base_queue, is_callback_queue
+from swarmfn.jobs.redis_commands import Unreachable
 from swarmfn.recurring import Recurring
 from worker.limits import Limits
 from worker.meter import Meter

@@ -15,7 +15,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from swarmfn.jobs.connection import Unreachable
+from swarmfn.jobs.redis_commands import Unreachable
 from swarmfn.recurring import Recurring
 from worker.parent import PARENT_VARIABLE
 

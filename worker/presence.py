@@ -16,8 +16,8 @@ from redis.exceptions import OutOfMemoryError
 
 from swarmfn.jobs.claimed import Claim
 from swarmfn.jobs.claims import LEASE
-from swarmfn.jobs.connection import call, command
 from swarmfn.jobs.layout import CALLBACK_QUEUE, QUEUES_KEY, SUSPENDED_KEY, rq_time
+from swarmfn.jobs.redis_commands import call, command
 from swarmfn.jobs.scripts import REGISTER
 
 _WORKERS = "rq:workers"

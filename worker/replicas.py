@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import redis.asyncio
 
-from swarmfn.jobs.connection import Unreachable, command
 from swarmfn.jobs.layout import WAKE_CHANNEL
+from swarmfn.jobs.redis_commands import Unreachable, command
 from swarmfn.recurring import Recurring
 from swarmfn.wire.replicas import REPLICAS_KEY, ReplicaTable, decode_table, lost_addresses
 

@@ -21,8 +21,9 @@ from rq.worker import BaseWorker
 
 from swarmfn.exposition.listener import serve_metrics
 from swarmfn.jobs.claims import Claims, hand_back_all
-from swarmfn.jobs.connection import Connections, Unreachable, connect_like
 from swarmfn.jobs.layout import rq_time
+from swarmfn.jobs.redis_clients import Connections, connect_like
+from swarmfn.jobs.redis_commands import Unreachable
 from swarmfn.memory import memory_for_us
 from swarmfn.recurring import Recurring
 from swarmfn.stopping import on_stop

@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 from swarmfn.jobs.claimed import Claim, Work
 from swarmfn.jobs.claims import Claims
-from swarmfn.jobs.connection import Unreachable
 from swarmfn.jobs.endings import Ending, Postponement
 from swarmfn.jobs.outgoing import delivery_place
+from swarmfn.jobs.redis_commands import Unreachable
 from swarmfn.wire.invocations import Delivery, Foreign, Invocation, Newer
 from swarmfn.wire.replicas import ReplicaTable
 from worker.attempts import FunctionCaller

@@ -12,8 +12,8 @@ import uuid
 from dataclasses import dataclass, field
 
 from swarmfn.jobs.claims import hand_back_all
-from swarmfn.jobs.connection import connect_blocking
 from swarmfn.jobs.logging_in import MountedPasswords
+from swarmfn.jobs.redis_clients import connect_blocking
 from worker.isolation import NAME_VARIABLE
 from worker.parent import PARENT_VARIABLE, STOP, WATCHED
 from worker.presence import forget

@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-from swarmfn.jobs.connection import Unreachable
+from swarmfn.jobs.redis_commands import Unreachable
 from swarmfn.recurring import Recurring
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Collection
 
 from swarmfn.jobs.claimed import Claim
 from swarmfn.jobs.claims import Claims
-from swarmfn.jobs.connection import Unreachable
+from swarmfn.jobs.redis_commands import Unreachable
 from swarmfn.recurring import Recurring
 
 logger = logging.getLogger(__name__)

@@ -18,8 +18,8 @@ from gateway.invoke.problems import problem
 from gateway.invoke.room import Room
 from gateway.invoke.uploads import WHOLE, Beginning, Unfinished, Uploads, held_of
 from gateway.invoke.waiting import Waiting
-from swarmfn.jobs.connection import Crowded
 from swarmfn.jobs.records import Record, moment
+from swarmfn.jobs.redis_pools import Crowded
 from swarmfn.jobs.submissions import AnswerPiece, Submissions
 from swarmfn.jobs.terms import (
     PLAIN,

@@ -10,7 +10,7 @@ from typing import Any
 
 import redis.asyncio
 
-from swarmfn.jobs.connection import Unreachable, call, command
+from swarmfn.jobs.redis_commands import Unreachable, call, command
 from swarmfn.jobs.scripts import ROOM
 from swarmfn.wire.errors import QueueUnavailable
 

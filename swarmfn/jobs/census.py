@@ -9,8 +9,8 @@ from datetime import datetime
 
 import redis
 
-from swarmfn.jobs.connection import call_blocking
 from swarmfn.jobs.layout import is_callback_queue
+from swarmfn.jobs.redis_commands import call_blocking
 from swarmfn.jobs.scripts import CENSUS
 
 CREDITS = ("accepted", "redriven")

@@ -13,8 +13,9 @@ import redis
 from swarmfn.jobs import layout
 from swarmfn.jobs.batches import Batcher
 from swarmfn.jobs.claimed import Claim, claim_of
-from swarmfn.jobs.connection import Connections, call, call_blocking, command, store
 from swarmfn.jobs.endings import Ending, Postponement, finish_item, postponement_item
+from swarmfn.jobs.redis_clients import Connections
+from swarmfn.jobs.redis_commands import call, call_blocking, command, store
 from swarmfn.jobs.scripts import CLAIM, FINISH, HAND_BACK, INHERIT, LET_GO, PROMOTE, REAP, RENEW, RETRY_LATER, TIDY
 
 LEASE = 12.0

@@ -16,8 +16,8 @@ from typing import Any
 import redis
 
 from swarmfn.jobs import layout, records
-from swarmfn.jobs.connection import call_blocking
 from swarmfn.jobs.places import Cursor, Source, of_letters, of_queues
+from swarmfn.jobs.redis_commands import call_blocking
 from swarmfn.jobs.scripts import PURGE, REDRIVE
 from swarmfn.wire.errors import NewerLayout
 

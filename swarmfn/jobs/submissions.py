@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from swarmfn.jobs import layout, records
 from swarmfn.jobs.batches import Batcher
-from swarmfn.jobs.connection import Connections, Unreachable, call, command, refused, unavailable
+from swarmfn.jobs.redis_clients import Connections
+from swarmfn.jobs.redis_commands import Unreachable, call, command, refused, unavailable
 from swarmfn.jobs.scripts import CANCEL, SUBMIT
 from swarmfn.jobs.terms import PLAIN, Full, Replay, Terms, full_of
 from swarmfn.jobs.uploads import Upload

@@ -10,7 +10,7 @@ from typing import Any
 import redis.asyncio
 
 from swarmfn.jobs import layout
-from swarmfn.jobs.connection import Unreachable, command, unavailable
+from swarmfn.jobs.redis_commands import Unreachable, command, unavailable
 from swarmfn.wire.call_ids import new_call_id
 from swarmfn.wire.errors import QueueUnavailable
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from swarmfn.jobs.claimed import Claim
 from swarmfn.jobs.claims import Claims
-from swarmfn.jobs.connection import connect
 from swarmfn.jobs.endings import Ending, Postponement
+from swarmfn.jobs.redis_clients import connect
 from swarmfn.wire.invocations import Attempt, Delivery, Invocation, StoredResponse
 from tests.support.redis_server import RedisServer
 

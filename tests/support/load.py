@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from types import TracebackType
 
-from swarmfn.jobs.connection import connect
+from swarmfn.jobs.redis_clients import connect
 from swarmfn.jobs.submissions import Submissions
 from swarmfn.wire.errors import QueueUnavailable
 from tests.support.http import Answer, Received, RecordingServer

@@ -14,10 +14,10 @@ from rq.job import Job
 
 from swarmfn.jobs.claimed import Claim
 from swarmfn.jobs.claims import Claims, hand_back_all
-from swarmfn.jobs.connection import connect
 from swarmfn.jobs.endings import Ending, Postponement
 from swarmfn.jobs.layout import callback_queue
 from swarmfn.jobs.records import Record
+from swarmfn.jobs.redis_clients import connect
 from swarmfn.jobs.submissions import Submissions
 from swarmfn.jobs.terms import PLAIN, Full, Replay, Terms
 from swarmfn.wire.invocations import Attempt, Delivery, Invocation, StoredResponse

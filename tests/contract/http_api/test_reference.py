@@ -17,7 +17,7 @@ from gateway.load_metrics import LoadMetrics
 from gateway.metrics import InvocationMetrics
 from gateway.queue_metrics import QueueMetrics
 from gateway.redis_watch import RedisWatch
-from swarmfn.jobs.connection import connect, connect_blocking
+from swarmfn.jobs.redis_clients import connect, connect_blocking
 from swarmfn.provider.local import LocalProvider
 from worker.meter import Meter
 

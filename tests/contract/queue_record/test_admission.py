@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from swarmfn.jobs.connection import call
+from swarmfn.jobs.redis_commands import call
 from swarmfn.jobs.scripts import ROOM
 from swarmfn.jobs.terms import Full, IdempotencyKey, QueueLimits, Replay, Terms
 from swarmfn.wire.priorities import lane

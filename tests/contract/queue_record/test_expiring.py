@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from swarmfn.jobs.connection import call_blocking
+from swarmfn.jobs.redis_commands import call_blocking
 from swarmfn.jobs.scripts import REDRIVE
 from swarmfn.jobs.terms import Terms
 from tests.support.queue_stage import QueueStage, failure, postponement

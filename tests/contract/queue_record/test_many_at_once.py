@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 import redis
 
-from swarmfn.jobs.connection import Connections, Crowded, command, connect
 from swarmfn.jobs.records import Record
+from swarmfn.jobs.redis_clients import Connections, connect
+from swarmfn.jobs.redis_commands import command
+from swarmfn.jobs.redis_pools import Crowded
 from tests.support.queue_stage import QueueStage, invocation, success
 
 MANY = 200
@@ -74,7 +76,7 @@ def _busy(connections: Connections) -> list[redis.asyncio.Redis]:
 
 
 def test_waiting_for_a_connection_ends_and_is_no_outage(stage: QueueStage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("swarmfn.jobs.connection._PATIENCE", 0.05)
+    monkeypatch.setattr("swarmfn.jobs.redis_clients._PATIENCE", 0.05)
 
     async def wait() -> None:
         async with connect(stage.server.address, stage.server.password) as connections:

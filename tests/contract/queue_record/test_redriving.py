@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from swarmfn.jobs.connection import call_blocking
+from swarmfn.jobs.redis_commands import call_blocking
 from swarmfn.jobs.scripts import PURGE, REDRIVE
 from tests.support.queue_stage import CALLBACKS, QueueStage, delivery, failure, postponement, success
 from tests.support.redis_server import text

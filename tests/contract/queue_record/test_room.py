@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.invoke.room import Room
-from swarmfn.jobs.connection import connect
+from swarmfn.jobs.redis_clients import connect
 from swarmfn.wire.errors import QueueUnavailable
 from tests.support.queue_stage import QueueStage
 

@@ -10,7 +10,8 @@ import pytest
 from redis.exceptions import ReadOnlyError
 
 from gateway.redis_watch import RedisWatch
-from swarmfn.jobs.connection import command, connect
+from swarmfn.jobs.redis_clients import connect
+from swarmfn.jobs.redis_commands import command
 from swarmfn.jobs.server import OLDEST, ServerTooOld, require_supported
 from tests.support.queue_stage import QueueStage
 

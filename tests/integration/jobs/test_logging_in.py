@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from swarmfn.jobs.connection import connect, connect_blocking, connect_like
 from swarmfn.jobs.logging_in import MountedPasswords
+from swarmfn.jobs.redis_clients import connect, connect_blocking, connect_like
 from tests.support.redis_server import RedisServer
 
 

@@ -7,8 +7,9 @@ import asyncio
 import pytest
 
 from gateway.invoke.asynchronous import Asynchronous
-from swarmfn.jobs.connection import Crowded, unavailable
 from swarmfn.jobs.records import Record
+from swarmfn.jobs.redis_commands import unavailable
+from swarmfn.jobs.redis_pools import Crowded
 from swarmfn.jobs.submissions import Submissions
 from swarmfn.wire.errors import QueueUnavailable
 

@@ -7,7 +7,9 @@ import redis
 import redis.asyncio
 from redis.exceptions import OutOfMemoryError, ResponseError
 
-from swarmfn.jobs.connection import Crowded, connect, connect_blocking, connect_like, unavailable
+from swarmfn.jobs.redis_clients import connect, connect_blocking, connect_like
+from swarmfn.jobs.redis_commands import unavailable
+from swarmfn.jobs.redis_pools import Crowded
 
 
 @pytest.mark.parametrize(
