@@ -9,8 +9,8 @@ from flask import request
 from gateway.api.audit import SAFE_METHODS, note_user
 from gateway.api.logins import FailedLogins
 from gateway.invoke.credentials import Credentials
+from gateway.invoke.error_replies import error_with_status
 from gateway.invoke.open_routes import is_open
-from gateway.invoke.problems import problem
 from swarmfn.wire.errors import FaasError, Unauthorized
 
 
@@ -61,7 +61,9 @@ def refuse_other_sites() -> None:
     if request.method in SAFE_METHODS or is_open(request.path):
         return
     if not _is_same_site(request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin"), request.host):
-        raise problem(403, "a page of another site sent this change.", "Use the gateway's own pages, or a command.")
+        raise error_with_status(
+            403, "a page of another site sent this change.", "Use the gateway's own pages, or a command."
+        )
 
 
 def _is_same_site(fetch_site: str | None, origin: str | None, host: str) -> bool:

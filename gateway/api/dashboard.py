@@ -23,8 +23,8 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 
 from gateway.api import job_pages, job_view
 from gateway.api.dashboard_pages import protect_page, remove_markup
-from gateway.api.problems import reply
-from gateway.invoke.problems import problem
+from gateway.api.error_replies import reply
+from gateway.invoke.error_replies import error_with_status
 from swarmfn.wire.errors import InvocationNotFound, QueueUnavailable
 
 PREFIX = "/ui/rq"
@@ -96,7 +96,9 @@ def _refuse_changes() -> None:
     if request.endpoint == "rq_dashboard.requeue_all" and request.method != "POST":
         raise MethodNotAllowed(["POST"])
     if request.endpoint in _REFUSED:
-        raise problem(403, "the dashboard may not delete, empty or compact.", "Finished and failed jobs expire.")
+        raise error_with_status(
+            403, "the dashboard may not delete, empty or compact.", "Finished and failed jobs expire."
+        )
 
 
 def _check_arguments(arguments: Mapping[str, Any]) -> None:
@@ -136,7 +138,7 @@ def _tell_missing(error: NoSuchJobError) -> Response:
 
 
 def _tell_not_failed(error: InvalidJobOperation) -> Response:
-    return reply(problem(409, "only failed jobs can be put back into their queue."))
+    return reply(error_with_status(409, "only failed jobs can be put back into their queue."))
 
 
 def _tell_redis(error: RedisError) -> Response:

@@ -13,14 +13,14 @@ from flask import Blueprint, Response, request
 from werkzeug.datastructures import Headers as HeaderMap
 from werkzeug.routing import BaseConverter
 
-from gateway.api.problems import reply
+from gateway.api.error_replies import reply
 from gateway.api.public_port import IS_PUBLIC
 from gateway.invoke.asynchronous import Asynchronous
 from gateway.invoke.bodies import BodyBudget
 from gateway.invoke.bridge import Bridge, CallerGone
+from gateway.invoke.error_replies import error_with_status
 from gateway.invoke.forwarding import call_headers, duration
 from gateway.invoke.incoming import CLIENT_GONE, METHODS, Body, Incoming, RawHeaders, split_called
-from gateway.invoke.problems import problem
 from gateway.invoke.synchronous import Outcome, Synchronous
 from gateway.invoke.waiting import seconds_to_wait
 from swarmfn.upstream import UpstreamFailure
@@ -242,7 +242,7 @@ def _incoming() -> Incoming:
     if path.startswith("//"):
         # Flask's routes do not tell them apart.
         meant = "/" + path.lstrip("/")
-        raise problem(404, f"there is nothing at {path[:200]}.", f"Write it with one slash: {meant[:200]}")
+        raise error_with_status(404, f"there is nothing at {path[:200]}.", f"Write it with one slash: {meant[:200]}")
     name, rest = split_called(path.removeprefix("/").partition("/")[2])
     headers: RawHeaders = [(n.lower().encode("latin-1"), v.encode("latin-1")) for n, v in request.headers.items()]
     return Incoming(

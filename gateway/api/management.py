@@ -13,11 +13,11 @@ from gateway.api.audit import audit_changes
 from gateway.api.auth import let_everybody_in, refuse_other_sites, require_credentials
 from gateway.api.clients import client_of_request
 from gateway.api.dashboard import mount_dashboard
+from gateway.api.error_replies import handle_errors
 from gateway.api.heads import note_head_checks
 from gateway.api.invocations import invocation_routes
 from gateway.api.logins import FailedLogins
 from gateway.api.observe import metrics_routes
-from gateway.api.problems import handle_problems
 from gateway.api.public_port import hide_management
 from gateway.api.system import system_routes
 from gateway.invoke.clients import Network
@@ -57,7 +57,7 @@ def add_management(app: Flask, parts: Management) -> None:
 
     Call it before other hooks are added: who may come in is decided first, and the dashboard relies on that.
     """
-    handle_problems(app)
+    handle_errors(app)
     app.register_blueprint(metrics_routes(parts.metrics))
     app.before_request(hide_management)
     client = client_of_request(PEER, parts.peer_secret, parts.trusted_proxies)

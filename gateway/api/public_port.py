@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from flask import request
 
+from gateway.invoke.error_replies import nothing_here
 from gateway.invoke.open_routes import is_open
-from gateway.invoke.problems import nothing_here
 
 IS_PUBLIC = "swarmfn.is_public"
 """In a request's environment, set by its server: it came to a port that serves no management."""

@@ -10,7 +10,7 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request
 
 from gateway.api.bodies import read_object
-from gateway.invoke.problems import problem
+from gateway.invoke.error_replies import error_with_status
 from swarmfn import __version__
 from swarmfn.provider import Provider
 from swarmfn.wire.errors import InvalidFunction, InvalidRequest
@@ -112,7 +112,7 @@ def _list_namespaces() -> Response:
 
 
 def _refuse_namespaces(namespace: str) -> Response:
-    raise problem(501, "namespaces cannot be added or changed.", f'There is only "{NAMESPACE}".')
+    raise error_with_status(501, "namespaces cannot be added or changed.", f'There is only "{NAMESPACE}".')
 
 
 def _accepted() -> Response:

@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from gateway.fastlane.exchange import App, ClientGone, Exchange
 from gateway.invoke.asynchronous import Asynchronous
 from gateway.invoke.bodies import BodyBudget, Held
+from gateway.invoke.error_replies import nothing_here, render_error, unexpected
 from gateway.invoke.forwarding import call_headers, duration
 from gateway.invoke.incoming import METHODS, Body, Incoming, RawHeaders, split_called
 from gateway.invoke.open_routes import is_open
-from gateway.invoke.problems import nothing_here, render_problem, unexpected
 from gateway.invoke.synchronous import Synchronous
 from gateway.invoke.waiting import seconds_to_wait, without_wait
 from swarmfn.upstream import UpstreamFailure
@@ -78,7 +78,7 @@ class FastLane:
         try:
             await handle(exchange, incoming, call_id)
         except FaasError as exc:
-            await _send_problem(exchange, exc, incoming, call_id)
+            await _send_error(exchange, exc, incoming, call_id)
         except ClientGone:
             return
         except UpstreamFailure as exc:
@@ -91,7 +91,7 @@ class FastLane:
                 "its answer was cut off" if exchange.is_started else "the client was given this reference",
                 extra={"event": "request_failed", "reference": reference, "call_id": call_id},
             )
-            await _send_problem(exchange, unexpected(reference), incoming, call_id)
+            await _send_error(exchange, unexpected(reference), incoming, call_id)
 
     async def _call(self, exchange: Exchange, incoming: Incoming, call_id: str) -> None:
         body: Body | None = None
@@ -235,7 +235,7 @@ async def send_as_it_comes(exchange: Exchange, status: int, headers: RawHeaders,
 async def _send_refusal(exchange: Exchange, error: FaasError) -> None:
     """An answer to a request that is not a call."""
     accept = next((value for name, value in exchange.headers if name == b"accept"), b"")
-    status, named, body = render_problem(error, accept.decode("latin-1"))
+    status, named, body = render_error(error, accept.decode("latin-1"))
     await send_whole(exchange, status, _encoded(named), body)
 
 
@@ -251,8 +251,8 @@ def _result_of(path: str) -> str | None:
     return call_id if is_client_call_id(call_id) else None
 
 
-async def _send_problem(exchange: Exchange, error: FaasError, incoming: Incoming, call_id: str) -> None:
+async def _send_error(exchange: Exchange, error: FaasError, incoming: Incoming, call_id: str) -> None:
     if exchange.is_started:
         return  # in the middle of an answer it would be taken for a part of that; left incomplete, it is cut off
-    status, named, body = render_problem(error, incoming.header(b"accept"))
+    status, named, body = render_error(error, incoming.header(b"accept"))
     await send_whole(exchange, status, [*_encoded(named), *call_headers(incoming, call_id), duration(incoming)], body)

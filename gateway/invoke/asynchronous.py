@@ -13,8 +13,8 @@ from gateway.invoke.asked import NOTHING, Asked, asked_by
 from gateway.invoke.bodies import BodyBudget
 from gateway.invoke.callbacks import Callbacks
 from gateway.invoke.credentials import Credentials
+from gateway.invoke.error_replies import error_with_status
 from gateway.invoke.incoming import SMALL_BODY, Incoming, RawHeaders
-from gateway.invoke.problems import problem
 from gateway.invoke.room import Room
 from gateway.invoke.uploads import WHOLE, Beginning, Unfinished, Uploads, held_of
 from gateway.invoke.waiting import Waiting
@@ -367,7 +367,7 @@ class Asynchronous:
         if not record.is_final:
             return Result(202, [("Retry-After", "1"), ("Content-Type", "text/plain")], _NOT_ENDED, len(_NOT_ENDED))
         if record.response is None:
-            raise problem(
+            raise error_with_status(
                 503,
                 f"the call ended as {record.state}, so there is no answer of the function to show.",
                 "See its status.",

@@ -15,7 +15,7 @@ from stack.status import FunctionLine, made_from, where, with_posture
 from stack.swarm.engine_client import engine_errors
 from stack.swarm.function_services import function_name, function_services
 from stack.tables import brief, table
-from swarmfn.provider.swarm.problems import Failure, describe
+from swarmfn.provider.swarm.diagnosis import Failure, describe
 from swarmfn.provider.swarm.tasks import Task, latest_failure, read_tasks, unreachable_nodes
 from swarmfn.wire.durations import format_duration
 from swarmfn.wire.swarm_labels import FUNCTION_LABEL, STACK_LABEL

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from swarmfn.provider.swarm.deployed import Deployed
+from swarmfn.provider.swarm.diagnosis import Failure
 from swarmfn.provider.swarm.engine_api import EngineApi, EngineRefused
 from swarmfn.provider.swarm.forgetting import Forgetting
 from swarmfn.provider.swarm.log_frames import last_line, unframed
-from swarmfn.provider.swarm.problems import Failure
 from swarmfn.provider.swarm.tasks import Task, latest_failure, read_tasks, what_runs
 from swarmfn.recurring import Recurring
 from swarmfn.wire.errors import EngineUnavailable

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from swarmfn.provider.starting import START_TIMEOUT
 from swarmfn.provider.swarm.deployed import Deployed
-from swarmfn.provider.swarm.problems import Failure, problem, progress
+from swarmfn.provider.swarm.diagnosis import Failure, diagnose, progress
 from swarmfn.provider.swarm.service_spec import FUNCTION_PORT
 from swarmfn.provider.swarm.tasks import Task, what_runs
 from swarmfn.wire.functions import FunctionStatus
@@ -60,7 +60,7 @@ def replica_table(
         serving = [task for task in candidates[name] if is_admitted(task)]
         silent = [task for task in candidates[name] if task not in serving]
         tasks = cluster.tasks_of(deployed.service_id)
-        trouble = problem(deployed, tasks, serving, silent, failures.get(name))
+        trouble = diagnose(deployed, tasks, serving, silent, failures.get(name))
         # Of a replica that accepts no connection yet nobody knows that it never will.
         is_failing = bool(trouble) and (name in failures or not silent)
         rollout = _rollout(deployed, serving, is_failing)

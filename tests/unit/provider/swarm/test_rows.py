@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from swarmfn.provider.swarm.deployed import NO_UPDATE, Deployed, Update
-from swarmfn.provider.swarm.problems import Failure, describe
+from swarmfn.provider.swarm.diagnosis import Failure, describe
 from swarmfn.provider.swarm.rows import Clock, Cluster, replica_table, status
 from swarmfn.provider.swarm.tasks import Task, latest_failure, read_tasks, unreachable_nodes
 from swarmfn.wire.functions import FunctionSpec

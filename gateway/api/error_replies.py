@@ -1,4 +1,4 @@
-"""Failures as replies: the Flask side of gateway.invoke.problems."""
+"""Errors as replies: the Flask side of gateway.invoke.error_replies."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import uuid
 from flask import Flask, Response, render_template, request
 from werkzeug.exceptions import HTTPException
 
-from gateway.invoke.problems import problem, render_problem, unexpected
+from gateway.invoke.error_replies import error_with_status, render_error, unexpected
 from swarmfn.wire.errors import FaasError
 
 logger = logging.getLogger(__name__)
 
 
-def handle_problems(app: Flask) -> None:
+def handle_errors(app: Flask) -> None:
     """Makes every failure of a view a reply of one shape; an unexpected one is logged under a reference."""
     app.register_error_handler(FaasError, reply)
     app.register_error_handler(HTTPException, _reply_http)
@@ -23,10 +23,10 @@ def handle_problems(app: Flask) -> None:
 
 def reply(error: FaasError) -> Response:
     """The reply to the present request that tells about `error`; a page for browsers that look at pages."""
-    status, headers, body = render_problem(error, request.headers.get("Accept", ""))
+    status, headers, body = render_error(error, request.headers.get("Accept", ""))
     response = Response(body, status, headers)
     if _wants_page():
-        response.set_data(render_template("ui/problem.html", status=status, error=error))
+        response.set_data(render_template("ui/error.html", status=status, error=error))
         response.content_type = "text/html; charset=utf-8"
     return response
 
@@ -35,7 +35,7 @@ def _reply_http(error: HTTPException) -> Response | HTTPException:
     """Routing failures and refused bodies; redirects, which are exceptions too, stay what they are."""
     if error.code is None or error.code < 400 or error.response is not None:
         return error
-    response = reply(problem(error.code, _said(error)))
+    response = reply(error_with_status(error.code, _said(error)))
     if error.code == 405 and (allowed := getattr(error, "valid_methods", None)):
         response.headers["Allow"] = ", ".join(sorted(allowed))
     return response

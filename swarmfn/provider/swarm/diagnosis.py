@@ -30,7 +30,7 @@ def is_in_trouble(deployed: Deployed, serving: Sequence[Task]) -> bool:
     return deployed.replicas != 0 and (update.is_running or update.has_failed or not serving)
 
 
-def problem(
+def diagnose(
     deployed: Deployed, tasks: Sequence[Task], serving: Sequence[Task], silent: Sequence[Task], failure: Failure | None
 ) -> str:
     """In a sentence, "" if nothing is wrong. `tasks` are the wanted ones, `serving` those in the table, `silent` those

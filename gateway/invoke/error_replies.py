@@ -14,7 +14,7 @@ _NO_SNIFFING = ("X-Content-Type-Options", "nosniff")  # messages quote what clie
 REALM = f'Basic realm="{OUR_REALM}"'
 
 
-def render_problem(error: FaasError, accept: str = "") -> tuple[int, Headers, bytes]:
+def render_error(error: FaasError, accept: str = "") -> tuple[int, Headers, bytes]:
     """Status, headers and body of the reply that tells a client about `error`.
 
     The body is the message and the hint as one line of text, which faas-cli and curl print as it is; a client whose
@@ -30,7 +30,7 @@ def render_problem(error: FaasError, accept: str = "") -> tuple[int, Headers, by
     return error.status, headers, f"{text}\n".encode(errors="backslashreplace")
 
 
-def problem(status: int, message: str, hint: str = "") -> FaasError:
+def error_with_status(status: int, message: str, hint: str = "") -> FaasError:
     """An error for a status that has no class of its own, such as 405."""
     error = FaasError(message, hint)
     error.status = status
@@ -39,12 +39,16 @@ def problem(status: int, message: str, hint: str = "") -> FaasError:
 
 def nothing_here() -> FaasError:
     """For the public port, when management has one of its own."""
-    return problem(404, "there is no such page here.", "The management API and the pages are on the management port.")
+    return error_with_status(
+        404, "there is no such page here.", "The management API and the pages are on the management port."
+    )
 
 
 def unexpected(reference: str) -> FaasError:
     """What a client is told when the gateway itself is at fault: no detail, but a word to look for in the log."""
-    return problem(500, "the gateway failed on this request.", f'Its log has the cause; look for "{reference}".')
+    return error_with_status(
+        500, "the gateway failed on this request.", f'Its log has the cause; look for "{reference}".'
+    )
 
 
 def prefers_json(accept: str) -> bool:
