@@ -12,7 +12,7 @@ from redis import Redis
 from gateway.api.bodies import read_object
 from gateway.api.selections import ChosenCalls, chosen_calls, encode_cursor, list_request
 from gateway.invoke.descriptions import full, summary
-from swarmfn.jobs.letters import PURGEABLE, REDRIVABLE, Letters
+from swarmfn.jobs.calls_by_state import PURGEABLE, REDRIVABLE, CallsByState
 from swarmfn.wire.errors import InvalidRequest, InvocationNotFound
 
 _AT_MOST = 10.0
@@ -21,7 +21,7 @@ _AT_MOST = 10.0
 
 def invocation_routes(connection: Redis) -> Blueprint:
     """The routes under /system/invocations. `connection` should have time limits."""
-    views = _InvocationViews(Letters(connection))
+    views = _InvocationViews(CallsByState(connection))
     routes = Blueprint("invocations", __name__, url_prefix="/system/invocations")
     routes.get("")(views.page)
     routes.get("/<call_id>")(views.show)
@@ -31,37 +31,37 @@ def invocation_routes(connection: Redis) -> Blueprint:
 
 
 class _InvocationViews:
-    def __init__(self, letters: Letters) -> None:
-        self._letters = letters
+    def __init__(self, calls: CallsByState) -> None:
+        self._calls = calls
 
     def page(self) -> Response:
         asked = list_request(_single(request.args.to_dict(flat=False)))
-        page = self._letters.page(asked.selection, asked.limit, asked.cursor)
+        page = self._calls.page(asked.selection, asked.limit, asked.cursor)
         document: dict[str, Any] = {"invocations": [summary(record) for record in page.records]}
         if page.cursor is not None:
             document["next"] = encode_cursor(page.cursor)
         return jsonify(document)
 
     def show(self, call_id: str) -> Response:
-        record = self._letters.records([call_id])[0] if len(call_id) <= 64 else None
+        record = self._calls.records([call_id])[0] if len(call_id) <= 64 else None
         if record is None:
             raise InvocationNotFound(
                 f'no call "{call_id[:100]}" is on record.', "Records expire some time after the end."
             )
-        return jsonify(full(record, self._letters.call(call_id), self._letters.body_size(call_id)))
+        return jsonify(full(record, self._calls.call(call_id), self._calls.body_size(call_id)))
 
     def redrive(self) -> Response:
         chosen = _chosen(REDRIVABLE)
         if chosen.selection is None:
-            return _told("redriven", chosen.ids, self._letters.redrive(chosen.ids))
-        done = self._letters.redrive_all(chosen.selection, _AT_MOST)
+            return _told("redriven", chosen.ids, self._calls.redrive(chosen.ids))
+        done = self._calls.redrive_all(chosen.selection, _AT_MOST)
         return _counted("redriven", done.replies, done.is_complete)
 
     def purge(self) -> Response:
         chosen = _chosen(PURGEABLE)
         if chosen.selection is None:
-            return _told("purged", chosen.ids, self._letters.purge(chosen.ids))
-        done = self._letters.purge_all(chosen.selection, _AT_MOST)
+            return _told("purged", chosen.ids, self._calls.purge(chosen.ids))
+        done = self._calls.purge_all(chosen.selection, _AT_MOST)
         return _counted("purged", done.replies, done.is_complete)
 
 

@@ -25,7 +25,7 @@ from rq.job import Job
 from rq.results import Result
 from rq.utils import utcparse
 
-from swarmfn.jobs.letters import Letters
+from swarmfn.jobs.calls_by_state import CallsByState
 
 logger = logging.getLogger(__name__)
 Value = TypeVar("Value")
@@ -214,7 +214,7 @@ class ViewedWorker(Worker):
 def requeue_job(job_id: str, connection: Redis, serializer: object = None) -> Job:
     """Puts a failed job back into its queue. Raises NoSuchJobError, or InvalidJobOperation for one not failed."""
     # A call of ours starts again and is counted at once; of RQ's requeue only the worker that claims it would know.
-    (reply,) = Letters(connection).redrive([job_id])
+    (reply,) = CallsByState(connection).redrive([job_id])
     job = ViewedJob.fetch(job_id, connection=connection)
     if reply == "redriven":
         return job

@@ -11,8 +11,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from swarmfn.jobs.letters import LETTERS, STATES, Selection
-from swarmfn.jobs.places import Cursor
+from swarmfn.jobs.calls_by_state import INDEXED_STATES, STATES, Selection
+from swarmfn.jobs.listing import Cursor
 from swarmfn.wire.durations import parse_duration
 from swarmfn.wire.errors import FunctionNotFound, InvalidRequest
 from swarmfn.wire.moments import parse_moment
@@ -104,8 +104,8 @@ def _selection(fields: Mapping[str, Any], states: Collection[str]) -> Selection:
     if state not in states:
         raise InvalidRequest(f"state: expected one of {', '.join(states)}, got {state!r:.100}.")
     given = [name for name in _TIMES if name in fields]
-    if given and state not in LETTERS:
-        raise InvalidRequest(f"{given[0]} can only be used with the states {', '.join(LETTERS)}.")
+    if given and state not in INDEXED_STATES:
+        raise InvalidRequest(f"{given[0]} can only be used with the states {', '.join(INDEXED_STATES)}.")
     since, until = (_moment(name, fields[name]) if name in fields else None for name in ("since", "until"))
     if "age" in fields:
         if since is not None:

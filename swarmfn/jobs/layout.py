@@ -61,8 +61,8 @@ redelivered; and `foreign::QUEUE`, `unreadable::QUEUE`."""
 INVOCATIONS_KEY = "swarmfn:invocations"
 """Hash by function: synchronous calls that have ended. The gateway's, for the status of functions."""
 
-LETTERS_KEY = "swarmfn:letters"
-"""Set of the kinds of letters there are: names of counters, such as `failed:echo:echo` or `undelivered:echo`."""
+DEAD_LETTERS_KEY = "swarmfn:letters"
+"""Set of the kinds of dead letters there are: names of counters, such as `failed:echo:echo` or `undelivered:echo`."""
 
 STOCK_MARGIN = 30
 """Seconds a stock `rq worker` grants beyond exec_timeout, for connecting and reading the answer."""
@@ -134,9 +134,9 @@ def upload_key(job_id: str, nonce: str | int) -> str:
     return f"swarmfn:upload:{job_id}:{nonce}"
 
 
-def letters_key(kind: str) -> str:
-    """Sorted set of the ids of what ended this way (a member of LETTERS_KEY), by the Unix time it did."""
-    return f"{LETTERS_KEY}:{kind}"
+def dead_letters_key(kind: str) -> str:
+    """Sorted set of the ids of what ended this way (a member of DEAD_LETTERS_KEY), by the Unix time it did."""
+    return f"{DEAD_LETTERS_KEY}:{kind}"
 
 
 def is_our_data(data: bytes) -> bool:

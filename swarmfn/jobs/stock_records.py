@@ -33,7 +33,7 @@ def begin_anew(client: redis.Redis, work: Invocation | Delivery) -> None:
     """The job was final before and has been queued again by hand."""
     job_id = work.call_id if isinstance(work, Invocation) else work.delivery_id
     kind = f"failed:{work.function}:{work.queue}" if isinstance(work, Invocation) else f"undelivered:{work.function}"
-    client.zrem(layout.letters_key(kind), job_id)
+    client.zrem(layout.dead_letters_key(kind), job_id)
     client.hdel(layout.job_key(job_id), *_OF_ONE_RUN, "delivery")
     client.persist(layout.job_key(job_id))
     if isinstance(work, Invocation):
@@ -86,7 +86,7 @@ def _keep(
     counter = f"{state}:{invocation.function}:{invocation.queue}"
     pipeline.hincrby(layout.TOTALS_KEY, counter, 1)
     if state != "succeeded":
-        _keep_letter(pipeline, counter, invocation.call_id)
+        _keep_dead_letter(pipeline, counter, invocation.call_id)
     pipeline.execute()
 
 
@@ -101,12 +101,12 @@ def note_delivery(client: redis.Redis, delivery: Delivery, said: str) -> None:
     counter = f"{'delivered' if state == 'succeeded' else 'undelivered'}:{delivery.function}"
     client.hincrby(layout.TOTALS_KEY, counter, 1)
     if state == "failed":
-        _keep_letter(client, counter, delivery.delivery_id)
+        _keep_dead_letter(client, counter, delivery.delivery_id)
 
 
-def _keep_letter(client: Any, kind: str, job_id: str) -> None:
-    client.zadd(layout.letters_key(kind), {job_id: time.time()})
-    client.sadd(layout.LETTERS_KEY, kind)
+def _keep_dead_letter(client: Any, kind: str, job_id: str) -> None:
+    client.zadd(layout.dead_letters_key(kind), {job_id: time.time()})
+    client.sadd(layout.DEAD_LETTERS_KEY, kind)
 
 
 def _drop_body(pipeline: Any, call_id: str, state: str) -> None:

@@ -20,9 +20,9 @@ from hypothesis import strategies as st
 from hypothesis.configuration import set_hypothesis_home_dir
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
+from swarmfn.jobs.calls_by_state import STATES, CallsByState, Selection
 from swarmfn.jobs.claimed import Claim
 from swarmfn.jobs.endings import Ending
-from swarmfn.jobs.letters import STATES, Letters, Selection
 from swarmfn.jobs.terms import Full, IdempotencyKey, QueueLimits, Replay, Terms
 from swarmfn.wire.errors import KeyReused
 from swarmfn.wire.priorities import PRIORITIES, lane
@@ -89,7 +89,7 @@ class AnyOrder(ModelledQueue, RuleBasedStateMachine):
     def __init__(self, stage: QueueStage) -> None:
         RuleBasedStateMachine.__init__(self)
         ModelledQueue.__init__(self, stage)
-        self.letters = Letters(stage.redis)
+        self.calls = CallsByState(stage.redis)
         self.workers = {name: stage.claims(name, LEASE) for name in ("w1", "w2")}
         self.claims: list[tuple[str, Claim]] = []
         self.number = itertools.count(1)
@@ -326,7 +326,7 @@ class AnyOrder(ModelledQueue, RuleBasedStateMachine):
     def redrive(self, which: int) -> None:
         job_id = self._one(self._preferably(self.model.with_status("failed"), which), which).job_id
         again = [job_id, job_id]
-        self.agree(f"redrive {job_id} twice", self.letters.redrive(again), list(map(self.model.redrive, again)))
+        self.agree(f"redrive {job_id} twice", self.calls.redrive(again), list(map(self.model.redrive, again)))
         self.done()
 
     @step(
@@ -337,7 +337,7 @@ class AnyOrder(ModelledQueue, RuleBasedStateMachine):
     )
     def redrive_all(self, state: str, function: str) -> None:
         selection = Selection(state, function)
-        done = self.letters.redrive_all(selection, FUTURE)
+        done = self.calls.redrive_all(selection, FUTURE)
         replies = Counter(self.model.redrive(job_id) for job_id in self._by_letter(selection))
         self.agree(f"redrive all that is {state} of {function or 'all'}", done.replies, replies)
         self.done()
@@ -345,7 +345,7 @@ class AnyOrder(ModelledQueue, RuleBasedStateMachine):
     @step(3, lambda self: self.model.jobs, which=which, status=st.sampled_from(["", "", "queued", "failed"]))
     def purge(self, which: int, status: str) -> None:
         job = self._one(self._preferably(self._queued_again(), which), which)
-        replies = self.letters.purge([job.job_id, "none"], status)
+        replies = self.calls.purge([job.job_id, "none"], status)
         self.agree(f"purge {job.job_id}", replies, [self.model.purge(job.job_id, status), "unknown"])
         self.done()
 
@@ -358,7 +358,7 @@ class AnyOrder(ModelledQueue, RuleBasedStateMachine):
     def purge_all(self, state: str, function: str) -> None:
         selection = Selection(state, function)
         ids = self._selected(selection)
-        done = self.letters.purge_all(selection, FUTURE)
+        done = self.calls.purge_all(selection, FUTURE)
         replies = Counter(self.model.purge(job_id) for job_id in ids)
         self.agree(f"purge all that is {state} of {function}", done.replies, replies)
         self.done()
@@ -366,7 +366,7 @@ class AnyOrder(ModelledQueue, RuleBasedStateMachine):
     @step(1, state=st.sampled_from(STATES))
     def look(self, state: str) -> None:
         selection = Selection(state)
-        page = self.letters.page(selection, 100)
+        page = self.calls.page(selection, 100)
         found = sorted({record.call_id for record in page.records})
         self.agree(f"look at what is {state}", found, self._selected(selection))
 

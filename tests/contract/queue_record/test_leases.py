@@ -6,9 +6,9 @@ import dataclasses
 
 from rq.job import JobStatus
 
+from swarmfn.jobs.calls_by_state import CallsByState, Selection
 from swarmfn.jobs.claimed import Claim
 from swarmfn.jobs.claims import hand_back_all
-from swarmfn.jobs.letters import Letters, Selection
 from tests.support.queue_stage import CALLBACKS, QueueStage, delivery, failure, postponement, success
 
 
@@ -191,9 +191,9 @@ def test_what_is_to_be_run_alone_keeps_to_its_functions_limit(stage: QueueStage)
 def test_one_that_is_to_be_run_alone_can_be_cancelled_listed_and_purged(stage: QueueStage) -> None:
     interrupted(stage, "a", "b", "c")
     assert stage.cancel("a") == "queued"
-    letters = Letters(stage.redis)
-    assert {record.call_id for record in letters.page(Selection("queued"), 10).records} == {"b", "c"}
-    assert letters.purge(["b"]) == ["purged"]
+    calls = CallsByState(stage.redis)
+    assert {record.call_id for record in calls.page(Selection("queued"), 10).records} == {"b", "c"}
+    assert calls.purge(["b"]) == ["purged"]
     assert stage.run(stage.worker.waiting_alone()) == 1
     stage.redis.delete("rq:job:c")  # as RQ's own tools do, which know nothing of the list
     assert alone(stage) == []

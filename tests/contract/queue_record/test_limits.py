@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
+from swarmfn.jobs.calls_by_state import CallsByState, Selection
 from swarmfn.jobs.claimed import Claim
-from swarmfn.jobs.letters import Letters, Selection
 from swarmfn.jobs.terms import Full, QueueLimits, Terms
 from tests.support.queue_stage import QueueStage, failure, invocation, postponement
 
@@ -160,11 +160,11 @@ def test_one_that_is_held_can_be_cancelled(stage: QueueStage, held: Claim) -> No
 
 def test_those_that_are_held_are_listed_and_purged_as_queued(stage: QueueStage, held: Claim) -> None:
     submit(stage, "x", function="fast", queue="shared")
-    letters = Letters(stage.redis)
-    page = letters.page(Selection("queued"), 2)
-    rest = letters.page(Selection("queued"), 10, page.cursor)
+    calls = CallsByState(stage.redis)
+    page = calls.page(Selection("queued"), 2)
+    rest = calls.page(Selection("queued"), 10, page.cursor)
     assert {record.call_id for record in (*page.records, *rest.records)} == {"x", "h1", "h2", "h3"}
-    assert letters.purge_all(Selection("queued", function="slow"), 10.0).replies["purged"] == 3
+    assert calls.purge_all(Selection("queued", function="slow"), 10.0).replies["purged"] == 3
     assert nothing_held(stage)
     assert stage.ledger.total("purged") == 3
 

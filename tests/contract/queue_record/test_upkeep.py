@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from rq import Queue
 
-from swarmfn.jobs.letters import Letters
+from swarmfn.jobs.calls_by_state import CallsByState
 from swarmfn.wire.errors import QueueUnavailable
 from tests.support.queue_stage import CALLBACKS, QueueStage, delivery, failure, invocation, success
 
@@ -60,7 +60,7 @@ def test_queues_of_single_receivers_that_an_earlier_version_made_are_merged(stag
     stage.tidy()
     assert stage.run(stage.worker.queues()) == {"echo": 0, CALLBACKS: 0}
     assert stage.counts(CALLBACKS) == {"finished": 249, "failed": 1}
-    assert Letters(stage.redis).redrive(["d7"]) == ["redriven"]
+    assert CallsByState(stage.redis).redrive(["d7"]) == ["redriven"]
     assert stage.counts(CALLBACKS) == {"finished": 249, "queued": 1}
 
 

@@ -14,67 +14,69 @@ _SLACK = 160
 
 
 @dataclass(frozen=True, order=True)
-class Place:
-    """Where a member is in a sorted set."""
+class ScoredMember:
+    """A member of a sorted set, in the order that Redis has them in."""
 
     score: float
-    member: str
+    name: str
 
 
 @dataclass(frozen=True)
-class Range:
+class ScoreRange:
     """Members with scores from `low` to `high`, in one direction."""
 
     low: float = -math.inf
     high: float = math.inf
     newest_first: bool = True
 
-    def is_beyond(self, place: Place, last: Place) -> bool:
-        """Whether `place` comes after `last`."""
-        return place < last if self.newest_first else place > last
+    def is_beyond(self, member: ScoredMember, last: ScoredMember) -> bool:
+        """Whether `member` comes after `last`."""
+        return member < last if self.newest_first else member > last
 
 
 def merged_page(
-    client: redis.Redis, keys: Sequence[str], within: Range, after: Place | None, count: int
-) -> list[tuple[Place, str]]:
+    client: redis.Redis, keys: Sequence[str], within: ScoreRange, after: ScoredMember | None, count: int
+) -> list[tuple[ScoredMember, str]]:
     """The next `count` members of several sets, in one order, with the key that each is in."""
     replies = _ask(client, keys, within, after, count + (_SLACK if after else 0))
-    found: list[tuple[Place, str]] = []
+    found: list[tuple[ScoredMember, str]] = []
     for key, reply in zip(keys, replies, strict=True):
-        places = _beyond(reply, within, after)
-        if len(places) < count <= len(reply):
-            places = _page(client, key, within, after, count)
-        found += [(place, key) for place in places[:count]]
+        members = _beyond(reply, within, after)
+        if len(members) < count <= len(reply):
+            members = _page(client, key, within, after, count)
+        found += [(member, key) for member in members[:count]]
     found.sort(key=lambda pair: pair[0], reverse=within.newest_first)
     return found[:count]
 
 
-def each_batch(client: redis.Redis, key: str, within: Range, size: int) -> Iterator[list[Place]]:
+def each_batch(client: redis.Redis, key: str, within: ScoreRange, size: int) -> Iterator[list[ScoredMember]]:
     """All members, `size` at a time. Those already seen may be removed meanwhile."""
-    after: Place | None = None
+    after: ScoredMember | None = None
     while batch := _page(client, key, within, after, size):
         yield batch
         after = batch[-1]
 
 
-def _page(client: redis.Redis, key: str, within: Range, after: Place | None, count: int) -> list[Place]:
+def _page(
+    client: redis.Redis, key: str, within: ScoreRange, after: ScoredMember | None, count: int
+) -> list[ScoredMember]:
     """Up to `count` members beyond `after`, however many have the same score as it."""
     asked = count + (_SLACK if after else 0)
     while True:
         (reply,) = _ask(client, [key], within, after, asked)
-        places = _beyond(reply, within, after)
-        if len(places) >= count or len(reply) < asked:
-            return places[:count]
+        members = _beyond(reply, within, after)
+        if len(members) >= count or len(reply) < asked:
+            return members[:count]
         asked *= 2
 
 
-def _beyond(reply: Sequence[tuple[bytes, float]], within: Range, after: Place | None) -> list[Place]:
-    places = [Place(score, member.decode("utf-8", "replace")) for member, score in reply]
-    return places if after is None else [place for place in places if within.is_beyond(place, after)]
+def _beyond(reply: Sequence[tuple[bytes, float]], within: ScoreRange, after: ScoredMember | None) -> list[ScoredMember]:
+    members = [ScoredMember(score, name.decode("utf-8", "replace")) for name, score in reply]
+    return members if after is None else [member for member in members if within.is_beyond(member, after)]
 
 
 def _ask(
-    client: redis.Redis, keys: Sequence[str], within: Range, after: Place | None, count: int
+    client: redis.Redis, keys: Sequence[str], within: ScoreRange, after: ScoredMember | None, count: int
 ) -> list[list[tuple[bytes, float]]]:
     low, high = within.low, within.high
     if after is not None:

@@ -1,4 +1,4 @@
-"""Where calls of a state are: in the index of letters, in RQ's registries, or in the queues themselves."""
+"""Listings of the calls of a state: from the index of dead letters, RQ's registries, or the queues themselves."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import redis
 
 from swarmfn.jobs import layout
-from swarmfn.jobs.ranges import Place, Range, each_batch, merged_page
+from swarmfn.jobs.sorted_sets import ScoredMember, ScoreRange, each_batch, merged_page
 
 _REGISTRIES = {
     "succeeded": "rq:finished:",
@@ -30,17 +30,17 @@ class Cursor:
 
 
 @dataclass(frozen=True)
-class Spot:
+class ListedJob:
     """One job and where it was found."""
 
     job_id: str
     cursor: Cursor
 
 
-class Source(Protocol):
-    """Where the calls of a state are."""
+class Listing(Protocol):
+    """The calls of a state, wherever they are."""
 
-    def page(self, cursor: Cursor | None, count: int) -> list[Spot]:
+    def page(self, cursor: Cursor | None, count: int) -> list[ListedJob]:
         """Up to `count` jobs beyond `cursor`; none at the end."""
 
     def batches(self, size: int) -> Iterator[list[str]]:
@@ -55,15 +55,15 @@ class SortedSets:
         self._keys = keys
         self._low, self._high = low, high
 
-    def page(self, cursor: Cursor | None, count: int) -> list[Spot]:
-        after = None if cursor is None else Place(cursor.number, cursor.member)
-        found = merged_page(self._client, self._keys, Range(self._low, self._high), after, count)
-        return [Spot(_id_of(place.member), Cursor("", place.score, place.member)) for place, _ in found]
+    def page(self, cursor: Cursor | None, count: int) -> list[ListedJob]:
+        after = None if cursor is None else ScoredMember(cursor.number, cursor.member)
+        found = merged_page(self._client, self._keys, ScoreRange(self._low, self._high), after, count)
+        return [ListedJob(_id_of(member.name), Cursor("", member.score, member.name)) for member, _ in found]
 
     def batches(self, size: int) -> Iterator[list[str]]:
         for key in self._keys:
-            for places in each_batch(self._client, key, Range(self._low, self._high, newest_first=False), size):
-                yield [_id_of(place.member) for place in places]
+            for members in each_batch(self._client, key, ScoreRange(self._low, self._high, newest_first=False), size):
+                yield [_id_of(member.name) for member in members]
 
 
 class Lists:
@@ -73,7 +73,7 @@ class Lists:
         self._client: Any = client
         self._keys = keys
 
-    def page(self, cursor: Cursor | None, count: int) -> list[Spot]:
+    def page(self, cursor: Cursor | None, count: int) -> list[ListedJob]:
         first = int(cursor.number) + 1 if cursor else 0
         for key in self._keys:
             if cursor and key < cursor.key:
@@ -81,7 +81,9 @@ class Lists:
             start = first if cursor and key == cursor.key else 0
             members = self._client.lrange(key, start, start + count - 1)
             if members:
-                return [Spot(_id_of(_text(member)), Cursor(key, start + n, "")) for n, member in enumerate(members)]
+                return [
+                    ListedJob(_id_of(_text(member)), Cursor(key, start + n, "")) for n, member in enumerate(members)
+                ]
         return []
 
     def batches(self, size: int) -> Iterator[list[str]]:
@@ -95,15 +97,17 @@ class Lists:
                 start += self._client.exists(*map(layout.job_key, ids))
 
 
-def of_letters(client: redis.Redis, state: str, function: str, since: float | None, until: float | None) -> SortedSets:
-    """Letters of one state, of one function or all ("")."""
+def list_dead_letters(
+    client: redis.Redis, state: str, function: str, since: float | None, until: float | None
+) -> SortedSets:
+    """What did not succeed, of one state, of one function or all ("")."""
     untyped: Any = client
-    kinds = sorted(_text(kind) for kind in untyped.smembers(layout.LETTERS_KEY))
-    keys = [layout.letters_key(kind) for kind in kinds if _is_of(kind, state, function)]
+    kinds = sorted(_text(kind) for kind in untyped.smembers(layout.DEAD_LETTERS_KEY))
+    keys = [layout.dead_letters_key(kind) for kind in kinds if _is_of(kind, state, function)]
     return SortedSets(client, keys, -math.inf if since is None else since, math.inf if until is None else until)
 
 
-def of_queues(client: redis.Redis, state: str) -> Source:
+def list_queues(client: redis.Redis, state: str) -> Listing:
     """Calls of all queues that wait, are put off, run or have succeeded."""
     untyped: Any = client
     queues = sorted(_text(queue) for queue in untyped.smembers(layout.QUEUES_KEY))

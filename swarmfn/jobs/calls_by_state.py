@@ -16,15 +16,15 @@ from typing import Any
 import redis
 
 from swarmfn.jobs import layout, records
-from swarmfn.jobs.places import Cursor, Source, of_letters, of_queues
+from swarmfn.jobs.listing import Cursor, Listing, list_dead_letters, list_queues
 from swarmfn.jobs.redis_commands import call_blocking
 from swarmfn.jobs.scripts import PURGE, REDRIVE
 from swarmfn.wire.errors import NewerLayout
 
-LETTERS = ("failed", "expired", "cancelled", "undelivered")
-"""States that have an index by time; `undelivered` is that of a callback."""
+INDEXED_STATES = ("failed", "expired", "cancelled", "undelivered")
+"""States that have an index by time, the one of dead letters; `undelivered` is that of a callback."""
 
-STATES = (*LETTERS, "succeeded", "queued", "scheduled", "retrying", "running")
+STATES = (*INDEXED_STATES, "succeeded", "queued", "scheduled", "retrying", "running")
 REDRIVABLE = ("failed", "expired", "undelivered")
 PURGEABLE = tuple(state for state in STATES if state != "running")
 
@@ -45,7 +45,8 @@ _RQ_STATUS = {
 
 @dataclass(frozen=True)
 class Selection:
-    """Calls in one of STATES, of all functions or one, that ended between two moments (Unix seconds; LETTERS only)."""
+    """Calls in one of STATES, of all functions or one; of INDEXED_STATES, those that ended between two moments, which
+    are Unix seconds."""
 
     state: str = "failed"
     function: str = ""
@@ -78,7 +79,7 @@ class Done:
     is_complete: bool
 
 
-class Letters:
+class CallsByState:
     """Belongs to threads. Raises the client's errors when Redis is away."""
 
     def __init__(self, client: redis.Redis) -> None:
@@ -87,20 +88,20 @@ class Letters:
     def page(self, selection: Selection, limit: int, cursor: Cursor | None = None) -> Page:
         """Up to `limit` records, the newest first; queued ones in their order. `cursor` is of a page of the same
         selection."""
-        source = self._source(selection)
+        listing = self._listing(selection)
         found: list[records.Record] = []
         looked_at = 0
         while looked_at < _LOOKED_AT:
-            spots = source.page(cursor, limit if looked_at == 0 else AT_ONCE)
-            for spot, record in zip(spots, self.records([spot.job_id for spot in spots]), strict=True):
-                cursor = spot.cursor
+            listed = listing.page(cursor, limit if looked_at == 0 else AT_ONCE)
+            for job, record in zip(listed, self.records([job.job_id for job in listed]), strict=True):
+                cursor = job.cursor
                 if record is not None and selection.matches(record):
                     found.append(record)
                     if len(found) == limit:
                         return Page(found, cursor)
-            if not spots:
+            if not listed:
                 return Page(found, None)
-            looked_at += len(spots)
+            looked_at += len(listed)
         return Page(found, cursor)
 
     def records(self, job_ids: Sequence[str]) -> list[records.Record | None]:
@@ -148,7 +149,7 @@ class Letters:
     def _for_all(self, selection: Selection, seconds: float, step: Callable[[Sequence[str]], list[str]]) -> Done:
         end = time.monotonic() + seconds
         replies: Counter[str] = Counter()
-        for ids in self._source(selection).batches(AT_ONCE):
+        for ids in self._listing(selection).batches(AT_ONCE):
             if time.monotonic() > end:
                 return Done(replies, is_complete=False)
             known = zip(ids, self.records(ids), strict=True)
@@ -162,10 +163,12 @@ class Letters:
             replies += step(ids)
         return [reply.decode("utf-8", "replace") for reply in replies]
 
-    def _source(self, selection: Selection) -> Source:
-        if selection.state in LETTERS:
-            return of_letters(self._client, selection.state, selection.function, selection.since, selection.until)
-        return of_queues(self._client, selection.state)
+    def _listing(self, selection: Selection) -> Listing:
+        if selection.state in INDEXED_STATES:
+            return list_dead_letters(
+                self._client, selection.state, selection.function, selection.since, selection.until
+            )
+        return list_queues(self._client, selection.state)
 
 
 def _chunks(job_ids: Sequence[str]) -> Iterator[Sequence[str]]:
