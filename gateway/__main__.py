@@ -22,7 +22,7 @@ from gateway.api.heads import JudgeByHead
 from gateway.api.management import Management
 from gateway.app import Parts, create_app
 from gateway.call_counts import CallCounts
-from gateway.crowd import Crowd, most_connections
+from gateway.connection_limiter import ConnectionLimiter, most_connections
 from gateway.fastlane.app import FastLane
 from gateway.fastlane.cross_origin import on_fast_lane
 from gateway.fastlane.passing_on import ToFlask
@@ -157,12 +157,12 @@ class Gateway:
         memory = memory_for_us()
         self._bodies = BodyBudget(_upload_budget(settings, memory), settings.trusted_proxies)
         self._most_connections = most_connections(allow_many_descriptors(), memory)
-        self._crowds = [self._crowd() for _ in range(2 if settings.data_plane == "flask" else 1)]
+        self._limiters = [self._limiter() for _ in range(2 if settings.data_plane == "flask" else 1)]
         self._unfinished = BodyBudget(self._bodies.size, settings.trusted_proxies)
         # waitress keeps a whole request, on disk where it is large, before anybody reads it.
         self._spool = BodyBudget(self._bodies.size, settings.trusted_proxies)
         coming_in = self._spool if settings.data_plane == "flask" else self._bodies
-        self._metrics.add(LoadMetrics(coming_in, self._unfinished, self._crowds))
+        self._metrics.add(LoadMetrics(coming_in, self._unfinished, self._limiters))
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
         self._peer_secret = secrets.token_hex(16)
@@ -226,9 +226,9 @@ class Gateway:
         """No client takes longer to send a body; soon after that a call owns it, or nobody ever will."""
         return math.ceil(self._settings.read_timeout) + _UPLOAD_MARGIN
 
-    def _crowd(self) -> Crowd:
+    def _limiter(self) -> ConnectionLimiter:
         settings = self._settings
-        return Crowd(self._most_connections, settings.max_connections_per_client, settings.trusted_proxies)
+        return ConnectionLimiter(self._most_connections, settings.max_connections_per_client, settings.trusted_proxies)
 
     def _metrics_listener(self) -> MetricsListener:
         address, port = self._settings.listen_address, self._settings.metrics_port
@@ -347,7 +347,7 @@ class Gateway:
         if self._settings.cors_origins:
             on_flask(app, CrossOrigin(self._settings.cors_origins))
         judge = JudgeByHead(app, serves_calls=True)
-        public, own = self._crowds  # each belongs to a server, which runs on a thread of its own
+        public, own = self._limiters  # each belongs to a server, which runs on a thread of its own
         if managing is None:
             servers = [FlaskServer(app, listener, limits, judge, self._spool, public)]
         else:
@@ -379,7 +379,7 @@ class Gateway:
         lane = FastLane(parts.synchronous, parts.asynchronous, to_flask, parts.is_ready, parts.bodies, public_port)
         origins = self._settings.cors_origins
         calls = on_fast_lane(lane, CrossOrigin(origins)) if origins else lane
-        server = fast_lane_server(calls, limits, self._crowds[0], self._settings.upstream_timeout + _DRAIN_MARGIN)
+        server = fast_lane_server(calls, limits, self._limiters[0], self._settings.upstream_timeout + _DRAIN_MARGIN)
         listeners = [listener] if managing is None else [listener, managing]
         serving = asyncio.create_task(server._serve(listeners))
         stop = asyncio.create_task(self._stop.wait())

@@ -7,22 +7,22 @@ from collections.abc import Iterable, Sequence
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from gateway.crowd import Crowd
+from gateway.connection_limiter import ConnectionLimiter
 from gateway.invoke.bodies import BodyBudget
 
 
 class LoadMetrics(Collector):
     """Reads what it is given when somebody asks. unfinished: of asynchronous calls' bodies, on their way to Redis."""
 
-    def __init__(self, bodies: BodyBudget, unfinished: BodyBudget, crowds: Sequence[Crowd]) -> None:
+    def __init__(self, bodies: BodyBudget, unfinished: BodyBudget, limiters: Sequence[ConnectionLimiter]) -> None:
         self._bodies = bodies
         self._unfinished = unfinished
-        self._crowds = crowds
+        self._limiters = limiters
 
     def collect(self) -> Iterable[Metric]:
-        connected = sum(len(crowd) for crowd in self._crowds)
-        shed = sum(crowd.shed for crowd in self._crowds)
-        refused = sum(crowd.refused for crowd in self._crowds)
+        connected = sum(len(limiter) for limiter in self._limiters)
+        shed = sum(limiter.shed for limiter in self._limiters)
+        refused = sum(limiter.refused for limiter in self._limiters)
         no_room = self._bodies.refused + self._unfinished.refused
         return [
             GaugeMetricFamily("gateway_upload_bytes", "Request bodies in memory.", self._bodies.used),

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import uvicorn
 
-from gateway.crowd import Crowd
+from gateway.connection_limiter import ConnectionLimiter
 from gateway.fastlane.connection import client_connection
 from gateway.fastlane.exchange import App
 from gateway.limits import Limits
@@ -32,11 +32,11 @@ def listen(address: str, port: int) -> socket.socket:
     return listener
 
 
-def fast_lane_server(app: App, limits: Limits, crowd: Crowd, drain_timeout: float) -> uvicorn.Server:
+def fast_lane_server(app: App, limits: Limits, limiter: ConnectionLimiter, drain_timeout: float) -> uvicorn.Server:
     """uvicorn for the fast lane; `drain_timeout` is in seconds."""
     config = uvicorn.Config(
         cast(Any, app),  # no ASGI, see Exchange
-        http=client_connection(limits, crowd),
+        http=client_connection(limits, limiter),
         loop="none",
         lifespan="off",
         ws="none",

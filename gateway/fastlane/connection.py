@@ -14,7 +14,7 @@ import httptools
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from gateway.crowd import CROWDED, RESERVED_PATIENCE, Crowd, Place, is_reserved_for
+from gateway.connection_limiter import RESERVED_PATIENCE, TOO_MANY_CONNECTIONS, ConnectionLimiter, Slot, is_reserved_for
 from gateway.fastlane.exchange import App, Exchange
 from gateway.fastlane.half_closed import HalfClosed
 from gateway.invoke.incoming import RawHeaders
@@ -35,14 +35,14 @@ _ENDLESS = (b"400 Bad Request", b"the trailers or a chunk's extensions are too l
 _TOO_SLOW = (b"408 Request Timeout", b"the request did not arrive in time (read_timeout).\n")
 _TOO_LARGE = (b"431 Request Header Fields Too Large", b"the request's headers are too large.\n")
 
-_CROWDED = (b"503 Service Unavailable", CROWDED.encode() + b"\n")
+_TOO_MANY = (b"503 Service Unavailable", TOO_MANY_CONNECTIONS.encode() + b"\n")
 
 Refusal = tuple[bytes, bytes]
 
 
-def client_connection(limits: Limits, crowd: Crowd) -> type[ClientConnection]:
+def client_connection(limits: Limits, limiter: ConnectionLimiter) -> type[ClientConnection]:
     """The protocol class for uvicorn's `Config(http=…)`, whose app is an App of ours."""
-    fields = {"__slots__": (), "limits": limits, "crowd": crowd}
+    fields = {"__slots__": (), "limits": limits, "limiter": limiter}
     return type("LimitedClientConnection", (ClientConnection,), fields)
 
 
@@ -97,7 +97,7 @@ class ClientConnection(asyncio.Protocol):
     )
 
     limits: ClassVar[Limits]
-    crowd: ClassVar[Crowd]
+    limiter: ClassVar[ConnectionLimiter]
     transport: asyncio.Transport
 
     def __init__(
@@ -155,16 +155,16 @@ class ClientConnection(asyncio.Protocol):
         if peer:
             self._client = peer[0]
             self._port = transport.get_extra_info("sockname")[1]
-        place = self.crowd.admit(self, self._client)
-        self._is_reserved = place is Place.RESERVED
+        slot = self.limiter.admit(self, self._client)
+        self._is_reserved = slot is Slot.RESERVED
         patience = RESERVED_PATIENCE if self._is_reserved else self.limits.read_timeout
         self._timer.set(self._loop.time() + min(patience, self.limits.read_timeout))
-        if place is Place.NONE:
-            self._refuse(_CROWDED, lingers=False)
+        if slot is Slot.NONE:
+            self._refuse(_TOO_MANY, lingers=False)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._server.connections.discard(self)
-        self.crowd.leave(self)
+        self.limiter.leave(self)
         self._timer.cancel()
         self._parser = None  # it holds methods of this object
         self._waiting.clear()
@@ -332,8 +332,8 @@ class ClientConnection(asyncio.Protocol):
         if b"%" in path:
             check_path(path)
         if self._is_reserved and not is_reserved_for(path.decode("latin-1")):
-            self.crowd.note_refusal()
-            raise _Refused(_CROWDED)
+            self.limiter.note_refusal()
+            raise _Refused(_TOO_MANY)
         # By position, as it is made for every request: a class takes names in a dictionary.
         exchange = self._receiving = Exchange(
             self,
@@ -433,7 +433,7 @@ class ClientConnection(asyncio.Protocol):
             self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self.transport.abort()
 
-    # The crowd's side.
+    # The connection limiter's side.
 
     @property
     def is_idle(self) -> bool:
@@ -501,7 +501,7 @@ class ClientConnection(asyncio.Protocol):
         self.write(
             b"HTTP/1.1 %b\r\nContent-Type: text/plain; charset=utf-8\r\nX-OpenFaaS-Internal: gateway\r\n"
             b"%bConnection: close\r\nContent-Length: %d\r\n\r\n%b"
-            % (status, b"Retry-After: 1\r\n" if refusal is _CROWDED else b"", len(text), text)
+            % (status, b"Retry-After: 1\r\n" if refusal is _TOO_MANY else b"", len(text), text)
         )
         self._close(is_sending=lingers)
 

@@ -12,7 +12,7 @@ from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
 
 from gateway.api.heads import Verdict
-from gateway.crowd import RESERVED_PATIENCE, Place
+from gateway.connection_limiter import RESERVED_PATIENCE, Slot
 from gateway.threaded.parser import Parser
 from gateway.threaded.tasks import AppTask, RefusalTask
 
@@ -36,16 +36,16 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     def __init__(self, *parts: Any, **options: Any) -> None:
         super().__init__(*parts, **options)
         self.server.note_newcomer(self)
-        crowd = self.server.crowd
-        if crowd is not None:
-            place = crowd.admit(self, self.addr[0])
-            self.is_reserved = place is Place.RESERVED
-            self.will_close = place is Place.NONE
+        limiter = self.server.limiter
+        if limiter is not None:
+            slot = limiter.admit(self, self.addr[0])
+            self.is_reserved = slot is Slot.RESERVED
+            self.will_close = slot is Slot.NONE
 
     def del_channel(self, *table: Any) -> None:
         super().del_channel(*table)
-        if self.server.crowd is not None:
-            self.server.crowd.leave(self)
+        if self.server.limiter is not None:
+            self.server.limiter.leave(self)
 
     @contextlib.contextmanager
     def in_one_piece(self) -> Iterator[None]:
@@ -67,9 +67,9 @@ class Channel(HTTPChannel):  # type: ignore[misc]
     @property
     def client(self) -> str:
         """Who sent the request that is next; "" where no client is told from another."""
-        crowd = self.server.crowd
+        limiter = self.server.limiter
         said = self.requests[0].headers.get("X_FORWARDED_FOR", "")
-        return "" if crowd is None else str(crowd.client_of(self.addr[0], [said]))
+        return "" if limiter is None else str(limiter.client_of(self.addr[0], [said]))
 
     @property
     def is_idle(self) -> bool:

@@ -14,7 +14,7 @@ from waitress.receiver import FixedStreamReceiver
 from waitress.utilities import BadRequest, Error
 
 from gateway.api.heads import Refusal, Verdict
-from gateway.crowd import CROWDED, is_reserved_for
+from gateway.connection_limiter import TOO_MANY_CONNECTIONS, is_reserved_for
 from gateway.invoke.bodies import BodyBudget, Held
 from gateway.invoke.incoming import SMALL_BODY
 from swarmfn.wire import request_heads
@@ -90,7 +90,7 @@ class Parser(HTTPRequestParser):  # type: ignore[misc]
         if self._is_reserved:
             self.keep_alive = False
             if not is_reserved_for(self.path):
-                raise Unavailable(CROWDED)
+                raise Unavailable(TOO_MANY_CONNECTIONS)
         size = max(self.content_length, self.body_bytes_received)
         if self._spool is not None and size:
             if self._held is None:

@@ -15,7 +15,7 @@ from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer
 
 from gateway.api.heads import JudgeByHead
-from gateway.crowd import RESERVED, Crowd
+from gateway.connection_limiter import RESERVED, ConnectionLimiter
 from gateway.invoke.bodies import BodyBudget
 from gateway.limits import Limits
 from gateway.threaded.channel import Channel
@@ -30,8 +30,8 @@ _ACCEPTED_AT_ONCE = 256
 
 class FlaskServer:
     """Serves `app` on `listener` from threads of its own, from `start()` to `close()`. `spool` limits what it keeps of
-    requests, in memory and on disk, `crowd` who is connected; `judge` is asked before a body is taken. `is_public`: its
-    port serves no management."""
+    requests, in memory and on disk, `limiter` who is connected; `judge` is asked before a body is taken. `is_public`:
+    its port serves no management."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class FlaskServer:
         limits: Limits,
         judge: JudgeByHead,
         spool: BodyBudget | None = None,
-        crowd: Crowd | None = None,
+        limiter: ConnectionLimiter | None = None,
         is_public: bool = False,
     ) -> None:
         self.port: int = listener.getsockname()[1]
@@ -50,7 +50,7 @@ class FlaskServer:
         adjustments = Adjustments(
             sockets=[listener],
             threads=THREADS,
-            connection_limit=1000 if crowd is None else crowd.most + 2 * RESERVED,  # where it stops accepting
+            connection_limit=1000 if limiter is None else limiter.most + 2 * RESERVED,  # where it stops accepting
             asyncore_use_poll=True,
             # Lets a thread that waits for a function see that the client has gone.
             channel_request_lookahead=1,
@@ -80,7 +80,7 @@ class FlaskServer:
         self._server.limits = limits
         self._server.judge = judge
         self._server.spool = spool
-        self._server.crowd = crowd
+        self._server.limiter = limiter
         self._server.is_public = is_public
         self._thread = threading.Thread(target=self._server.run, name="waitress", daemon=True)
 
@@ -117,7 +117,7 @@ class _Server(TcpWSGIServer):  # type: ignore[misc]
     limits: Limits
     judge: JudgeByHead
     spool: BodyBudget | None
-    crowd: Crowd | None
+    limiter: ConnectionLimiter | None
     is_public: bool
     _newest: Channel | None = None
 

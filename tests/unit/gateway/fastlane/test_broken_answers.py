@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from uvicorn.server import ServerState
 
-from gateway.crowd import Crowd
+from gateway.connection_limiter import ConnectionLimiter
 from gateway.fastlane.app import FastLane
 from gateway.fastlane.connection import client_connection
 from gateway.fastlane.exchange import App, Exchange
@@ -63,7 +63,7 @@ def talk(app: App, talking: Callable[[asyncio.StreamReader, asyncio.StreamWriter
     """What a client receives that does `talking`."""
 
     async def scenario() -> bytes:
-        kind = client_connection(Limits(60, 60), Crowd(10, 10))
+        kind = client_connection(Limits(60, 60), ConnectionLimiter(10, 10))
         config: Any = SimpleNamespace(loaded_app=app)
         loop = asyncio.get_running_loop()
         server = await loop.create_server(lambda: kind(config, ServerState(), {}), "127.0.0.1", 0)
