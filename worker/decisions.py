@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from swarmfn.jobs.claimed import Claim
+from swarmfn.jobs.claim import Claim
 from swarmfn.jobs.endings import Ending, Postponement
 from swarmfn.jobs.outgoing import EXPIRED, UNUSABLE, delivery_headers
 from swarmfn.wire.call_ids import new_delivery_id

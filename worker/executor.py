@@ -7,8 +7,8 @@ import logging
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from swarmfn.jobs.claimed import Claim
-from swarmfn.jobs.claims import CannotRecord, Claimed, Claims
+from swarmfn.jobs.claim import Claim
+from swarmfn.jobs.consumer import CannotRecord, ClaimBatch, Consumer
 from swarmfn.jobs.endings import Ending, Postponement
 from swarmfn.jobs.layout import CALLBACK_QUEUE, base_queue, is_callback_queue
 from swarmfn.jobs.redis_commands import Unreachable
@@ -37,7 +37,7 @@ class Executor:
 
     def __init__(
         self,
-        claims: Claims,
+        consumer: Consumer,
         runs: Runs,
         announcements: Announcements,
         slots: Slots,
@@ -45,13 +45,13 @@ class Executor:
         only_queues: Sequence[str] = (),
     ) -> None:
         self._limits = Limits(lambda: announcements.table)
-        self._claims = claims
+        self._consumer = consumer
         self._runs = runs
         self._announcements = announcements
         self._slots = slots
         self._meter = meter
         self._only_queues = frozenset(only_queues)
-        self._upkeep = Upkeep(claims, lambda: self.running, self.note_work, self._on_lost, self._limits.holds)
+        self._upkeep = Upkeep(consumer, lambda: self.running, self.note_work, self._on_lost, self._limits.holds)
         self._wake = asyncio.Event()
         self._drain = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -110,11 +110,11 @@ class Executor:
     async def _run_next_alone(self) -> bool:
         """Runs one call to its end, if there is one; whether there may be more."""
         try:
-            claimed = await self._claims.claim_alone(self._limits.of_all())
+            claimed = await self._consumer.claim_alone(self._limits.of_all())
             if not claimed.claims:
                 # None has room within its function's limit, or RQ's workers are suspended.
                 await asyncio.sleep(_NO_ROOM_PAUSE)
-                return await self._claims.waiting_alone() > 0
+                return await self._consumer.waiting_alone() > 0
         except Unreachable as exc:
             logger.debug("cannot claim (%s); trying again", exc)
             await asyncio.sleep(_OUTAGE_PAUSE)
@@ -151,7 +151,7 @@ class Executor:
 
     async def _claim(self, wants: Sequence[tuple[str, int]]) -> None:
         try:
-            claimed = await self._claims.claim(wants, self._limits.of)
+            claimed = await self._consumer.claim(wants, self._limits.of)
         except Unreachable as exc:
             self._outage.note(exc, is_foreseen=True)
             self._upkeep.note_outage()
@@ -162,7 +162,7 @@ class Executor:
             self._outage.over()
             self._start(claimed)
 
-    def _start(self, claimed: Claimed) -> None:
+    def _start(self, claimed: ClaimBatch) -> None:
         for claim in claimed.claims:
             self._slots.take(claim.queue)
             self._running[claim] = asyncio.create_task(self._handle(claim))
@@ -219,9 +219,9 @@ class Executor:
         while True:
             try:
                 if isinstance(ending, Postponement):
-                    is_ours = await self._claims.retry_later(claim, ending)
+                    is_ours = await self._consumer.retry_later(claim, ending)
                 else:
-                    is_ours = await self._claims.finish(claim, ending)
+                    is_ours = await self._consumer.finish(claim, ending)
                 break
             except Unreachable as exc:
                 logger.log(
@@ -289,7 +289,7 @@ class Executor:
 
     async def _hand_back(self, claims: list[Claim]) -> None:
         try:
-            returned = await self._claims.hand_back(claims)
+            returned = await self._consumer.hand_back(claims)
         except Unreachable as exc:
             logger.error(
                 "cannot hand back %d calls (%s); others take them over when their leases end",

@@ -13,7 +13,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from swarmfn.exposition.histograms import Histogram
-from swarmfn.jobs.claimed import Claim
+from swarmfn.jobs.claim import Claim
 from swarmfn.jobs.endings import Ending, Postponement
 from swarmfn.wire.invocations import Delivery, Invocation
 from worker.decisions import Answer, Failure

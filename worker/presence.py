@@ -14,8 +14,8 @@ import redis.asyncio
 from redis import Redis
 from redis.exceptions import OutOfMemoryError
 
-from swarmfn.jobs.claimed import Claim
-from swarmfn.jobs.claims import LEASE
+from swarmfn.jobs.claim import Claim
+from swarmfn.jobs.consumer import LEASE
 from swarmfn.jobs.layout import CALLBACK_QUEUE, QUEUES_KEY, SUSPENDED_KEY, rq_time
 from swarmfn.jobs.redis_commands import call, command
 from swarmfn.jobs.scripts import REGISTER

@@ -20,7 +20,7 @@ from redis.exceptions import OutOfMemoryError, ReadOnlyError, ResponseError
 from rq.worker import BaseWorker
 
 from swarmfn.exposition.listener import serve_metrics
-from swarmfn.jobs.claims import Claims, hand_back_all
+from swarmfn.jobs.consumer import Consumer, hand_back_all
 from swarmfn.jobs.layout import rq_time
 from swarmfn.jobs.redis_clients import Connections, connect_like
 from swarmfn.jobs.redis_commands import Unreachable
@@ -89,9 +89,9 @@ class FunctionWorker(BaseWorker):
             # In a burst nobody is there any more when what was put off comes due.
             receivers = Receivers.unlimited() if burst else Receivers(settings.callback_max_inflight, total)
             meter = Meter(lambda: slots.by_kind)
-            claims = Claims(connections, self.name, settings.lease)
-            executor = self._executor(settings, claims, connections, upstream, sender, receivers, slots, meter)
-            isolation = Isolation(claims.waiting_alone, self._bury, memory_for_us())
+            consumer = Consumer(connections, self.name, settings.lease)
+            executor = self._executor(settings, consumer, connections, upstream, sender, receivers, slots, meter)
+            isolation = Isolation(consumer.waiting_alone, self._bury, memory_for_us())
 
             def drain() -> None:
                 executor.drain()
@@ -132,7 +132,7 @@ class FunctionWorker(BaseWorker):
     def _executor(
         self,
         settings: Settings,
-        claims: Claims,
+        consumer: Consumer,
         connections: Connections,
         upstream: Upstream,
         sender: CallbackSender,
@@ -145,7 +145,7 @@ class FunctionWorker(BaseWorker):
         room = room_for(memory_for_us(), settings.worker_processes, *asked_for)
         answers = GrowingBudget(room.answers)
         runs = Runs(
-            claims=claims,
+            consumer=consumer,
             functions=FunctionCaller(upstream, room.answer, settings.max_result, answers),
             sender=sender,
             receivers=receivers,
@@ -157,7 +157,7 @@ class FunctionWorker(BaseWorker):
             meter=meter,
         )
         executor = Executor(
-            claims=claims,
+            consumer=consumer,
             runs=runs,
             announcements=announcements,
             slots=slots,

@@ -8,8 +8,8 @@ import random
 import time
 from collections.abc import Callable
 
-from swarmfn.jobs.claimed import Claim, Work
-from swarmfn.jobs.claims import Claims
+from swarmfn.jobs.claim import Claim, Work
+from swarmfn.jobs.consumer import Consumer
 from swarmfn.jobs.endings import Ending, Postponement
 from swarmfn.jobs.outgoing import delivery_place
 from swarmfn.jobs.redis_commands import Unreachable
@@ -45,7 +45,7 @@ class Runs:
 
     def __init__(
         self,
-        claims: Claims,
+        consumer: Consumer,
         functions: FunctionCaller,
         sender: CallbackSender,
         receivers: Receivers,
@@ -56,7 +56,7 @@ class Runs:
         worker: str,
         meter: Meter,
     ) -> None:
-        self._claims = claims
+        self._consumer = consumer
         self._functions = functions
         self._sender = sender
         self._receivers = receivers
@@ -150,7 +150,7 @@ class Runs:
         level = logging.WARNING
         while True:
             try:
-                return await self._claims.body(claim)
+                return await self._consumer.body(claim)
             except Unreachable as exc:
                 logger.log(
                     level,

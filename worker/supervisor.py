@@ -11,7 +11,7 @@ import time
 import uuid
 from dataclasses import dataclass, field
 
-from swarmfn.jobs.claims import hand_back_all
+from swarmfn.jobs.consumer import hand_back_all
 from swarmfn.jobs.logging_in import MountedPasswords
 from swarmfn.jobs.redis_clients import connect_blocking
 from worker.isolation import NAME_VARIABLE

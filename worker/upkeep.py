@@ -8,8 +8,8 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Collection
 
-from swarmfn.jobs.claimed import Claim
-from swarmfn.jobs.claims import Claims
+from swarmfn.jobs.claim import Claim
+from swarmfn.jobs.consumer import Consumer
 from swarmfn.jobs.redis_commands import Unreachable
 from swarmfn.recurring import Recurring
 
@@ -29,13 +29,13 @@ class Upkeep:
 
     def __init__(
         self,
-        claims: Claims,
+        consumer: Consumer,
         running: Callable[[], Collection[Claim]],
         on_work: Callable[[str], None],
         on_lost: Callable[[Collection[str]], None],
         is_limited: Callable[[str, str], bool],
     ) -> None:
-        self._claims = claims
+        self._consumer = consumer
         self._running = running
         self._on_work = on_work
         self._on_lost = on_lost
@@ -51,7 +51,7 @@ class Upkeep:
     def note_outage(self) -> None:
         """Redis is away, or was. Every lease may have lapsed meanwhile though its owner is alive: the owners get one
         full lease to renew before anything is taken from them. It is the same after a start."""
-        self._reap_after = time.monotonic() + self._claims.lease
+        self._reap_after = time.monotonic() + self._consumer.lease
 
     def note_due(self, seconds: float) -> None:
         """Something was put off for this long: looking for what is due must not come later."""
@@ -60,7 +60,7 @@ class Upkeep:
 
     async def renew(self) -> None:
         """Keeps the leases of what is running."""
-        await self._forever(self._renew, lambda: asyncio.sleep(self._claims.lease / 3), "renewing leases")
+        await self._forever(self._renew, lambda: asyncio.sleep(self._consumer.lease / 3), "renewing leases")
 
     async def tend(self) -> None:
         """Queues what has come due, looks for work nobody announced, takes over what others left, tidies."""
@@ -68,12 +68,12 @@ class Upkeep:
 
     async def look_for_work(self) -> None:
         """Calls `on_work` for each queue that is not empty; what was held for a limit that is gone is let go."""
-        for queue, length in (await self._claims.queues()).items():
+        for queue, length in (await self._consumer.queues()).items():
             if length:
                 self._on_work(queue)
-        for function, queue in await self._claims.held():
+        for function, queue in await self._consumer.held():
             if not self._is_limited(function, queue):
-                await self._claims.let_go(function, queue)
+                await self._consumer.let_go(function, queue)
             self._on_work(queue)
 
     async def _until_due(self) -> None:
@@ -105,12 +105,12 @@ class Upkeep:
             await rest()
 
     async def _renew(self) -> None:
-        lost = await self._claims.renew(self._running())
+        lost = await self._consumer.renew(self._running())
         if lost:
             self._on_lost(lost)
 
     async def _tend(self) -> None:
-        promoted = await self._claims.promote()
+        promoted = await self._consumer.promote()
         self._due_in = promoted.due_in
         if promoted.cancelled:
             self._on_lost(promoted.cancelled)
@@ -124,7 +124,7 @@ class Upkeep:
             await self._reap()
         if now >= self._next_tidy:
             self._next_tidy = now + _TIDY_EVERY
-            await self._claims.tidy()
+            await self._consumer.tidy()
 
     def _watch_clock(self, redis_clock: float) -> None:
         offset = redis_clock - time.monotonic()
@@ -136,7 +136,7 @@ class Upkeep:
         self._clock_offset = offset
 
     async def _reap(self) -> None:
-        returned = await self._claims.reap()
+        returned = await self._consumer.reap()
         if returned:
             logger.warning(
                 "took over %d calls whose worker is gone; they run again", returned, extra={"event": "reaped"}

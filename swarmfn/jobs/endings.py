@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from swarmfn.jobs import layout
-from swarmfn.jobs.claimed import Claim
+from swarmfn.jobs.claim import Claim
 from swarmfn.jobs.outgoing import delivery_queue
 from swarmfn.wire.invocations import Attempt, Delivery, StoredResponse
 

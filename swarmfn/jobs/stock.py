@@ -16,7 +16,7 @@ from requests.structures import CaseInsensitiveDict
 from rq import get_current_job
 
 from swarmfn.jobs import layout, stock_records
-from swarmfn.jobs.claimed import read_work
+from swarmfn.jobs.claim import read_work
 from swarmfn.jobs.outgoing import function_headers, offer_headers, request_target
 from swarmfn.wire.headers import Headers
 from swarmfn.wire.invocations import Delivery, Foreign, Invocation, Newer, StoredResponse

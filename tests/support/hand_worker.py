@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from swarmfn.jobs.claimed import Claim
-from swarmfn.jobs.claims import Claims
+from swarmfn.jobs.claim import Claim
+from swarmfn.jobs.consumer import Consumer
 from swarmfn.jobs.endings import Ending, Postponement
 from swarmfn.jobs.redis_clients import connect
 from swarmfn.wire.invocations import Attempt, Delivery, Invocation, StoredResponse
@@ -33,10 +33,10 @@ def take(redis: RedisServer, queue: str) -> Taken | None:
 
     async def claim() -> Taken | None:
         async with connect(redis.address, redis.password) as client:
-            claims = Claims(client, "by-hand")
-            for job in (await claims.claim([(queue, 1)])).claims:
+            consumer = Consumer(client, "by-hand")
+            for job in (await consumer.claim([(queue, 1)])).claims:
                 assert isinstance(job.work, Invocation), job.work
-                return Taken(job, job.work, await claims.body(job))
+                return Taken(job, job.work, await consumer.body(job))
         return None
 
     return asyncio.run(claim())
@@ -68,7 +68,7 @@ def finish(redis: RedisServer, taken: Taken, response: StoredResponse | None, an
 
     async def record() -> None:
         async with connect(redis.address, redis.password) as client:
-            assert await Claims(client, "by-hand").finish(taken.claim, ending)
+            assert await Consumer(client, "by-hand").finish(taken.claim, ending)
 
     asyncio.run(record())
 
@@ -79,6 +79,6 @@ def put_off(redis: RedisServer, taken: Taken, delay: float) -> None:
 
     async def record() -> None:
         async with connect(redis.address, redis.password) as client:
-            assert await Claims(client, "by-hand").retry_later(taken.claim, Postponement(delay, 0, (attempt,)))
+            assert await Consumer(client, "by-hand").retry_later(taken.claim, Postponement(delay, 0, (attempt,)))
 
     asyncio.run(record())

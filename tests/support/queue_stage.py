@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 from rq import Queue
 from rq.job import Job
 
-from swarmfn.jobs.claimed import Claim
-from swarmfn.jobs.claims import Claims, hand_back_all
+from swarmfn.jobs.claim import Claim
+from swarmfn.jobs.consumer import Consumer, hand_back_all
 from swarmfn.jobs.endings import Ending, Postponement
 from swarmfn.jobs.layout import callback_queue
 from swarmfn.jobs.records import Record
@@ -76,30 +76,30 @@ class QueueStage:
         self.connections = connect(server.address, server.password)
         self.client = self.connections.commands
         self.submissions = Submissions(self.connections)
-        self.worker = Claims(self.connections, "w1")
+        self.worker = Consumer(self.connections, "w1")
 
     def run(self, step: Coroutine[Any, Any, Value]) -> Value:
         return self._runner.run(step)
 
-    def claims(self, worker: str, lease: float = 15.0) -> Claims:
+    def consumer(self, worker: str, lease: float = 15.0) -> Consumer:
         """Another worker's side."""
-        return Claims(self.connections, worker, lease)
+        return Consumer(self.connections, worker, lease)
 
     def submit(self, call: Invocation | str, body: bytes = b"", terms: Terms = PLAIN) -> bool | Replay | Full:
         call = invocation(call) if isinstance(call, str) else call
         return self.run(self.submissions.submit(call, body, terms))
 
     def claim(
-        self, *queues: str, count: int = 10, by: Claims | None = None, limits: Callable[[str], str] = lambda queue: ""
+        self, *queues: str, count: int = 10, by: Consumer | None = None, limits: Callable[[str], str] = lambda queue: ""
     ) -> list[Claim]:
         wants = [(queue, count) for queue in queues or ("echo",)]
         return self.run((by or self.worker).claim(wants, limits)).claims
 
-    def claim_one(self, queue: str = "echo", by: Claims | None = None) -> Claim:
+    def claim_one(self, queue: str = "echo", by: Consumer | None = None) -> Claim:
         (claim,) = self.claim(queue, count=1, by=by)
         return claim
 
-    def finish(self, claim: Claim, ending: Ending | None = None, by: Claims | None = None) -> bool:
+    def finish(self, claim: Claim, ending: Ending | None = None, by: Consumer | None = None) -> bool:
         return self.run((by or self.worker).finish(claim, ending or success()))
 
     def retry_later(self, claim: Claim, later: Postponement | None = None) -> bool:
@@ -120,7 +120,7 @@ class QueueStage:
         return list(self.queue(queue).job_ids)
 
     def reap(self) -> int:
-        return self.run(self.claims("reaper").reap())
+        return self.run(self.consumer("reaper").reap())
 
     def tidy(self) -> None:
         self.run(self.worker.tidy())

@@ -21,7 +21,7 @@ from hypothesis.configuration import set_hypothesis_home_dir
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from swarmfn.jobs.calls_by_state import STATES, CallsByState, Selection
-from swarmfn.jobs.claimed import Claim
+from swarmfn.jobs.claim import Claim
 from swarmfn.jobs.endings import Ending
 from swarmfn.jobs.terms import Full, IdempotencyKey, QueueLimits, Replay, Terms
 from swarmfn.wire.errors import KeyReused
@@ -90,7 +90,7 @@ class AnyOrder(ModelledQueue, RuleBasedStateMachine):
         RuleBasedStateMachine.__init__(self)
         ModelledQueue.__init__(self, stage)
         self.calls = CallsByState(stage.redis)
-        self.workers = {name: stage.claims(name, LEASE) for name in ("w1", "w2")}
+        self.workers = {name: stage.consumer(name, LEASE) for name in ("w1", "w2")}
         self.claims: list[tuple[str, Claim]] = []
         self.number = itertools.count(1)
 

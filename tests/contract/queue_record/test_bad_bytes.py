@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from rq.job import JobStatus
 
-from swarmfn.jobs.claims import CannotRecord
+from swarmfn.jobs.consumer import CannotRecord
 from swarmfn.jobs.layout import JOB_DATA
 from swarmfn.wire.invocations import Foreign, Invocation
 from tests.support.queue_stage import QueueStage, failure, invocation, success

@@ -76,7 +76,7 @@ def test_its_worker_hears_of_it_at_once_and_others_do_not(stage: QueueStage) -> 
     # Again, in case that reply was lost; and when it renews its lease, in case all of them were.
     assert stage.run(stage.worker.promote()).cancelled == {claim.entry}
     assert stage.run(stage.worker.renew([claim])) == {claim.entry}
-    assert stage.run(stage.claims("w2").promote()).cancelled == frozenset()
+    assert stage.run(stage.consumer("w2").promote()).cancelled == frozenset()
 
 
 def test_the_note_to_its_worker_goes_away_by_itself(stage: QueueStage) -> None:

@@ -7,8 +7,8 @@ import dataclasses
 from rq.job import JobStatus
 
 from swarmfn.jobs.calls_by_state import CallsByState, Selection
-from swarmfn.jobs.claimed import Claim
-from swarmfn.jobs.claims import hand_back_all
+from swarmfn.jobs.claim import Claim
+from swarmfn.jobs.consumer import hand_back_all
 from tests.support.queue_stage import CALLBACKS, QueueStage, delivery, failure, postponement, success
 
 
@@ -21,7 +21,7 @@ def test_a_claim_whose_lease_has_lapsed_is_queued_again_at_the_head(stage: Queue
     assert stage.reap() == 1
     assert stage.queue().job_ids == ["a", "b"]
     assert stage.nothing_claimed()
-    claim = stage.claim_one(by=stage.claims("w2"))
+    claim = stage.claim_one(by=stage.consumer("w2"))
     assert (claim.job_id, claim.inline_body, claim.failures) == ("a", b"the body", 1)
     assert stage.record("a").interruptions == 1
 
@@ -49,7 +49,7 @@ def test_a_late_finisher_is_refused_and_the_takers_result_stays(stage: QueueStag
     late = stage.claim_one()
     stage.lapse()
     stage.reap()
-    other = stage.claims("w2")
+    other = stage.consumer("w2")
     taker = stage.claim_one(by=other)
     assert not stage.finish(
         late, success(b"late" * 50_000, delivery=delivery("cb_1", "a"), delivery_body=b"l" * 99_999)
@@ -67,12 +67,12 @@ def test_a_late_finisher_is_refused_and_the_takers_result_stays(stage: QueueStag
 def test_a_restarted_worker_of_the_same_name_is_not_taken_for_the_earlier_one(stage: QueueStage) -> None:
     """Both count their claims from one."""
     stage.submit("a")
-    late = stage.claim_one(by=stage.claims("w"))
+    late = stage.claim_one(by=stage.consumer("w"))
     stage.hand_back_all("w")
-    restarted = stage.claims("w")
+    restarted = stage.consumer("w")
     (claim,) = stage.run(restarted.claim_alone("")).claims
     assert (claim.job_id, claim.execution == late.execution) == ("a", False)
-    assert not stage.finish(late, success(b"of the earlier one"), by=stage.claims("w"))
+    assert not stage.finish(late, success(b"of the earlier one"), by=stage.consumer("w"))
     assert stage.finish(claim, success(b"of the restarted one"), by=restarted)
     assert stage.answer("a") == b"of the restarted one"
 
@@ -111,7 +111,7 @@ def test_a_finish_repeated_after_a_lost_reply_counts_once(stage: QueueStage) -> 
 def test_everything_a_dead_worker_had_claimed_waits_to_be_run_alone_and_nobody_is_charged(stage: QueueStage) -> None:
     for number in range(5):
         stage.submit(f"c{number}")
-    stage.claim(count=3, by=stage.claims("dead"))
+    stage.claim(count=3, by=stage.consumer("dead"))
     kept = stage.claim_one()
     assert hand_back_all(stage.redis, "dead") == 3
     assert stage.queue().job_ids == ["c4"]
@@ -126,14 +126,14 @@ def test_everything_a_dead_worker_had_claimed_waits_to_be_run_alone_and_nobody_i
 
 def alone(stage: QueueStage, worker: str = "alone", limits: str = "") -> list[Claim]:
     """What a process that runs calls alone gets."""
-    return stage.run(stage.claims(worker).claim_alone(limits)).claims
+    return stage.run(stage.consumer(worker).claim_alone(limits)).claims
 
 
 def interrupted(stage: QueueStage, *call_ids: str) -> None:
     """These ran in a process that died."""
     for call_id in call_ids:
         stage.submit(call_id)
-    stage.claim(count=len(call_ids), by=stage.claims("dead"))
+    stage.claim(count=len(call_ids), by=stage.consumer("dead"))
     stage.hand_back_all("dead")
 
 
@@ -144,10 +144,10 @@ def test_what_is_to_be_run_alone_is_taken_one_at_a_time_and_by_nobody_else(stage
     (first,) = alone(stage)
     assert first.failures == 0
     assert stage.counts() == {"started": 1, "deferred": 1}
-    assert stage.finish(first, by=stage.claims("alone"))
+    assert stage.finish(first, by=stage.consumer("alone"))
     (second,) = alone(stage)
     assert {first.job_id, second.job_id} == {"a", "b"}
-    assert stage.finish(second, by=stage.claims("alone"))
+    assert stage.finish(second, by=stage.consumer("alone"))
     assert alone(stage) == []
     assert stage.nothing_claimed()
 
@@ -159,8 +159,8 @@ def test_a_call_that_was_alone_when_its_process_died_is_charged_and_comes_last(s
     (other,) = alone(stage, "alone2")
     (again,) = alone(stage, "alone3")
     assert (again.job_id, again.failures, other.failures) == (first.job_id, 1, 0)
-    assert stage.finish(other, by=stage.claims("alone2"))
-    assert stage.finish(again, by=stage.claims("alone3"))
+    assert stage.finish(other, by=stage.consumer("alone2"))
+    assert stage.finish(again, by=stage.consumer("alone3"))
 
 
 def test_leases_that_lapse_a_second_time_end_in_being_run_alone(stage: QueueStage) -> None:
@@ -170,7 +170,7 @@ def test_leases_that_lapse_a_second_time_end_in_being_run_alone(stage: QueueStag
     stage.lapse()
     assert stage.reap() == 2
     assert stage.counts() == {"queued": 2}
-    assert [claim.failures for claim in stage.claim(count=2, by=stage.claims("w2"))] == [0, 0]
+    assert [claim.failures for claim in stage.claim(count=2, by=stage.consumer("w2"))] == [0, 0]
     stage.lapse()
     assert stage.reap() == 2
     assert stage.counts() == {"deferred": 2}
@@ -183,9 +183,9 @@ def test_what_is_to_be_run_alone_keeps_to_its_functions_limit(stage: QueueStage)
     (first,) = alone(stage, "alone1", limits)
     assert alone(stage, "alone2", limits) == []
     assert stage.run(stage.worker.waiting_alone()) == 1
-    assert stage.finish(first, by=stage.claims("alone1"))
+    assert stage.finish(first, by=stage.consumer("alone1"))
     (second,) = alone(stage, "alone2", limits)
-    assert stage.finish(second, by=stage.claims("alone2"))
+    assert stage.finish(second, by=stage.consumer("alone2"))
 
 
 def test_one_that_is_to_be_run_alone_can_be_cancelled_listed_and_purged(stage: QueueStage) -> None:
@@ -257,7 +257,7 @@ def test_a_lease_made_before_the_clock_was_set_back_is_shortened(stage: QueueSta
 def test_workers_leave_each_other_their_claims(stage: QueueStage) -> None:
     for number in range(6):
         stage.submit(f"c{number}")
-    other = stage.claims("w2")
+    other = stage.consumer("w2")
     mine, theirs = stage.claim(count=3), stage.claim(count=3, by=other)
     assert {claim.job_id for claim in mine}.isdisjoint(claim.job_id for claim in theirs)
     assert not stage.finish(_as_of(mine[0], theirs[0]), success())

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from swarmfn.jobs.calls_by_state import CallsByState, Selection
-from swarmfn.jobs.claimed import Claim
+from swarmfn.jobs.claim import Claim
 from swarmfn.jobs.terms import Full, QueueLimits, Terms
 from tests.support.queue_stage import QueueStage, failure, invocation, postponement
 
@@ -29,7 +29,7 @@ def submit(stage: QueueStage, *call_ids: str, function: str = "echo", queue: str
 
 def test_workers_share_a_functions_limit(stage: QueueStage) -> None:
     submit(stage, "a", "b", "c", "d")
-    other = stage.claims("w2")
+    other = stage.consumer("w2")
     first = stage.claim(count=1, limits=limited(echo=2))
     second = stage.claim(by=other, limits=limited(echo=2))
     assert (ids(first), ids(second)) == (["a"], ["b"])

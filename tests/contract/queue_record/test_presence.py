@@ -7,7 +7,7 @@ import time
 
 from rq import Worker
 
-from swarmfn.jobs.claimed import Claim
+from swarmfn.jobs.claim import Claim
 from swarmfn.jobs.layout import CALLBACK_QUEUE
 from tests.support.queue_stage import QueueStage, invocation
 from worker.presence import Presence, executions_key, forget, worker_key

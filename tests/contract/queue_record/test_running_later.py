@@ -40,7 +40,7 @@ def test_when_it_is_due_it_is_queued_once_whoever_looks(stage: QueueStage, body:
 
     def promoted() -> bool:
         stage.promote()
-        stage.run(stage.claims("w2").promote())
+        stage.run(stage.consumer("w2").promote())
         return bool(stage.queue().job_ids)
 
     wait_until(promoted)

@@ -170,7 +170,7 @@ def test_a_running_call_that_is_queued_again_by_hand_does_not_run_twice(stage: Q
     stage.submit("a")
     claim = stage.claim_one()
     stage.queue().enqueue_job(stage.job("a"))
-    assert stage.claim(by=stage.claims("w2")) == []
+    assert stage.claim(by=stage.consumer("w2")) == []
     assert stage.finish(claim)
     assert stage.counts() == {"finished": 1}
 

@@ -217,7 +217,7 @@ def test_what_is_to_be_run_alone_waits_while_workers_are_suspended(bare_stage: Q
     stage = bare_stage
     for call_id in ("a", "b"):
         stage.submit(call_id)
-    stage.claim(count=2, by=stage.claims("dead"))
+    stage.claim(count=2, by=stage.consumer("dead"))
     stage.hand_back_all("dead")
     suspend(stage.redis)
     with RecordingServer() as function, WorkerProcess(stage.server, tmp_path) as worker:
@@ -233,7 +233,7 @@ def test_what_is_to_be_run_alone_waits_while_workers_are_suspended(bare_stage: Q
 def test_a_process_for_calls_alone_ends_with_the_worker_that_started_it(bare_stage: QueueStage, tmp_path: Path) -> None:
     stage = bare_stage
     stage.submit("a")
-    stage.claim(by=stage.claims("dead"))
+    stage.claim(by=stage.consumer("dead"))
     stage.hand_back_all("dead")
     suspend(stage.redis)
     with WorkerProcess(stage.server, tmp_path) as worker:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from swarmfn.jobs.claimed import Claim
+from swarmfn.jobs.claim import Claim
 from swarmfn.jobs.endings import Postponement, finish_item, postponement_item
 from swarmfn.jobs.layout import STOCK_MARGIN
 from tests.support.queue_stage import delivery, invocation, success

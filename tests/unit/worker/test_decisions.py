@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from swarmfn.jobs.claimed import Claim
+from swarmfn.jobs.claim import Claim
 from swarmfn.jobs.endings import Ending, Postponement
 from swarmfn.wire.invocations import Attempt, Delivery, Foreign
 from swarmfn.wire.policies import RetryPolicy

@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from swarmfn.jobs.claimed import Claim
-from swarmfn.jobs.claims import CannotRecord, Claimed, Promoted
+from swarmfn.jobs.claim import Claim
+from swarmfn.jobs.consumer import CannotRecord, ClaimBatch, Promoted
 from swarmfn.jobs.endings import Ending, Postponement
 from tests.support.queue_stage import failure, invocation, postponement, success
 from tests.support.scripted_server import eventually
@@ -27,7 +27,7 @@ class Queue:
     lease = 60.0
 
     def __init__(self) -> None:
-        self.claimed: asyncio.Future[Claimed] = asyncio.Future()
+        self.claimed: asyncio.Future[ClaimBatch] = asyncio.Future()
         self.promoted: asyncio.Future[Promoted] = asyncio.Future()
         self.finished: asyncio.Future[bool] = asyncio.Future()
         self.failures: list[Exception] = []
@@ -36,15 +36,15 @@ class Queue:
         self.alone: list[Claim] = []
         self.away: list[Exception] = []
 
-    async def claim(self, wants: Sequence[tuple[str, int]], limit_of: Callable[[str], str]) -> Claimed:
+    async def claim(self, wants: Sequence[tuple[str, int]], limit_of: Callable[[str], str]) -> ClaimBatch:
         claimed = await self.claimed
         self.claimed = asyncio.Future()
         return claimed
 
-    async def claim_alone(self, limits: str) -> Claimed:
+    async def claim_alone(self, limits: str) -> ClaimBatch:
         if self.away:
             raise self.away.pop(0)
-        return Claimed([self.alone.pop(0)] if self.alone else [], [])
+        return ClaimBatch([self.alone.pop(0)] if self.alone else [], [])
 
     async def waiting_alone(self) -> int:
         return len(self.alone)
@@ -115,7 +115,7 @@ def test_a_cancelled_run_frees_its_slot(has_begun: bool) -> None:
         claim = Claim("a", "e", "echo", invocation("a"), b"", 0, 0)
         executor.note_work("echo")
         await asyncio.sleep(0.01)
-        queue.claimed.set_result(Claimed([claim], []))
+        queue.claimed.set_result(ClaimBatch([claim], []))
         if has_begun:
             await asyncio.sleep(0.01)
         # Else in the same turn of the loop, as after a moment in which the process stood still.
@@ -145,7 +145,7 @@ class Stage:
         """A claim whose run has begun."""
         claim = Claim(call_id, "e", "echo", invocation(call_id), b"", 0, 0)
         self.executor.note_work("echo")
-        self.queue.claimed.set_result(Claimed([claim], []))
+        self.queue.claimed.set_result(ClaimBatch([claim], []))
         await eventually(lambda: claim in self.runs.begun)
         return claim
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from swarmfn.jobs.claimed import Claim, Work
+from swarmfn.jobs.claim import Claim, Work
 from swarmfn.jobs.endings import Ending, Postponement
 from swarmfn.wire.invocations import Delivery, Foreign, Invocation, Newer
 from swarmfn.wire.policies import Policy

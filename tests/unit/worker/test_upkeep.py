@@ -9,8 +9,8 @@ from collections.abc import Callable, Collection
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from swarmfn.jobs.claimed import Claim
-from swarmfn.jobs.claims import Promoted
+from swarmfn.jobs.claim import Claim
+from swarmfn.jobs.consumer import Promoted
 from worker import upkeep
 from worker.upkeep import Upkeep
 

@@ -12,7 +12,7 @@ import redis
 
 from swarmfn.jobs import layout
 from swarmfn.jobs.batches import Batcher
-from swarmfn.jobs.claimed import Claim, claim_of
+from swarmfn.jobs.claim import Claim, claim_of
 from swarmfn.jobs.endings import Ending, Postponement, finish_item, postponement_item
 from swarmfn.jobs.redis_clients import Connections
 from swarmfn.jobs.redis_commands import call, call_blocking, command, store
@@ -31,7 +31,7 @@ class CannotRecord(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Claimed:
+class ClaimBatch:
     """What one claim brought: `more` names the queues that may hold more."""
 
     claims: list[Claim]
@@ -48,7 +48,7 @@ class Promoted:
     cancelled: frozenset[str] = frozenset()
 
 
-class Claims:
+class Consumer:
     """The steps of a job's life that one worker takes. All raise the client's errors when Redis is away."""
 
     def __init__(self, connections: Connections, worker: str, lease: float = LEASE) -> None:
@@ -63,7 +63,9 @@ class Claims:
         )
         self._postponing: Batcher[tuple[Claim, Postponement], bool | str] = Batcher(self._postpone, lambda item: 300)
 
-    async def claim(self, wants: Sequence[tuple[str, int]], limits: Callable[[str], str] = lambda queue: "") -> Claimed:
+    async def claim(
+        self, wants: Sequence[tuple[str, int]], limits: Callable[[str], str] = lambda queue: ""
+    ) -> ClaimBatch:
         """Jobs of the queues in `wants`, of each up to the number there, in one trip. `limits` gives for a queue with
         limited functions JSON such as {"limits": {"echo": 2}, "others": false}; the claims of all workers count."""
         self._batch_number += 1
@@ -79,7 +81,7 @@ class Claims:
             moment=layout.rq_time(),
             data=layout.JOB_DATA,
         )
-        return Claimed([claim_of(row) for row in rows], [name.decode() for name in more])
+        return ClaimBatch([claim_of(row) for row in rows], [name.decode() for name in more])
 
     async def body(self, claim: Claim) -> bytes | None:
         """The request body, fetched if it is a large one; None when it is no longer stored."""
@@ -160,7 +162,7 @@ class Claims:
         lengths = await pipeline.execute(raise_on_error=False)
         return {name: length for name, length in zip(names, lengths, strict=True) if isinstance(length, int)}
 
-    async def claim_alone(self, limits: str) -> Claimed:
+    async def claim_alone(self, limits: str) -> ClaimBatch:
         """One of the jobs that are to run alone; `more` is not empty while there are others.
         `limits` is as for `claim`, of all functions together."""
         return await self.claim([(layout.ALONE_KEY, 1)], lambda _: limits)
