@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from swarmfn.backoff import backoff, failures_in_a_row
 from swarmfn.recurring import Recurring
 
 logger = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ async def lasting(
     reading how it is; the log has each that differs from the last.
     """
     failures = failures or failing(name)
-    pause = first_pause
+    in_a_row = 0
     while True:
         began = time.monotonic()
         well = asyncio.get_running_loop().call_later(_WELL_AFTER, failures.over)
@@ -51,8 +52,7 @@ async def lasting(
             failure = exc
         finally:
             well.cancel()
-        if time.monotonic() - began > _WELL_AFTER:
-            pause = first_pause
+        in_a_row = failures_in_a_row(in_a_row, time.monotonic() - began, _WELL_AFTER)
+        pause = backoff(in_a_row, first_pause, _LONGEST)
         failures.note(failure, isinstance(failure, EndedByItself), f"it starts again in {pause:g} s")
         await asyncio.sleep(pause)
-        pause = min(pause * 2, _LONGEST)

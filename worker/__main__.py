@@ -6,7 +6,9 @@ import logging
 import os
 import sys
 import time
+from itertools import count
 
+from swarmfn.backoff import backoff
 from swarmfn.jobs.logging_in import MountedPasswords
 from swarmfn.jobs.redis_clients import connect_blocking
 from swarmfn.jobs.redis_commands import Unreachable
@@ -22,7 +24,7 @@ from worker.supervisor import Supervisor
 
 logger = logging.getLogger("worker")
 
-_LONGEST_WAIT = 5.0
+_SHORTEST_WAIT, _LONGEST_WAIT = 0.2, 5.0
 
 
 def main() -> int:
@@ -45,15 +47,13 @@ def _work(settings: Settings, name: str) -> int:
     from worker.rq_worker import make_worker  # the supervisor stays small without RQ and uvloop
 
     connection = connect_blocking(settings.redis_address, MountedPasswords(settings.secret_mount_path))
-    wait = 0.2
-    while True:
+    for failures in count(1):
         try:
             connection.ping()
             break
         except Unreachable as exc:
             logger.warning("waiting for Redis at %s: %s", settings.redis_address, exc)
-            time.sleep(wait)
-            wait = min(_LONGEST_WAIT, wait * 2)
+            time.sleep(backoff(failures, _SHORTEST_WAIT, _LONGEST_WAIT))
     try:
         require_supported(connection)
         require_readable(connection)

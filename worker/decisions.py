@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from swarmfn.backoff import backoff
 from swarmfn.jobs.claim import Claim
 from swarmfn.jobs.endings import Ending, Postponement
 from swarmfn.jobs.outgoing import EXPIRED, UNUSABLE, delivery_headers
@@ -73,11 +74,6 @@ class Keeping:
     failure_ttl: float
     max_result: int
     callback_timeout: float
-
-
-def backoff(failures: int, first_wait: float, longest: float) -> float:
-    """Seconds before the next try after this many failures in a row (at least 1), doubling each time."""
-    return min(longest, first_wait * 2.0 ** min(failures - 1, 100))
 
 
 def worn_out(claim: Claim) -> Failure | None:

@@ -6,6 +6,7 @@ import re
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
+from swarmfn.backoff import backoff
 from swarmfn.wire.headers import INTERNAL, Headers, first
 from swarmfn.wire.policies import DEFAULT_CODES, RetryPolicy
 
@@ -48,7 +49,7 @@ def retry_in(
 
 def backoff_with_jitter(policy: RetryPolicy, attempt: int, chance: float) -> float:
     """The wait after `attempt` attempts (at least 1), doubling from min_wait up to max_wait."""
-    wait = min(policy.max_wait, policy.min_wait * 2.0 ** min(attempt - 1, 100))
+    wait = backoff(attempt, policy.min_wait, policy.max_wait)
     if policy.jitter == "full":
         return wait * chance
     if policy.jitter == "equal":

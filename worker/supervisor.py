@@ -11,6 +11,7 @@ import time
 import uuid
 from dataclasses import dataclass, field
 
+from swarmfn.backoff import backoff, failures_in_a_row
 from swarmfn.jobs.consumer import hand_back_all
 from swarmfn.jobs.logging_in import MountedPasswords
 from swarmfn.jobs.redis_clients import connect_blocking
@@ -25,7 +26,7 @@ logger = logging.getLogger(__name__)
 NUMBER_VARIABLE = "worker_number"
 """The same: which of the supervisor's processes it is, from 0. One that takes a dead one's place has its number."""
 
-_LONGEST_PAUSE = 10.0
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.1, 10.0
 _HEALTHY_AFTER = 10.0
 
 
@@ -105,8 +106,8 @@ class Supervisor:
                 self._replace(child)
 
     def _replace(self, child: _Child) -> None:
-        failures = 1 if time.monotonic() - child.started > _HEALTHY_AFTER else child.failures + 1
-        pause = min(_LONGEST_PAUSE, 0.1 * 2.0 ** (failures - 1))
+        failures = failures_in_a_row(child.failures, time.monotonic() - child.started, _HEALTHY_AFTER)
+        pause = backoff(failures, _SHORTEST_PAUSE, _LONGEST_PAUSE)
         logger.error(
             "a worker process ended with %d; starting another in %.1f s",
             child.process.returncode,

@@ -7,13 +7,17 @@ import logging
 import time
 from typing import Any
 
-from stack.embedded.backoff import next_delay
 from stack.embedded.child import Child, launch
 from stack.embedded.identity import ProcessIdentity
 from stack.embedded.records import Records
 from stack.embedded.spec import ServiceSpec
+from swarmfn.backoff import backoff, failures_in_a_row
 
 log = logging.getLogger("supervisor")
+
+SHORTEST, LONGEST = 0.2, 10.0
+"""Seconds between the end of a service and its next start."""
+HEALTHY_AFTER = 10.0
 
 
 class Supervised:
@@ -61,13 +65,14 @@ class Supervised:
         await asyncio.wait([self._task])
 
     async def _keep_running(self) -> None:
-        delay = 0.0
+        failures = 0
         while not self._stopping.is_set():
             started = time.monotonic()
             await self._run_once()
             if self._stopping.is_set():
                 return
-            delay = next_delay(delay, time.monotonic() - started)
+            failures = failures_in_a_row(failures, time.monotonic() - started, HEALTHY_AFTER)
+            delay = backoff(failures, SHORTEST, LONGEST)
             self.restarts += 1
             self._since = time.time()
             log.warning(

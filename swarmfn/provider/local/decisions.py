@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from swarmfn.backoff import backoff
 from swarmfn.provider.starting import FIRST_WORD, START_TIMEOUT
 
 
@@ -41,7 +42,7 @@ class Timing:
 
     def backoff(self, failures: int) -> float:
         """The wait before the next start, after this many failures in a row."""
-        return min(self.max_backoff, self.min_backoff * 2.0 ** min(failures - 1, 30))
+        return backoff(failures, self.min_backoff, self.max_backoff)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from stack.compose.model import Deploy, Service
-from stack.embedded.backoff import LONGEST, SHORTEST, next_delay
 from stack.embedded.code import code_fingerprint
 from stack.embedded.plan import make_plan
 from stack.embedded.redis_config import redis_config, with_password
@@ -41,18 +40,6 @@ def test_what_is_not_wanted_is_stopped_the_last_first() -> None:
 def test_a_spec_survives_its_json() -> None:
     original = ServiceSpec("a", ("x", "y"), "/d", "/l", {"k": "v"}, 3.0, "v1")
     assert ServiceSpec.from_json(original.to_json()) == original
-
-
-def test_restarts_wait_longer_each_time_up_to_a_limit() -> None:
-    delays = [0.0]
-    for _ in range(10):
-        delays.append(next_delay(delays[-1], uptime=0.1))
-    assert delays[1:4] == [0.2, 0.4, 0.8]
-    assert delays[-1] == LONGEST
-
-
-def test_a_service_that_ran_for_a_while_is_restarted_at_once_again() -> None:
-    assert next_delay(LONGEST, uptime=60) == SHORTEST
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,6 @@ from worker.decisions import (
     after_delivery,
     after_foreign,
     after_invocation,
-    backoff,
     worn_out,
 )
 
@@ -203,11 +202,6 @@ def test_a_claim_that_took_its_workers_along_too_often_is_not_tried_again() -> N
     assert failure.is_hopeless
     assert worn_out(claim(TOLD, failures=DELIVERY_TRIES)) is not None
     assert isinstance(TOLD, Delivery)
-
-
-@pytest.mark.parametrize(("failures", "wait"), [(1, 0.2), (2, 0.4), (5, 3.2), (9, 30.0), (2000, 30.0)])
-def test_backoff_doubles_up_to_the_longest(failures: int, wait: float) -> None:
-    assert backoff(failures, 0.2, 30.0) == wait
 
 
 RETRYING = dataclasses.replace(CALL, retry=RetryPolicy(attempts=3, min_wait=0.25, max_wait=1.0))

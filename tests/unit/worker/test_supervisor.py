@@ -67,6 +67,12 @@ def test_the_pauses_grow_up_to_ten_seconds_while_a_process_keeps_ending_early(wa
     assert pauses == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10, 10])
 
 
+def test_a_process_that_has_failed_for_days_is_still_replaced(watch: Watch) -> None:
+    workers = Workers(watch)
+    workers._start(0, 20_000)
+    assert next_pause(workers, watch, ran_for=0.5) == pytest.approx(10)
+
+
 def test_one_that_has_run_for_a_while_is_replaced_at_once_again(watch: Watch) -> None:
     workers = Workers(watch)
     workers._start(0, 0)

@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 
 from stack.embedded import supervised as module
-from stack.embedded.backoff import HEALTHY_AFTER, LONGEST
 from stack.embedded.spec import ServiceSpec
-from stack.embedded.supervised import Supervised
+from stack.embedded.supervised import HEALTHY_AFTER, LONGEST, Supervised
 
 
 def pauses_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, runs: list[float]) -> list[float]:
