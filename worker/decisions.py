@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from swarmfn.backoff import backoff
 from swarmfn.jobs.claim import Claim
-from swarmfn.jobs.endings import Ending, Postponement
+from swarmfn.jobs.completions import Completion, Postponement
 from swarmfn.jobs.outgoing import EXPIRED, UNUSABLE, delivery_headers
 from swarmfn.wire.call_ids import new_delivery_id
 from swarmfn.wire.headers import Headers
@@ -87,7 +87,7 @@ def worn_out(claim: Claim) -> Failure | None:
 
 def after_invocation(
     claim: Claim, invocation: Invocation, result: Answer | Failure, moment: Moment, keeping: Keeping
-) -> Ending | Postponement:
+) -> Completion | Postponement:
     """What happens to an invocation after one attempt."""
     if isinstance(result, Failure):
         return _after_platform_failure(claim, invocation, result, moment, keeping)
@@ -105,11 +105,11 @@ def after_invocation(
 
 def _after_last_attempt(
     invocation: Invocation, result: Answer, number: int, attempts: tuple[Attempt, ...], keeping: Keeping
-) -> Ending:
+) -> Completion:
     size = max(result.size, len(result.body))
     stored = StoredResponse(result.status, result.headers, size, size > keeping.max_result)
     state = "succeeded" if result.status < 400 else "failed"
-    return Ending(
+    return Completion(
         state=state,
         counter=f"{state}:{invocation.function}:{invocation.queue}",
         ttl=keeping.result_ttl if state == "succeeded" else keeping.failure_ttl,
@@ -127,10 +127,10 @@ def _of_attempts(invocation: Invocation, number: int) -> str:
     return f" (attempt {number} of {invocation.retry.attempts})" if invocation.retry else ""
 
 
-def after_expiry(claim: Claim, invocation: Invocation, keeping: Keeping) -> Ending:
+def after_expiry(claim: Claim, invocation: Invocation, keeping: Keeping) -> Completion:
     """A call whose turn comes too late is not run, or not once more. Its callback says so."""
     again = " again" if claim.attempts else ""
-    return Ending(
+    return Completion(
         state="expired",
         counter=f"expired:{invocation.function}:{invocation.queue}",
         ttl=keeping.failure_ttl,
@@ -145,25 +145,25 @@ def after_expiry(claim: Claim, invocation: Invocation, keeping: Keeping) -> Endi
 
 def after_delivery(
     claim: Claim, delivery: Delivery, result: Answer | Failure, moment: Moment, keeping: Keeping
-) -> Ending | Postponement:
+) -> Completion | Postponement:
     """What happens to a callback's delivery after one try. The function itself never runs again for it."""
     status = result.status if isinstance(result, Answer) else 0
     problem = result.problem if isinstance(result, Failure) else ""
     said = problem or f"the receiver answered {status}"
     attempts = _with(claim, Attempt(moment.now, result.seconds, status, moment.worker, problem))
     if isinstance(result, Answer) and status < 300:
-        return _delivery_ending("succeeded", "delivered", f"delivered, {said}", delivery, attempts, keeping.result_ttl)
+        return _end_of_delivery("succeeded", "delivered", f"delivered, {said}", delivery, attempts, keeping.result_ttl)
     failures = claim.failures + 1
     if _may_change(result) and failures < DELIVERY_TRIES:
         delay = max(backoff(failures, 1.0, 60.0), _asked_by(result, moment))
         again = f"offered_again:{delivery.function}"
         return Postponement(delay, failures, attempts, delivery.call_id, f"retrying, {said}", again)
-    return _delivery_ending("failed", "undelivered", f"failed, {said}", delivery, attempts, keeping.failure_ttl)
+    return _end_of_delivery("failed", "undelivered", f"failed, {said}", delivery, attempts, keeping.failure_ttl)
 
 
-def after_foreign(claim: Claim, foreign: Foreign, moment: Moment, keeping: Keeping) -> Ending:
+def after_foreign(claim: Claim, foreign: Foreign, moment: Moment, keeping: Keeping) -> Completion:
     """Bytes that are not an invocation end as failed, where an operator sees them, and stop nothing else."""
-    return Ending(
+    return Completion(
         state="failed",
         counter=f"foreign::{claim.queue}",
         ttl=keeping.failure_ttl,
@@ -189,13 +189,13 @@ def _may_change(result: Answer | Failure) -> bool:
 
 def _after_platform_failure(
     claim: Claim, invocation: Invocation, failure: Failure, moment: Moment, keeping: Keeping
-) -> Ending | Postponement:
+) -> Completion | Postponement:
     failures = claim.failures + 1
     attempts = _with(claim, Attempt(moment.now, failure.seconds, 0, moment.worker, failure.problem))
     if failures < PLATFORM_TRIES and not failure.is_hopeless:
         delay = backoff(failures, 0.2, 30.0)
         return Postponement(delay, failures, attempts, counter=_put_off(invocation))
-    return Ending(
+    return Completion(
         state="failed",
         counter=f"failed:{invocation.function}:{invocation.queue}",
         ttl=keeping.failure_ttl,
@@ -240,10 +240,10 @@ def _delivery(
     )
 
 
-def _delivery_ending(
+def _end_of_delivery(
     state: str, event: str, said: str, delivery: Delivery, attempts: tuple[Attempt, ...], ttl: float
-) -> Ending:
-    return Ending(
+) -> Completion:
+    return Completion(
         state=state,
         counter=f"{event}:{delivery.function}",
         ttl=ttl,

@@ -8,8 +8,8 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from swarmfn.jobs.claim import Claim
+from swarmfn.jobs.completions import Completion, Postponement
 from swarmfn.jobs.consumer import CannotRecord, ClaimBatch, Consumer
-from swarmfn.jobs.endings import Ending, Postponement
 from swarmfn.jobs.layout import CALLBACK_QUEUE, base_queue, is_callback_queue
 from swarmfn.jobs.redis_commands import Unreachable
 from swarmfn.recurring import Recurring
@@ -179,9 +179,9 @@ class Executor:
 
     async def _handle(self, claim: Claim) -> None:
         try:
-            ending = await self._runs.run(claim)
+            completion = await self._runs.run(claim)
             self._recording.add(claim)
-            await self._record(claim, ending)
+            await self._record(claim, completion)
         except CannotRecord as exc:
             logger.error(
                 "a call's end cannot be recorded (%s); it is tried again when its lease ends",
@@ -214,14 +214,14 @@ class Executor:
         task.add_done_callback(lambda _: self._release(claim))
         return task
 
-    async def _record(self, claim: Claim, ending: Ending | Postponement) -> None:
+    async def _record(self, claim: Claim, completion: Completion | Postponement) -> None:
         level = logging.WARNING
         while True:
             try:
-                if isinstance(ending, Postponement):
-                    is_ours = await self._consumer.retry_later(claim, ending)
+                if isinstance(completion, Postponement):
+                    is_ours = await self._consumer.retry_later(claim, completion)
                 else:
-                    is_ours = await self._consumer.finish(claim, ending)
+                    is_ours = await self._consumer.finish(claim, completion)
                 break
             except Unreachable as exc:
                 logger.log(
@@ -239,18 +239,21 @@ class Executor:
                 "this call is no longer ours: recorded already, cancelled, or taken over; this result is dropped",
                 extra={"event": "lost_claim", "call_id": claim.job_id},
             )
-        elif isinstance(ending, Ending):
-            self._count(claim, ending)
+        elif isinstance(completion, Completion):
+            self._count(claim, completion)
         else:
-            self._upkeep.note_due(ending.delay)
+            self._upkeep.note_due(completion.delay)
 
-    def _count(self, claim: Claim, ending: Ending) -> None:
-        if ending.state == "succeeded":
+    def _count(self, claim: Claim, completion: Completion) -> None:
+        if completion.state == "succeeded":
             self.succeeded += 1
             return
         self.failed += 1
         logger.warning(
-            "a call %s: %s", ending.state, ending.note, extra={"event": ending.state, "call_id": claim.job_id}
+            "a call %s: %s",
+            completion.state,
+            completion.note,
+            extra={"event": completion.state, "call_id": claim.job_id},
         )
 
     def _on_lost(self, entries: Collection[str]) -> None:

@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 
 from swarmfn.exposition.histograms import Histogram
 from swarmfn.jobs.claim import Claim
-from swarmfn.jobs.endings import Ending, Postponement
+from swarmfn.jobs.completions import Completion, Postponement
 from swarmfn.wire.invocations import Delivery, Invocation
 from worker.decisions import Answer, Failure
 
@@ -46,7 +46,7 @@ class Meter(Collector):
         if isinstance(work, Invocation) and not claim.attempts and not claim.failures:
             self._waits.observe((work.function,), max(0.0, claim.claimed_at - work.start_time / 1e9))
 
-    def ended(self, claim: Claim, result: Answer | Failure, decision: Ending | Postponement) -> None:
+    def ended(self, claim: Claim, result: Answer | Failure, decision: Completion | Postponement) -> None:
         """One attempt or offer has come to an end."""
         work = claim.work
         if isinstance(work, Invocation):
@@ -81,7 +81,7 @@ class Meter(Collector):
         return [running, lost, failures, self._waits.family(), self._runs.family(), self._deliveries.family()]
 
 
-def _outcome(decision: Ending | Postponement) -> str:
+def _outcome(decision: Completion | Postponement) -> str:
     if isinstance(decision, Postponement):
         return "offered_again"
     return "delivered" if decision.state == "succeeded" else "undelivered"

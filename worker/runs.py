@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 
 from swarmfn.jobs.claim import Claim, Work
+from swarmfn.jobs.completions import Completion, Postponement
 from swarmfn.jobs.consumer import Consumer
-from swarmfn.jobs.endings import Ending, Postponement
 from swarmfn.jobs.outgoing import delivery_place
 from swarmfn.jobs.redis_commands import Unreachable
 from swarmfn.wire.invocations import Delivery, Foreign, Invocation, Newer
@@ -71,7 +71,7 @@ class Runs:
         """Its end is recorded, or will not be: what its answer takes of memory is free."""
         self._answers.release(claim)
 
-    async def run(self, claim: Claim) -> Ending | Postponement:
+    async def run(self, claim: Claim) -> Completion | Postponement:
         """What to record. Does not raise but when it is cancelled: a surprise counts as a failure of the platform."""
         if isinstance(claim.work, Foreign):
             logger.error(
@@ -100,7 +100,7 @@ class Runs:
         with self._receivers.offering(place):
             return await self._run(claim, claim.work)
 
-    async def _run(self, claim: Claim, work: Invocation | Delivery) -> Ending | Postponement:
+    async def _run(self, claim: Claim, work: Invocation | Delivery) -> Completion | Postponement:
         self._meter.claimed(claim)
         try:
             result = worn_out(claim) or await self._attempt(claim, work)
@@ -112,7 +112,7 @@ class Runs:
             result = Failure(f"the worker failed unexpectedly ({type(exc).__name__})", 0.0)
         decision = self._decide(claim, work, result)
         self._meter.ended(claim, result, decision)
-        if isinstance(work, Delivery) and isinstance(decision, Ending) and decision.state == "failed":
+        if isinstance(work, Delivery) and isinstance(decision, Completion) and decision.state == "failed":
             logger.warning(
                 "the callback to %s is given up: %s. An operator can send it again",
                 delivery_place(work.url) or "nowhere",
@@ -121,7 +121,7 @@ class Runs:
             )
         return decision
 
-    def _decide(self, claim: Claim, work: Invocation | Delivery, result: Answer | Failure) -> Ending | Postponement:
+    def _decide(self, claim: Claim, work: Invocation | Delivery, result: Answer | Failure) -> Completion | Postponement:
         if isinstance(work, Delivery):
             return after_delivery(claim, work, result, self._moment(work), self._keeping)
         return after_invocation(claim, work, result, self._moment(work), self._keeping)

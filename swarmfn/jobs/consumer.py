@@ -13,7 +13,7 @@ import redis
 from swarmfn.jobs import layout
 from swarmfn.jobs.batches import Batcher
 from swarmfn.jobs.claim import Claim, claim_of
-from swarmfn.jobs.endings import Ending, Postponement, finish_item, postponement_item
+from swarmfn.jobs.completions import Completion, Postponement, finish_item, postponement_item
 from swarmfn.jobs.redis_clients import Connections
 from swarmfn.jobs.redis_commands import call, call_blocking, command, store
 from swarmfn.jobs.scripts import CLAIM, FINISH, HAND_BACK, INHERIT, LET_GO, PROMOTE, REAP, RENEW, RETRY_LATER, TIDY
@@ -58,7 +58,7 @@ class Consumer:
         self._worker = worker
         self._batch_number = 0
         self.lease = lease
-        self._finishing: Batcher[tuple[Claim, Ending], bool | str] = Batcher(
+        self._finishing: Batcher[tuple[Claim, Completion], bool | str] = Batcher(
             self._finish, lambda item: item[1].inline_size
         )
         self._postponing: Batcher[tuple[Claim, Postponement], bool | str] = Batcher(self._postpone, lambda item: 300)
@@ -97,16 +97,16 @@ class Consumer:
             body.write(piece)
         return body.getvalue()
 
-    async def finish(self, claim: Claim, ending: Ending) -> bool:
+    async def finish(self, claim: Claim, completion: Completion) -> bool:
         """Records how a claim ended. False: it was no longer ours, and nothing was recorded. May be repeated when the
         reply was lost. Raises CannotRecord."""
         # Large bodies go first, over other connections, under names of this execution's own: they must not replace
         # those of a worker that has taken over.
-        if ending.has_large_answer:
-            await self._upload(claim.job_id, claim, ending.answer)
-        if ending.delivery is not None and ending.has_large_delivery:
-            await self._upload(ending.delivery.delivery_id, claim, ending.delivery_body)
-        return _yes_or_no(await self._finishing.add((claim, ending)))
+        if completion.has_large_answer:
+            await self._upload(claim.job_id, claim, completion.answer)
+        if completion.delivery is not None and completion.has_large_delivery:
+            await self._upload(completion.delivery.delivery_id, claim, completion.delivery_body)
+        return _yes_or_no(await self._finishing.add((claim, completion)))
 
     async def retry_later(self, claim: Claim, postponement: Postponement) -> bool:
         """Puts a claim off. False: it was no longer ours. Raises CannotRecord."""
@@ -189,11 +189,11 @@ class Consumer:
     async def _upload(self, job_id: str, claim: Claim, body: bytes | memoryview) -> None:
         await store(self._transfers, layout.upload_key(job_id, claim.execution), body, layout.UPLOAD_TTL)
 
-    async def _finish(self, items: Sequence[tuple[Claim, Ending]]) -> list[bool | str]:
+    async def _finish(self, items: Sequence[tuple[Claim, Completion]]) -> list[bool | str]:
         replies = await call(
             self._client,
             FINISH,
-            [finish_item(claim, ending) for claim, ending in items],
+            [finish_item(claim, completion) for claim, completion in items],
             worker=self._worker,
             moment=layout.rq_time(),
             data=layout.JOB_DATA,

@@ -6,8 +6,8 @@ import asyncio
 from dataclasses import dataclass
 
 from swarmfn.jobs.claim import Claim
+from swarmfn.jobs.completions import Completion, Postponement
 from swarmfn.jobs.consumer import Consumer
-from swarmfn.jobs.endings import Ending, Postponement
 from swarmfn.jobs.redis_clients import connect
 from swarmfn.wire.invocations import Attempt, Delivery, Invocation, StoredResponse
 from tests.support.redis_server import RedisServer
@@ -53,7 +53,7 @@ def finish(redis: RedisServer, taken: Taken, response: StoredResponse | None, an
         delivery = Delivery(
             f"cb_{taken.call.call_id}", taken.call.call_id, taken.call.function, taken.call.callback_url, []
         )
-    ending = Ending(
+    completion = Completion(
         state=state,
         counter=f"{state}:{taken.call.function}:{taken.call.queue}",
         ttl=600,
@@ -68,7 +68,7 @@ def finish(redis: RedisServer, taken: Taken, response: StoredResponse | None, an
 
     async def record() -> None:
         async with connect(redis.address, redis.password) as client:
-            assert await Consumer(client, "by-hand").finish(taken.claim, ending)
+            assert await Consumer(client, "by-hand").finish(taken.claim, completion)
 
     asyncio.run(record())
 

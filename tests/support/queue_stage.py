@@ -13,8 +13,8 @@ from rq import Queue
 from rq.job import Job
 
 from swarmfn.jobs.claim import Claim
+from swarmfn.jobs.completions import Completion, Postponement
 from swarmfn.jobs.consumer import Consumer, hand_back_all
-from swarmfn.jobs.endings import Ending, Postponement
 from swarmfn.jobs.layout import callback_queue
 from swarmfn.jobs.records import Record
 from swarmfn.jobs.redis_clients import connect
@@ -42,9 +42,9 @@ def delivery(delivery_id: str, call_id: str, url: str = "http://receiver/") -> D
     return Delivery(delivery_id, call_id, "echo", url, [])
 
 
-def success(answer: bytes = b"", status: int = 200, **changes: Any) -> Ending:
+def success(answer: bytes = b"", status: int = 200, **changes: Any) -> Completion:
     """The function answered."""
-    plain = Ending(
+    plain = Completion(
         state="succeeded",
         counter="succeeded:echo:echo",
         ttl=60,
@@ -56,7 +56,7 @@ def success(answer: bytes = b"", status: int = 200, **changes: Any) -> Ending:
     return dataclasses.replace(plain, **changes)
 
 
-def failure(answer: bytes = b"", status: int = 500, **changes: Any) -> Ending:
+def failure(answer: bytes = b"", status: int = 500, **changes: Any) -> Completion:
     return success(answer, status, **{"state": "failed", "counter": "failed:echo:echo", **changes})
 
 
@@ -99,8 +99,8 @@ class QueueStage:
         (claim,) = self.claim(queue, count=1, by=by)
         return claim
 
-    def finish(self, claim: Claim, ending: Ending | None = None, by: Consumer | None = None) -> bool:
-        return self.run((by or self.worker).finish(claim, ending or success()))
+    def finish(self, claim: Claim, completion: Completion | None = None, by: Consumer | None = None) -> bool:
+        return self.run((by or self.worker).finish(claim, completion or success()))
 
     def retry_later(self, claim: Claim, later: Postponement | None = None) -> bool:
         return self.run(self.worker.retry_later(claim, later or postponement()))

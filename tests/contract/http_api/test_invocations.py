@@ -37,8 +37,8 @@ def undelivered(queue: QueueStage, call_id: str) -> str:
     """A call that succeeded and whose callback has failed for good; returns the delivery's id."""
     queue.submit(call_id)
     queue.finish(queue.claim_one(), success(b"out", delivery=delivery(f"cb_{call_id}", call_id), delivery_body=b"out"))
-    ending = failure(counter="undelivered:echo", parent=call_id, parent_note="failed, the receiver answered 500")
-    queue.finish(queue.claim_one(CALLBACKS), ending)
+    completion = failure(counter="undelivered:echo", parent=call_id, parent_note="failed, the receiver answered 500")
+    queue.finish(queue.claim_one(CALLBACKS), completion)
     return f"cb_{call_id}"
 
 

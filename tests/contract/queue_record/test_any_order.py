@@ -22,7 +22,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 from swarmfn.jobs.calls_by_state import STATES, CallsByState, Selection
 from swarmfn.jobs.claim import Claim
-from swarmfn.jobs.endings import Ending
+from swarmfn.jobs.completions import Completion
 from swarmfn.jobs.terms import Full, IdempotencyKey, QueueLimits, Replay, Terms
 from swarmfn.wire.errors import KeyReused
 from swarmfn.wire.priorities import PRIORITIES, lane
@@ -209,11 +209,11 @@ class AnyOrder(ModelledQueue, RuleBasedStateMachine):
     def finish(self, which: int, ends_well: bool, size: str, has_callback: bool) -> None:
         worker, claim = self.claims[which % len(self.claims)]
         job = self.model.jobs.get(claim.job_id, Job(claim.job_id, "gone", claim.queue))
-        ending, sent, note = self._ending(job, claim, ends_well, size, has_callback)
-        done = self.stage.finish(claim, ending, by=self.workers[worker])
-        expected = self.model.finish(claim.entry, ending.counter, ending.state, size, sent, note)
+        completion, sent, note = self._completion(job, claim, ends_well, size, has_callback)
+        done = self.stage.finish(claim, completion, by=self.workers[worker])
+        expected = self.model.finish(claim.entry, completion.counter, completion.state, size, sent, note)
         self.claims.remove((worker, claim))
-        self.agree(f"{worker} finishes {claim.entry} as {ending.state}", done, expected)
+        self.agree(f"{worker} finishes {claim.entry} as {completion.state}", done, expected)
         self.done()
 
     @step(4, lambda self: self.claims, which=which, is_due=st.booleans(), failures=st.integers(0, 2))
@@ -422,9 +422,9 @@ class AnyOrder(ModelledQueue, RuleBasedStateMachine):
             assert self.stage.submit(call, BODIES[job.body]) is True
         self.done()
 
-    def _ending(
+    def _completion(
         self, job: Job, claim: Claim, ends_well: bool, size: str, has_callback: bool
-    ) -> tuple[Ending, Job | None, str]:
+    ) -> tuple[Completion, Job | None, str]:
         """The end of a claim, the delivery that is to be queued, and what its call's record says then."""
         answer = BODIES[size]
         if job.reports:

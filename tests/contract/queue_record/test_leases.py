@@ -99,9 +99,9 @@ def test_a_late_worker_can_neither_put_off_nor_hand_back(stage: QueueStage) -> N
 def test_a_finish_repeated_after_a_lost_reply_counts_once(stage: QueueStage) -> None:
     stage.submit("a")
     claim = stage.claim_one()
-    ending = success(b"y" * 99_999, delivery=delivery("cb_1", "a"), delivery_body=b"y" * 99_999)
-    assert stage.finish(claim, ending)
-    assert not stage.finish(claim, ending)
+    completion = success(b"y" * 99_999, delivery=delivery("cb_1", "a"), delivery_body=b"y" * 99_999)
+    assert stage.finish(claim, completion)
+    assert not stage.finish(claim, completion)
     assert stage.ledger.total("succeeded") == 1
     assert stage.counts(CALLBACKS) == {"queued": 1}
     assert stage.redis.ttl("swarmfn:body:cb_1") == -1

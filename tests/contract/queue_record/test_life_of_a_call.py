@@ -173,8 +173,8 @@ def test_a_call_handed_back_is_first_in_its_queue_and_says_it_was_interrupted(st
 
 def test_the_callback_is_a_job_of_its_own(stage: QueueStage) -> None:
     stage.submit(invocation("a", callback_url="http://receiver/"))
-    ending = success(b"out", delivery=delivery("cb_1", "a"), delivery_body=b"out", delivery_timeout=0.5)
-    stage.finish(stage.claim_one(), ending)
+    completion = success(b"out", delivery=delivery("cb_1", "a"), delivery_body=b"out", delivery_timeout=0.5)
+    stage.finish(stage.claim_one(), completion)
     assert stage.record("a").callback_state == "queued"
     assert stage.counts(CALLBACKS) == {"queued": 1}
     assert stage.job("cb_1").description == "callback of a"

@@ -43,8 +43,8 @@ def test_queues_of_single_receivers_that_an_earlier_version_made_are_merged(stag
     earlier = "callbacks:receiver:80"
     for number in range(250):
         stage.submit(invocation(f"c{number}", callback_url="http://receiver/"))
-        ending = success(delivery=delivery(f"d{number}", f"c{number}"), delivery_timeout=5)
-        stage.finish(stage.claim_one(), ending)
+        completion = success(delivery=delivery(f"d{number}", f"c{number}"), delivery_timeout=5)
+        stage.finish(stage.claim_one(), completion)
         stage.redis.hset(f"rq:job:d{number}", "origin", earlier)
     stage.redis.rename(f"rq:queue:{CALLBACKS}", f"rq:queue:{earlier}")
     stage.redis.srem("rq:queues", f"rq:queue:{CALLBACKS}")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from swarmfn.jobs.claim import Claim
-from swarmfn.jobs.endings import Ending, Postponement
+from swarmfn.jobs.completions import Completion, Postponement
 from swarmfn.wire.invocations import Attempt, Delivery, Foreign
 from swarmfn.wire.policies import RetryPolicy
 from tests.support.queue_stage import delivery, invocation
@@ -37,11 +37,11 @@ def claim(work: Any = CALL, **changes: Any) -> Claim:
     return dataclasses.replace(plain, **changes)
 
 
-def called(result: Answer | Failure, **changes: Any) -> Ending | Postponement:
+def called(result: Answer | Failure, **changes: Any) -> Completion | Postponement:
     return after_invocation(claim(**changes), CALL, result, MOMENT, KEEPING)
 
 
-def delivered(result: Answer | Failure, **changes: Any) -> Ending | Postponement:
+def delivered(result: Answer | Failure, **changes: Any) -> Completion | Postponement:
     return after_delivery(claim(TOLD, **changes), TOLD, result, MOMENT, KEEPING)
 
 
@@ -50,28 +50,28 @@ def delivered(result: Answer | Failure, **changes: Any) -> Ending | Postponement
     [(200, "succeeded", 60), (302, "succeeded", 60), (400, "failed", 600), (504, "failed", 600)],
 )
 def test_a_functions_own_answer_is_final_whatever_its_status(status: int, state: str, ttl: float) -> None:
-    ending = called(Answer(status, [("X-Own", "1")], b"out", 0.5))
-    assert isinstance(ending, Ending)
-    assert (ending.state, ending.ttl, ending.counter) == (state, ttl, f"{state}:echo:echo")
-    assert ending.note == f"echo answered {status}"
-    assert ending.answer == b"out"
-    assert ending.attempts == (Attempt(1000.0, 0.5, status, "w1", number=1),)
+    completion = called(Answer(status, [("X-Own", "1")], b"out", 0.5))
+    assert isinstance(completion, Completion)
+    assert (completion.state, completion.ttl, completion.counter) == (state, ttl, f"{state}:echo:echo")
+    assert completion.note == f"echo answered {status}"
+    assert completion.answer == b"out"
+    assert completion.attempts == (Attempt(1000.0, 0.5, status, "w1", number=1),)
 
 
 def test_the_callback_gets_all_of_an_answer_that_is_too_long_to_keep() -> None:
-    ending = called(Answer(200, [], b"0123456789ab", 0.5))
-    assert isinstance(ending, Ending)
-    assert ending.answer == b"0123456789"
-    assert ending.delivery_body == b"0123456789ab"
-    assert ending.response is not None
-    assert (ending.response.is_truncated, ending.response.size) == (True, 12)
+    completion = called(Answer(200, [], b"0123456789ab", 0.5))
+    assert isinstance(completion, Completion)
+    assert completion.answer == b"0123456789"
+    assert completion.delivery_body == b"0123456789ab"
+    assert completion.response is not None
+    assert (completion.response.is_truncated, completion.response.size) == (True, 12)
 
 
 def test_without_a_callback_url_nothing_is_delivered() -> None:
     plain = invocation("a")
-    ending = after_invocation(claim(plain), plain, Answer(200, [], b"out", 0.5), MOMENT, KEEPING)
-    assert isinstance(ending, Ending)
-    assert (ending.delivery, ending.delivery_body) == (None, b"")
+    completion = after_invocation(claim(plain), plain, Answer(200, [], b"out", 0.5), MOMENT, KEEPING)
+    assert isinstance(completion, Completion)
+    assert (completion.delivery, completion.delivery_body) == (None, b"")
 
 
 def test_a_full_watchdog_means_wait_and_is_neither_answer_nor_failure() -> None:
@@ -80,7 +80,7 @@ def test_a_full_watchdog_means_wait_and_is_neither_answer_nor_failure() -> None:
 
 
 def test_a_429_of_the_functions_own_is_an_answer() -> None:
-    assert isinstance(called(Answer(429, [], b"", 0.1)), Ending)
+    assert isinstance(called(Answer(429, [], b"", 0.1)), Completion)
 
 
 def test_a_failure_of_the_platform_is_tried_again_with_growing_waits() -> None:
@@ -95,31 +95,31 @@ def test_a_failure_of_the_platform_is_tried_again_with_growing_waits() -> None:
 
 
 def test_a_function_that_is_never_reached_fails_with_a_callback_without_a_body() -> None:
-    ending = called(Failure("it has no healthy replica", 0.0), failures=PLATFORM_TRIES - 1)
-    assert isinstance(ending, Ending)
-    assert (ending.state, ending.response, ending.delivery_body) == ("failed", None, b"")
-    assert ending.delivery is not None
-    assert ("X-Function-Status", "503") in ending.delivery.headers
-    assert ending.note == "echo could not be reached in 10 tries; the last time, it has no healthy replica"
+    completion = called(Failure("it has no healthy replica", 0.0), failures=PLATFORM_TRIES - 1)
+    assert isinstance(completion, Completion)
+    assert (completion.state, completion.response, completion.delivery_body) == ("failed", None, b"")
+    assert completion.delivery is not None
+    assert ("X-Function-Status", "503") in completion.delivery.headers
+    assert completion.note == "echo could not be reached in 10 tries; the last time, it has no healthy replica"
 
 
 def test_an_answer_that_is_too_large_is_final_and_not_the_functions_502() -> None:
     policy = RetryPolicy(attempts=5)
     call = dataclasses.replace(CALL, retry=policy)
     too_large = Failure("its answer has more than 10 bytes (max_response)", 2.0, is_hopeless=True, is_answered=True)
-    ending = after_invocation(claim(call), call, too_large, MOMENT, KEEPING)
-    assert isinstance(ending, Ending)
-    assert (ending.state, ending.response) == ("failed", None)
-    assert ending.note == "echo was called, and its answer has more than 10 bytes (max_response)"
-    assert ending.attempts == (Attempt(1000.0, 2.0, 0, "w1", "its answer has more than 10 bytes (max_response)"),)
-    assert ending.delivery is not None
-    assert ("X-Function-Status", "502") in ending.delivery.headers
+    completion = after_invocation(claim(call), call, too_large, MOMENT, KEEPING)
+    assert isinstance(completion, Completion)
+    assert (completion.state, completion.response) == ("failed", None)
+    assert completion.note == "echo was called, and its answer has more than 10 bytes (max_response)"
+    assert completion.attempts == (Attempt(1000.0, 2.0, 0, "w1", "its answer has more than 10 bytes (max_response)"),)
+    assert completion.delivery is not None
+    assert ("X-Function-Status", "502") in completion.delivery.headers
 
 
 def test_what_is_hopeless_is_not_tried_again() -> None:
-    ending = called(Failure("its body is no longer stored", 0.0, is_hopeless=True))
-    assert isinstance(ending, Ending)
-    assert ending.note == "echo was not called: its body is no longer stored"
+    completion = called(Failure("its body is no longer stored", 0.0, is_hopeless=True))
+    assert isinstance(completion, Completion)
+    assert completion.note == "echo was not called: its body is no longer stored"
 
 
 def test_the_functions_attempts_are_counted_without_the_platforms() -> None:
@@ -129,19 +129,19 @@ def test_the_functions_attempts_are_counted_without_the_platforms() -> None:
 
 def test_the_record_keeps_the_last_attempts_only() -> None:
     attempts = tuple(Attempt(number, 0.1, 0, "w", "x") for number in range(KEPT_ATTEMPTS))
-    ending = called(Answer(200, [], b"", 0.1), attempts=attempts)
-    assert isinstance(ending, Ending)
-    assert len(ending.attempts) == KEPT_ATTEMPTS
-    assert ending.attempts[-1].status == 200
+    completion = called(Answer(200, [], b"", 0.1), attempts=attempts)
+    assert isinstance(completion, Completion)
+    assert len(completion.attempts) == KEPT_ATTEMPTS
+    assert completion.attempts[-1].status == 200
 
 
 @pytest.mark.parametrize("status", [200, 202, 299])
 def test_a_receiver_that_takes_it_ends_the_delivery(status: int) -> None:
-    ending = delivered(Answer(status, [], b"", 0.1))
-    assert isinstance(ending, Ending)
-    assert (ending.state, ending.counter, ending.parent) == ("succeeded", "delivered:echo", "a")
-    assert ending.parent_note == f"delivered, the receiver answered {status}"
-    assert ending.delivery is None
+    completion = delivered(Answer(status, [], b"", 0.1))
+    assert isinstance(completion, Completion)
+    assert (completion.state, completion.counter, completion.parent) == ("succeeded", "delivered:echo", "a")
+    assert completion.parent_note == f"delivered, the receiver answered {status}"
+    assert completion.delivery is None
 
 
 @pytest.mark.parametrize(
@@ -179,20 +179,20 @@ def test_a_receiver_is_left_alone_as_long_as_it_asks_up_to_ten_minutes(asked: st
     ],
 )
 def test_a_receiver_that_refuses_for_good_fails_the_delivery(result: Answer | Failure) -> None:
-    ending = delivered(result)
-    assert isinstance(ending, Ending)
-    assert (ending.state, ending.counter, ending.ttl) == ("failed", "undelivered:echo", 600)
+    completion = delivered(result)
+    assert isinstance(completion, Completion)
+    assert (completion.state, completion.counter, completion.ttl) == ("failed", "undelivered:echo", 600)
 
 
 def test_a_delivery_is_given_up_after_its_tries() -> None:
     assert isinstance(delivered(Answer(500, [], b"", 0), failures=DELIVERY_TRIES - 2), Postponement)
-    assert isinstance(delivered(Answer(500, [], b"", 0), failures=DELIVERY_TRIES - 1), Ending)
+    assert isinstance(delivered(Answer(500, [], b"", 0), failures=DELIVERY_TRIES - 1), Completion)
 
 
 def test_a_foreign_job_fails_with_the_reason() -> None:
-    ending = after_foreign(claim(), Foreign("its data is strange"), MOMENT, KEEPING)
-    assert (ending.state, ending.counter) == ("failed", "foreign::echo")
-    assert ending.note == "not run: its data is strange"
+    completion = after_foreign(claim(), Foreign("its data is strange"), MOMENT, KEEPING)
+    assert (completion.state, completion.counter) == ("failed", "foreign::echo")
+    assert completion.note == "not run: its data is strange"
 
 
 def test_a_claim_that_took_its_workers_along_too_often_is_not_tried_again() -> None:
@@ -207,7 +207,7 @@ def test_a_claim_that_took_its_workers_along_too_often_is_not_tried_again() -> N
 RETRYING = dataclasses.replace(CALL, retry=RetryPolicy(attempts=3, min_wait=0.25, max_wait=1.0))
 
 
-def answered(status: int, attempts: tuple[Attempt, ...] = (), **changes: Any) -> Ending | Postponement:
+def answered(status: int, attempts: tuple[Attempt, ...] = (), **changes: Any) -> Completion | Postponement:
     moment = dataclasses.replace(MOMENT, **changes)
     answer = Answer(status, [], b"out", 0.5)
     return after_invocation(claim(RETRYING, attempts=attempts, failures=7), RETRYING, answer, moment, KEEPING)
@@ -227,23 +227,23 @@ def test_with_a_policy_an_error_is_an_attempt_and_another_follows() -> None:
 
 def test_after_the_last_attempt_comes_one_callback_that_says_how_many_there_were() -> None:
     before = tuple(Attempt(number, 0.1, 500, "w1", number=number) for number in (1, 2))
-    ending = answered(500, before)
-    assert isinstance(ending, Ending)
-    assert (ending.state, ending.note) == ("failed", "echo answered 500 (attempt 3 of 3)")
-    assert ending.delivery is not None
-    headers = dict(ending.delivery.headers)
+    completion = answered(500, before)
+    assert isinstance(completion, Completion)
+    assert (completion.state, completion.note) == ("failed", "echo answered 500 (attempt 3 of 3)")
+    assert completion.delivery is not None
+    headers = dict(completion.delivery.headers)
     assert (headers["X-Retry"], headers["X-Retry-Max"], headers["X-Function-Status"]) == ("2", "2", "500")
 
 
 def test_a_success_ends_it_whatever_came_before() -> None:
-    ending = answered(200, (Attempt(1, 0.1, 500, "w1", number=1),))
-    assert isinstance(ending, Ending)
-    assert ending.state == "succeeded"
+    completion = answered(200, (Attempt(1, 0.1, 500, "w1", number=1),))
+    assert isinstance(completion, Completion)
+    assert completion.state == "succeeded"
 
 
 def test_attempts_that_the_record_no_longer_holds_count_all_the_same() -> None:
     kept = (Attempt(1, 0.1, 500, "w1", number=2), *(Attempt(2, 0.1, 0, "w1", "x") for _ in range(KEPT_ATTEMPTS - 1)))
-    assert isinstance(answered(500, kept), Ending)
+    assert isinstance(answered(500, kept), Completion)
 
 
 def test_a_limited_functions_429_means_wait_and_is_no_attempt() -> None:

@@ -10,8 +10,8 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from swarmfn.jobs.claim import Claim
+from swarmfn.jobs.completions import Completion, Postponement
 from swarmfn.jobs.consumer import CannotRecord, ClaimBatch, Promoted
-from swarmfn.jobs.endings import Ending, Postponement
 from tests.support.queue_stage import failure, invocation, postponement, success
 from tests.support.scripted_server import eventually
 from worker import executor as engine
@@ -31,7 +31,7 @@ class Queue:
         self.promoted: asyncio.Future[Promoted] = asyncio.Future()
         self.finished: asyncio.Future[bool] = asyncio.Future()
         self.failures: list[Exception] = []
-        self.recorded: list[Ending | Postponement] = []
+        self.recorded: list[Completion | Postponement] = []
         self.handed_back: list[Claim] = []
         self.alone: list[Claim] = []
         self.away: list[Exception] = []
@@ -49,13 +49,13 @@ class Queue:
     async def waiting_alone(self) -> int:
         return len(self.alone)
 
-    async def finish(self, claim: Claim, ending: Ending) -> bool:
-        return await self._record(ending)
+    async def finish(self, claim: Claim, completion: Completion) -> bool:
+        return await self._record(completion)
 
     async def retry_later(self, claim: Claim, later: Postponement) -> bool:
         return await self._record(later)
 
-    async def _record(self, end: Ending | Postponement) -> bool:
+    async def _record(self, end: Completion | Postponement) -> bool:
         self.recorded.append(end)
         if self.failures:
             raise self.failures.pop(0)
@@ -82,11 +82,11 @@ class Runs:
     """Runs that end when `end` is set."""
 
     def __init__(self) -> None:
-        self.end: asyncio.Future[Ending | Postponement] = asyncio.Future()
+        self.end: asyncio.Future[Completion | Postponement] = asyncio.Future()
         self.begun: list[Claim] = []
         self.forgotten: list[Claim] = []
 
-    async def run(self, claim: Claim) -> Ending | Postponement:
+    async def run(self, claim: Claim) -> Completion | Postponement:
         self.begun.append(claim)
         return await asyncio.shield(self.end)
 
@@ -149,7 +149,7 @@ class Stage:
         await eventually(lambda: claim in self.runs.begun)
         return claim
 
-    async def end(self, end: Ending | Postponement) -> None:
+    async def end(self, end: Completion | Postponement) -> None:
         """The run ends, and its end is being recorded."""
         self.runs.end.set_result(end)
         await eventually(lambda: self.queue.recorded)
@@ -205,7 +205,7 @@ def test_a_result_that_redis_refuses_counts_as_lost_and_frees_its_slot() -> None
 @pytest.mark.parametrize(
     ("end", "counts"), [(success(), (1, 0)), (failure(), (0, 1)), (postponement(), (0, 0))], ids=lambda value: ""
 )
-def test_a_recorded_end_is_counted_once(end: Ending | Postponement, counts: tuple[int, int]) -> None:
+def test_a_recorded_end_is_counted_once(end: Completion | Postponement, counts: tuple[int, int]) -> None:
     async def scenario() -> None:
         async with working() as stage:
             await stage.start()
@@ -307,7 +307,7 @@ def test_what_is_to_be_run_alone_runs_one_after_the_other_until_there_is_none(mo
         stage.queue.finished.set_result(True)
         at_once: list[int] = []
 
-        async def run(claim: Claim) -> Ending:
+        async def run(claim: Claim) -> Completion:
             at_once.append(len(stage.executor.running))
             await asyncio.sleep(0.01)
             return success()

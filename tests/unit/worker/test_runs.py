@@ -11,7 +11,7 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from swarmfn.jobs.claim import Claim, Work
-from swarmfn.jobs.endings import Ending, Postponement
+from swarmfn.jobs.completions import Completion, Postponement
 from swarmfn.wire.invocations import Delivery, Foreign, Invocation, Newer
 from swarmfn.wire.policies import Policy
 from swarmfn.wire.replicas import ReplicaTable, Route
@@ -89,7 +89,7 @@ class Stage:
             Meter(dict),
         )
 
-    async def run(self, claim: Claim) -> Ending | Postponement:
+    async def run(self, claim: Claim) -> Completion | Postponement:
         return await asyncio.wait_for(self.runs.run(claim), 60)
 
 
@@ -103,7 +103,7 @@ def claim(work: Work | None = None, large_size: int = 0, **changes: Any) -> Clai
 def test_a_call_is_made_with_its_body_and_its_answer_is_the_end() -> None:
     stage = Stage()
     end = asyncio.run(stage.run(claim()))
-    assert isinstance(end, Ending)
+    assert isinstance(end, Completion)
     assert (end.state, end.answer, stage.functions.called) == ("succeeded", b"out", [("a", b"in", 1)])
     assert stage.bodies.fetched == []
 
@@ -127,7 +127,7 @@ def test_the_room_of_a_large_body_is_given_back_however_its_run_ends(how: str) -
         assert running.done()
         stage.functions.result, stage.bodies.stored = Answer(200, [], b"", 0.1), b"L" * LARGE
         again = await stage.run(claim(large_size=LARGE))
-        assert isinstance(again, Ending)
+        assert isinstance(again, Completion)
         assert again.state == "succeeded"
 
     asyncio.run(scenario())
@@ -153,7 +153,7 @@ def test_a_body_that_is_not_there_any_more_ends_the_call() -> None:
     stage = Stage()
     stage.bodies.stored = None
     end = asyncio.run(stage.run(claim(large_size=LARGE)))
-    assert isinstance(end, Ending)
+    assert isinstance(end, Completion)
     assert (end.state, stage.functions.called) == ("failed", [])
     assert "no longer stored" in end.note
 
@@ -163,7 +163,7 @@ def test_a_body_is_fetched_again_when_redis_is_back(monkeypatch: pytest.MonkeyPa
     stage = Stage()
     stage.bodies.failures = [RedisConnectionError("away"), RedisConnectionError("away")]
     end = asyncio.run(stage.run(claim(large_size=LARGE)))
-    assert isinstance(end, Ending)
+    assert isinstance(end, Completion)
     assert (end.state, len(stage.bodies.fetched)) == ("succeeded", 3)
 
 
@@ -180,7 +180,7 @@ def test_a_surprise_counts_as_a_failure_of_the_platform_and_is_tried_again() -> 
 def test_a_call_whose_worker_died_each_time_is_not_run_once_more() -> None:
     stage = Stage()
     end = asyncio.run(stage.run(claim(failures=PLATFORM_TRIES)))
-    assert isinstance(end, Ending)
+    assert isinstance(end, Completion)
     assert (end.state, stage.functions.called) == ("failed", [])
 
 
@@ -188,7 +188,7 @@ def test_what_this_worker_cannot_read_is_failed_and_what_a_newer_one_can_is_left
     stage = Stage()
     foreign = asyncio.run(stage.run(claim(Foreign("its data is odd"))))
     newer = asyncio.run(stage.run(claim(Newer("of a newer layout"), failures=3)))
-    assert isinstance(foreign, Ending)
+    assert isinstance(foreign, Completion)
     assert (foreign.state, foreign.note) == ("failed", "not run: its data is odd")
     assert newer == Postponement(30.0, 0, None)
     assert stage.functions.called == []
@@ -197,10 +197,10 @@ def test_what_this_worker_cannot_read_is_failed_and_what_a_newer_one_can_is_left
 def test_a_call_that_waited_too_long_is_not_run_and_a_callback_always_is() -> None:
     stage = Stage()
     expired = asyncio.run(stage.run(claim(has_expired=True)))
-    assert isinstance(expired, Ending)
+    assert isinstance(expired, Completion)
     assert (expired.state, stage.functions.called) == ("expired", [])
     delivered = asyncio.run(stage.run(claim(delivery("cb_1", "a"), has_expired=True)))
-    assert isinstance(delivered, Ending)
+    assert isinstance(delivered, Completion)
     assert (delivered.state, stage.functions.called) == ("succeeded", [("cb_1", b"in", 0)])
 
 
@@ -219,7 +219,7 @@ def test_an_offer_beyond_a_receivers_room_is_put_off_and_costs_no_try() -> None:
         await eventually(lambda: len(stage.functions.called) == 2)
         stage.functions.result.set()
         await asyncio.wait_for(asyncio.gather(first, elsewhere), 60)
-        assert isinstance(await stage.run(claim(delivery("cb_2", "b"), failures=2)), Ending)
+        assert isinstance(await stage.run(claim(delivery("cb_2", "b"), failures=2)), Completion)
 
     asyncio.run(scenario())
 
@@ -237,7 +237,7 @@ def test_what_an_answer_takes_of_memory_is_free_once_its_claim_is_forgotten() ->
 def test_an_attempt_is_noted_with_its_time_and_its_worker() -> None:
     before = time.time()
     end = asyncio.run(Stage().run(claim()))
-    assert isinstance(end, Ending)
+    assert isinstance(end, Completion)
     (attempt,) = end.attempts
     assert before <= attempt.at <= time.time()
     assert attempt.worker == "w1"
@@ -253,7 +253,7 @@ def test_the_429_of_a_function_with_a_limit_says_that_it_has_no_room(concurrency
         assert isinstance(end, Postponement)
         assert (end.failures, end.attempts) == (1, ())
     else:
-        assert isinstance(end, Ending)
+        assert isinstance(end, Completion)
         assert end.state == "failed"
 
 
@@ -262,5 +262,5 @@ def test_a_callback_that_is_given_up_is_logged(status: int, caplog: pytest.LogCa
     stage = Stage()
     stage.functions.result = Answer(status, [], b"", 0.1)
     end = asyncio.run(stage.run(claim(delivery("cb_1", "a"))))
-    assert isinstance(end, Ending)
+    assert isinstance(end, Completion)
     assert ("the callback to receiver:80 is given up: the receiver answered 404" in caplog.text) == (status == 404)

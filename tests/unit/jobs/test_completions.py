@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from swarmfn.jobs.claim import Claim
-from swarmfn.jobs.endings import Postponement, finish_item, postponement_item
+from swarmfn.jobs.completions import Postponement, finish_item, postponement_item
 from swarmfn.jobs.layout import STOCK_MARGIN
 from tests.support.queue_stage import delivery, invocation, success
 
@@ -19,8 +19,8 @@ def test_a_record_is_kept_for_whole_seconds_and_not_less_than_was_asked_for(seco
 
 
 def test_rq_is_told_a_longer_time_than_a_callback_has() -> None:
-    ending = success(delivery=delivery("cb_1", "a"), delivery_body=b"out", delivery_timeout=0.5)
-    assert finish_item(CLAIM, ending)["delivery_timeout"] == 1 + STOCK_MARGIN
+    completion = success(delivery=delivery("cb_1", "a"), delivery_body=b"out", delivery_timeout=0.5)
+    assert finish_item(CLAIM, completion)["delivery_timeout"] == 1 + STOCK_MARGIN
 
 
 def test_attempts_that_stay_as_they_are_are_not_written() -> None:

@@ -1,4 +1,4 @@
-"""What is recorded when a claim ends: for good (`Ending`), or until later (`Postponement`)."""
+"""What is recorded when a claim ends: for good (`Completion`), or until later (`Postponement`)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 
 # Not frozen, as claims are not.
 @dataclass(slots=True)
-class Ending:
+class Completion:
     """How a claim ends.
 
     state: `succeeded` or `failed`; counter: the field of the totals it counts in; note: our own fixed words for RQ's
@@ -72,27 +72,27 @@ class Postponement:
     counter: str = ""
 
 
-def finish_item(claim: Claim, ending: Ending) -> dict[str, Any]:
+def finish_item(claim: Claim, completion: Completion) -> dict[str, Any]:
     """One of FINISH's items."""
-    succeeded = ending.state == "succeeded"
+    succeeded = completion.state == "succeeded"
     return {
         "id": claim.job_id,
         "execution": claim.execution,
         "queue": claim.queue,
-        "counter": ending.counter,
-        "state": ending.state,
-        "ttl": math.ceil(ending.ttl),
-        "response": ending.response.to_json() if ending.response else b"",
-        "answer": b"" if ending.has_large_answer else ending.answer,
-        "large_answer": len(ending.answer) if ending.has_large_answer else b"",
+        "counter": completion.counter,
+        "state": completion.state,
+        "ttl": math.ceil(completion.ttl),
+        "response": completion.response.to_json() if completion.response else b"",
+        "answer": b"" if completion.has_large_answer else completion.answer,
+        "large_answer": len(completion.answer) if completion.has_large_answer else b"",
         "result_type": _RQ_SUCCESSFUL if succeeded else _RQ_FAILED,
-        "return_value": layout.rq_return_value(ending.note) if succeeded else b"",
-        "exc_string": b"" if succeeded else layout.rq_exc_string(ending.note),
-        "attempts": _attempts_json(ending.attempts),
+        "return_value": layout.rq_return_value(completion.note) if succeeded else b"",
+        "exc_string": b"" if succeeded else layout.rq_exc_string(completion.note),
+        "attempts": _attempts_json(completion.attempts),
         "started_at": claim.claimed_at,
-        "parent": ending.parent,
-        "note": ending.parent_note,
-        **_delivery_of(ending),
+        "parent": completion.parent,
+        "note": completion.parent_note,
+        **_delivery_of(completion),
     }
 
 
@@ -109,16 +109,16 @@ _NO_DELIVERY = dict.fromkeys(
 )
 
 
-def _delivery_of(ending: Ending) -> dict[str, Any]:
-    if ending.delivery is None:
+def _delivery_of(completion: Completion) -> dict[str, Any]:
+    if completion.delivery is None:
         return _NO_DELIVERY
     return {
-        "delivery": ending.delivery.delivery_id,
-        "delivery_queue": delivery_queue(ending.delivery.url),
-        "delivery_call": ending.delivery.to_json(),
-        "delivery_body": b"" if ending.has_large_delivery else ending.delivery_body,
-        "delivery_large": len(ending.delivery_body) if ending.has_large_delivery else b"",
-        "delivery_timeout": math.ceil(ending.delivery_timeout) + layout.STOCK_MARGIN,
+        "delivery": completion.delivery.delivery_id,
+        "delivery_queue": delivery_queue(completion.delivery.url),
+        "delivery_call": completion.delivery.to_json(),
+        "delivery_body": b"" if completion.has_large_delivery else completion.delivery_body,
+        "delivery_large": len(completion.delivery_body) if completion.has_large_delivery else b"",
+        "delivery_timeout": math.ceil(completion.delivery_timeout) + layout.STOCK_MARGIN,
     }
 
 
