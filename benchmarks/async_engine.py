@@ -30,7 +30,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=4, help="of load for each accepting contestant in each round")
-    parser.add_argument("--jobs", type=int, default=5000, help="to drain by the worker; the stock worker gets a tenth")
+    parser.add_argument(
+        "--jobs", type=int, default=5000, help="to drain by the worker; the plain RQ worker gets a tenth"
+    )
     parser.add_argument("--body", type=int, default=1024, help="bytes of each call's body")
     parser.add_argument("--delay", type=float, default=20.0, help="milliseconds the slow server takes")
     parser.add_argument("--in-flight", type=int, nargs="+", default=[100, 256], help="the worker's max_inflight")
@@ -59,15 +61,15 @@ def accept(
     safe_redis: int,
 ) -> None:
     print("## Accept, 64 connections\n")
-    port, safe_port, stock_port = free_port(), free_port(), free_port()
+    port, safe_port, plain_rq_port = free_port(), free_port(), free_port()
     ours = stack.enter_context(gateway("fastlane", port, upstream, redis_port, folder))
     safe = stack.enter_context(gateway("fastlane", safe_port, upstream, safe_redis, folder))
-    command = [sys.executable, REPOSITORY / "benchmarks/stock.py", stock_port, redis_port, "bench"]
-    stock = stack.enter_context(program(command, stock_port))
+    command = [sys.executable, REPOSITORY / "benchmarks/plain_rq.py", plain_rq_port, redis_port, "bench"]
+    plain_rq = stack.enter_context(program(command, plain_rq_port))
     contestants = {
         "fast lane": accepting(ours, port, options, redis_port),
         "fast lane, AOF always": accepting(safe, safe_port, options, safe_redis),
-        "Flask + Queue.enqueue": accepting(stock, stock_port, options, redis_port),
+        "Flask + Queue.enqueue": accepting(plain_rq, plain_rq_port, options, redis_port),
     }
     table(rounds(options.rounds, contestants), "Flask + Queue.enqueue", "accepted/s", smaller_is_better=False)
 
@@ -93,7 +95,7 @@ def drain(options: argparse.Namespace, folder: Path, upstream: int, redis_port: 
         f"worker, {number} in flight": partial(drained_by_worker, options, folder, upstream, redis_port, number)
         for number in options.in_flight
     }
-    contestants["SimpleWorker"] = partial(drained_by_stock, options, upstream, redis_port)
+    contestants["SimpleWorker"] = partial(drained_by_plain_rq, options, upstream, redis_port)
     table(rounds(options.rounds, contestants), "SimpleWorker", "jobs/s", smaller_is_better=False)
 
 
@@ -129,7 +131,7 @@ async def submit(options: argparse.Namespace, redis_port: int) -> None:
     await client.aclose()
 
 
-def drained_by_stock(options: argparse.Namespace, upstream: int, redis_port: int) -> Mapping[str, float]:
+def drained_by_plain_rq(options: argparse.Namespace, upstream: int, redis_port: int) -> Mapping[str, float]:
     jobs = max(100, options.jobs // 10)
     with Redis(port=redis_port, password="bench") as client:
         client.flushall()
@@ -140,10 +142,10 @@ def drained_by_stock(options: argparse.Namespace, upstream: int, redis_port: int
         command = [rq, "worker", "-q", "-u", url, "-w", "rq.worker.SimpleWorker", "noop"]
         with program(command, env=env) as process:
             until(lambda: client.scard("rq:workers") == 1)
-            # A stock worker does not start while RQ is suspended; this one takes one job more and then waits.
+            # A plain RQ worker does not start while RQ is suspended; this one takes one job more and then waits.
             client.set("rq:suspended", 1)
             for _ in range(jobs):
-                queue.enqueue("stock.post", f"http://127.0.0.1:{upstream}/", b"x" * options.body, result_ttl=3600)
+                queue.enqueue("plain_rq.post", f"http://127.0.0.1:{upstream}/", b"x" * options.body, result_ttl=3600)
             return timed(client, process, jobs, lambda: client.delete("rq:suspended"))
 
 

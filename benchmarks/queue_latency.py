@@ -39,22 +39,29 @@ def main() -> None:
         stack.enter_context(gateway("fastlane", port, upstream, redis_port, folder))
         announce(client, upstream)
         stack.enter_context(worker(redis_port, folder))
-        # The stock side has a Redis of its own, or the worker would record its jobs as none of ours.
-        stock_redis = stack.enter_context(redis(PASSWORD, appendonly="yes"))
-        stock_port = stock_side(stack, stock_redis, upstream)
+        # The side of plain RQ has a Redis of its own, or the worker would record its jobs as none of ours.
+        plain_rq_redis = stack.enter_context(redis(PASSWORD, appendonly="yes"))
+        plain_rq_port = plain_rq_side(stack, plain_rq_redis, upstream)
         until(lambda: client.scard("rq:workers") == 1)
         bench = stack.enter_context(Bench(upstream, options))
         contestants = {
             "swarmfn": lambda: bench.run(f"127.0.0.1:{port}"),
-            "Flask + RQ": lambda: bench.run(f"127.0.0.1:{stock_port}"),
+            "Flask + RQ": lambda: bench.run(f"127.0.0.1:{plain_rq_port}"),
         }
         table(rounds(options.rounds, contestants), "Flask + RQ", "p50 ms", smaller_is_better=True)
 
 
-def stock_side(stack: contextlib.ExitStack, redis_port: int, upstream: int) -> int:
+def plain_rq_side(stack: contextlib.ExitStack, redis_port: int, upstream: int) -> int:
     """A Flask gateway and a SimpleWorker; the port of the former."""
     port = free_port()
-    command = [sys.executable, REPOSITORY / "benchmarks/stock.py", port, redis_port, PASSWORD, f"127.0.0.1:{upstream}"]
+    command = [
+        sys.executable,
+        REPOSITORY / "benchmarks/plain_rq.py",
+        port,
+        redis_port,
+        PASSWORD,
+        f"127.0.0.1:{upstream}",
+    ]
     stack.enter_context(program(command, port))
     rq = Path(sys.executable).with_name("rq")
     url = f"redis://:{PASSWORD}@127.0.0.1:{redis_port}"

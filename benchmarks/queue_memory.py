@@ -1,5 +1,5 @@
 """Redis memory of a queued call and of a finished one that is kept with a small result, accepted by the gateway and run
-by a worker; beside them, what stock RQ takes for a job with the same body, with Redis's own defaults."""
+by a worker; beside them, what plain RQ takes for a job with the same body, with Redis's own defaults."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=20_000, help="with few, what Redis takes for itself shows")
     parser.add_argument("--body", type=int, default=1024, help="random bytes in each call's body")
     options = parser.parse_args()
-    ours, stock = of_ours(options), of_stock(options)
-    print("| bytes a call in Redis | swarmfn | stock RQ |\n|---|---:|---:|")
+    ours, plain_rq = of_ours(options), of_plain_rq(options)
+    print("| bytes a call in Redis | swarmfn | plain RQ |\n|---|---:|---:|")
     for state in ours:
-        print(f"| {state} | {ours[state]:,.0f} | {stock[state]:,.0f} |")
+        print(f"| {state} | {ours[state]:,.0f} | {plain_rq[state]:,.0f} |")
     print(f"\n{machine()}")
 
 
@@ -54,7 +54,7 @@ def of_ours(options: argparse.Namespace) -> Mapping[str, float]:
     return {"queued": queued / options.calls, "finished": finished / options.calls}
 
 
-def of_stock(options: argparse.Namespace) -> Mapping[str, float]:
+def of_plain_rq(options: argparse.Namespace) -> Mapping[str, float]:
     defaults = {"hash-max-listpack-value": "64", "stream-node-max-bytes": "4096"}
     jobs = max(200, options.calls // 10)
     with redis(PASSWORD, **defaults) as redis_port, Redis(port=redis_port, password=PASSWORD) as client:

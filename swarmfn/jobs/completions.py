@@ -118,7 +118,7 @@ def _delivery_of(completion: Completion) -> dict[str, Any]:
         "delivery_call": completion.delivery.to_json(),
         "delivery_body": b"" if completion.has_large_delivery else completion.delivery_body,
         "delivery_large": len(completion.delivery_body) if completion.has_large_delivery else b"",
-        "delivery_timeout": math.ceil(completion.delivery_timeout) + layout.STOCK_MARGIN,
+        "delivery_timeout": math.ceil(completion.delivery_timeout) + layout.PLAIN_RQ_MARGIN,
     }
 
 

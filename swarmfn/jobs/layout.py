@@ -15,10 +15,10 @@ from functools import lru_cache
 from swarmfn.wire.names import CALLBACKS
 from swarmfn.wire.priorities import split_lane
 
-STOCK_FUNCTION = "swarmfn.jobs.stock.run"
-"""What a stock `rq worker` imports and calls for a job of ours."""
+RQ_FUNCTION = "swarmfn.jobs.stock.run"
+"""What a plain `rq worker` imports and calls for a job of ours."""
 
-JOB_DATA = pickle.dumps((STOCK_FUNCTION, None, (), {}), protocol=4)
+JOB_DATA = pickle.dumps((RQ_FUNCTION, None, (), {}), protocol=4)
 """The `data` field of every job of ours, the same bytes each time: primitives only, and nothing a worker of ours ever
 unpickles, since it compares instead."""
 
@@ -64,8 +64,8 @@ INVOCATIONS_KEY = "swarmfn:invocations"
 DEAD_LETTERS_KEY = "swarmfn:letters"
 """Set of the kinds of dead letters there are: names of counters, such as `failed:echo:echo` or `undelivered:echo`."""
 
-STOCK_MARGIN = 30
-"""Seconds a stock `rq worker` grants beyond exec_timeout, for connecting and reading the answer."""
+PLAIN_RQ_MARGIN = 30
+"""Seconds a plain `rq worker` grants beyond exec_timeout, for connecting and reading the answer."""
 
 CANCELLED_TTL = 86400
 """Seconds the record of a cancelled call is kept."""

@@ -208,7 +208,7 @@ def _item_of(item: _Submission) -> dict[str, Any]:
         "body": item.inline,
         "size": item.size,
         "upload": item.upload_key,
-        "timeout": math.ceil(invocation.exec_timeout) + layout.STOCK_MARGIN,
+        "timeout": math.ceil(invocation.exec_timeout) + layout.PLAIN_RQ_MARGIN,
         "terms": b"" if item.terms is PLAIN else item.terms.to_json(),
     }
 

@@ -13,13 +13,13 @@ from tests.support.processes import REPOSITORY
 REFERENCE = (REPOSITORY / "docs" / "reference" / "jobs.md").read_text()
 NAMED = set(re.findall(r"`([^`]+)`", REFERENCE))
 KEYS = {re.sub(r"[A-Z].*", "", name) for name in NAMED}
-STOCK = {"rq:deferred:", "rq:canceled:"}  # RQ's, only looked at
+RQS_OWN = {"rq:deferred:", "rq:canceled:"}  # RQ's, only looked at
 
 
 @pytest.mark.parametrize("name", [name for name in scripts.__all__ if name != "Script"])
 def test_every_key_and_field_of_a_script_is_in_the_reference(name: str) -> None:
     text = getattr(scripts, name).text
-    keys = set(re.findall(r"'((?:rq|swarmfn):[a-z:-]+)'", text)) - STOCK
+    keys = set(re.findall(r"'((?:rq|swarmfn):[a-z:-]+)'", text)) - RQS_OWN
     assert {key for key in keys if key not in KEYS and not any(known.startswith(key) for known in KEYS)} == set()
     fields = set(re.findall(r"'H(?:SET|INCRBY|DEL)', \w+, '(\w+)'", text)) | set(
         re.findall(r"'(\w+)', (?:item|moment|data|worker|status|delivery|queue)", text)

@@ -67,7 +67,7 @@ def test_a_run_that_has_begun_goes_on(stage: QueueStage) -> None:
         assert stage.final("a").state == "succeeded"
 
 
-def test_a_stock_worker_does_not_run_it_either(bare_stage: QueueStage, tmp_path: Path) -> None:
+def test_a_plain_rq_worker_does_not_run_it_either(bare_stage: QueueStage, tmp_path: Path) -> None:
     stage = bare_stage
     with RecordingServer() as function, RecordingServer() as receiver:
         publish(stage.redis, {"echo": function.address})

@@ -405,7 +405,7 @@ def test_rqs_own_command_starts_our_worker_for_one_burst(
     assert stage.record("o").state == ("queued" if queues else "succeeded")
 
 
-def test_a_stock_rq_worker_drains_our_queues_too(bare_stage: QueueStage, tmp_path: Path) -> None:
+def test_a_plain_rq_worker_drains_our_queues_too(bare_stage: QueueStage, tmp_path: Path) -> None:
     stage = bare_stage
     large = b"L" * 100_000
 
@@ -448,7 +448,7 @@ def test_a_stock_rq_worker_drains_our_queues_too(bare_stage: QueueStage, tmp_pat
         assert ours.terminate() == 0
 
 
-def test_a_run_that_breaks_off_as_its_time_is_up_is_past_it_for_a_stock_worker_too(
+def test_a_run_that_breaks_off_as_its_time_is_up_is_past_it_for_a_plain_rq_worker_too(
     bare_stage: QueueStage, tmp_path: Path
 ) -> None:
     stage = bare_stage

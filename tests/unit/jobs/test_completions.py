@@ -6,7 +6,7 @@ import pytest
 
 from swarmfn.jobs.claim import Claim
 from swarmfn.jobs.completions import Postponement, finish_item, postponement_item
-from swarmfn.jobs.layout import STOCK_MARGIN
+from swarmfn.jobs.layout import PLAIN_RQ_MARGIN
 from tests.support.queue_stage import delivery, invocation, success
 
 CLAIM = Claim("a", "e", "echo", invocation("a"), b"", 0, 0)
@@ -20,7 +20,7 @@ def test_a_record_is_kept_for_whole_seconds_and_not_less_than_was_asked_for(seco
 
 def test_rq_is_told_a_longer_time_than_a_callback_has() -> None:
     completion = success(delivery=delivery("cb_1", "a"), delivery_body=b"out", delivery_timeout=0.5)
-    assert finish_item(CLAIM, completion)["delivery_timeout"] == 1 + STOCK_MARGIN
+    assert finish_item(CLAIM, completion)["delivery_timeout"] == 1 + PLAIN_RQ_MARGIN
 
 
 def test_attempts_that_stay_as_they_are_are_not_written() -> None:

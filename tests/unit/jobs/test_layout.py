@@ -14,7 +14,7 @@ from swarmfn.jobs import layout
 
 
 def test_our_data_is_what_rq_reads_as_a_plain_function_call() -> None:
-    assert pickle.loads(layout.JOB_DATA) == (layout.STOCK_FUNCTION, None, (), {})
+    assert pickle.loads(layout.JOB_DATA) == (layout.RQ_FUNCTION, None, (), {})
 
 
 def test_our_data_is_known_plain_and_as_rq_saves_it_again() -> None:

@@ -1,4 +1,4 @@
-"""What a stock `rq worker` records of our calls beside what RQ itself does: answer, callback, totals."""
+"""What a plain `rq worker` records of our calls beside what RQ itself does: answer, callback, totals."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The stock way, as the baseline: a Flask route on waitress that calls Queue.enqueue, and a job that POSTs.
+"""The plain way with RQ, as the baseline: a Flask route on waitress that calls Queue.enqueue, and a job that POSTs.
 
-`python stock.py PORT REDIS_PORT REDIS_PASSWORD [FUNCTION_ADDRESS]` serves it.
+`python plain_rq.py PORT REDIS_PORT REDIS_PASSWORD [FUNCTION_ADDRESS]` serves it.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def main() -> None:
     @app.post("/async-function/<name>")
     def accept(name: str) -> tuple[str, int, dict[str, str]]:
         queue = queues.get(name) or queues.setdefault(name, Queue(name, connection=connection))
-        job = queue.enqueue("stock.post", f"http://{function}/", request.get_data())
+        job = queue.enqueue("plain_rq.post", f"http://{function}/", request.get_data())
         return "", 202, {"X-Call-Id": job.id}
 
     waitress.serve(app, host="127.0.0.1", port=port, threads=64, connection_limit=1000)
