@@ -16,7 +16,7 @@ from tests.support.gateway import GatewayProcess
 from tests.support.load import Load
 from tests.support.queue_stage import QueueStage, invocation
 from tests.support.redirector import Redirector
-from tests.support.redis_server import PASSWORD, RedisServer
+from tests.support.redis_server import RedisServer, own_password
 from tests.support.slow_function import SlowFunction, answer
 from tests.support.waiting import wait_until
 from tests.support.worker_process import WorkerProcess, publish
@@ -180,7 +180,7 @@ def says(server: RedisServer, error: type[Exception] | None) -> bool:
     try:
         with server.client() as client:
             return bool(client.ping()) and error is None
-    except redis.ConnectionError as exc:  # among them that it loads
+    except (redis.ConnectionError, redis.TimeoutError) as exc:  # among them that it loads, and no answer while it does
         return type(exc) is error
 
 
@@ -189,7 +189,8 @@ class NamedServer(RedisServer):
 
     def __init__(self, directory: Path, name: Redirector) -> None:
         self._name = name
-        super().__init__(directory, "--appendfsync", "always", "--masterauth", PASSWORD)
+        password = own_password()
+        super().__init__(directory, "--appendfsync", "always", "--masterauth", password, password=password)
 
     @property
     def address(self) -> str:
@@ -211,9 +212,11 @@ def test_calls_go_on_when_a_replica_has_taken_over(tmp_path: Path) -> None:
         Redirector() as name,
         NamedServer(tmp_path / "first", name) as first,
         RedisServer(
-            tmp_path / "second", "--replicaof", "127.0.0.1", str(first.port), "--masterauth", PASSWORD
+            tmp_path / "second",
+            *("--replicaof", "127.0.0.1", str(first.port), "--masterauth", first.password),
+            password=first.password,
         ) as second,
-        GatewayProcess(tmp_path, first.address, PASSWORD, "fastlane") as gateway,
+        GatewayProcess(tmp_path, first.address, first.password, "fastlane") as gateway,
         WorkerProcess(first, tmp_path / "worker") as running,
         first.own_client() as old,
         second.client() as new,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 from pathlib import Path
 from types import TracebackType
@@ -15,7 +16,10 @@ from stack.embedded.redis_binary import find_redis_server
 from tests.support.processes import ChildProcess, free_port
 from tests.support.waiting import wait_until
 
-PASSWORD = "only-for-tests"
+
+def own_password() -> str:
+    """Another one each time. A port is used again: what a killed test has left behind must not serve the next one."""
+    return f"only-for-tests-{secrets.token_hex(8)}"
 
 
 def text(value: object) -> str:
@@ -31,13 +35,13 @@ class RedisServer:
     `start()` or `resume()` on the same port.
     """
 
-    def __init__(self, directory: Path, *settings: str, program: Path | None = None, password: str = PASSWORD) -> None:
+    def __init__(self, directory: Path, *settings: str, program: Path | None = None, password: str = "") -> None:
         self._program = program or find_redis_server()
         self._directory = directory
         self._settings = settings
         self._process: ChildProcess | None = None
         self.port = free_port()
-        self.password = password
+        self.password = password or own_password()
         self.start()
 
     @property
@@ -105,7 +109,7 @@ class RedisServer:
         try:
             with self.client() as client:
                 return bool(client.ping())
-        except (redis.ConnectionError, redis.exceptions.BusyLoadingError):
+        except (redis.ConnectionError, redis.TimeoutError):  # among them that it loads
             return False
 
     def __enter__(self) -> Self:

@@ -18,7 +18,7 @@ from rq.results import Result
 from rq.suspension import resume, suspend
 
 from tests.support.gateway import GatewayProcess
-from tests.support.redis_server import PASSWORD, RedisServer
+from tests.support.redis_server import RedisServer
 from tests.support.waiting import wait_until
 
 PAGES = ["/ui/rq/", "/ui/rq/0/view/jobs", "/ui/rq/0/view/workers"]
@@ -66,11 +66,13 @@ def test_other_addresses_of_the_first_page_lead_there(gateway: GatewayProcess, p
 
 
 @pytest.mark.parametrize("path", [*PAGES, "/ui/rq/0/view/job/one", "/ui/rq/0/data/job/one.json"])
-def test_no_page_shows_the_password_of_redis(gateway: GatewayProcess, queues: redis.Redis, path: str) -> None:
+def test_no_page_shows_the_password_of_redis(
+    gateway: GatewayProcess, queues: redis.Redis, redis_server: RedisServer, path: str
+) -> None:
     enqueue(queues, "one")
     response = gateway.get(path)
     assert response.status_code == 200
-    assert PASSWORD not in response.text
+    assert redis_server.password not in response.text
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import redis
 
 from tests.support.http import RecordingServer
 from tests.support.processes import ChildProcess, is_running
@@ -27,6 +28,18 @@ def test_redis_keeps_its_data_over_a_restart_on_the_same_port(tmp_path: Path) ->
         server.start()
         with server.client() as client:
             assert client.get("key") == b"value"
+
+
+def test_who_knew_the_redis_before_is_not_let_in_by_the_next_one_on_its_port(tmp_path: Path) -> None:
+    for folder in ("before", "next"):
+        (tmp_path / folder).mkdir()
+    with (
+        RedisServer(tmp_path / "before") as before,
+        RedisServer(tmp_path / "next") as after,
+        redis.Redis(port=after.port, password=before.password) as left_behind,
+        pytest.raises(redis.AuthenticationError),
+    ):
+        left_behind.ping()
 
 
 def test_the_shared_redis_is_empty_for_each_test(redis_server: RedisServer) -> None:
