@@ -18,20 +18,20 @@ import redis.asyncio
 import uvloop
 
 from gateway.api.cross_origin import on_flask
-from gateway.api.heads import JudgeByHead
+from gateway.api.head_checks import HeadChecks
 from gateway.api.management import Management
 from gateway.app import Parts, create_app
 from gateway.call_counts import CallCounts
 from gateway.connection_limiter import ConnectionLimiter, most_connections
 from gateway.fastlane.app import FastLane
 from gateway.fastlane.cross_origin import on_fast_lane
-from gateway.fastlane.passing_on import ToFlask
+from gateway.fastlane.flask_proxy import FlaskProxy
 from gateway.invoke.asynchronous import Asynchronous, Rules
 from gateway.invoke.bodies import BodyBudget
 from gateway.invoke.bridge import Bridge
 from gateway.invoke.credentials import MountedCredentials
 from gateway.invoke.cross_origin import CrossOrigin
-from gateway.invoke.room import Room
+from gateway.invoke.queue_capacity import QueueCapacity
 from gateway.invoke.synchronous import Synchronous
 from gateway.limits import Limits
 from gateway.load_metrics import LoadMetrics
@@ -196,9 +196,11 @@ class Gateway:
 
             await self._follow_replicas(stack, Publisher(connections.vital, begin_anew), upstream)
             watch = await self._redis_watch(stack, connections.vital)
-            room = await self._room(stack, connections.vital)
+            capacity = await self._capacity(stack, connections.vital)
             counts = await self._call_counts(stack, connections.vital)
-            parts = self._parts(upstream, Submissions(connections, self._upload_ttl()), blocking, room, watch, counts)
+            parts = self._parts(
+                upstream, Submissions(connections, self._upload_ttl()), blocking, capacity, watch, counts
+            )
             if settings.metrics_port:
                 stack.enter_context(self._metrics_listener())
             limits = Limits(settings.read_timeout, settings.write_timeout)
@@ -266,20 +268,22 @@ class Gateway:
         self._in_background(stack, "storing call counts", counts.run)
         return counts
 
-    async def _room(self, stack: AsyncExitStack, client: redis.asyncio.Redis) -> Room:
+    async def _capacity(self, stack: AsyncExitStack, client: redis.asyncio.Redis) -> QueueCapacity:
         """Looks once before the first call, then every second."""
         settings = self._settings
-        room = Room(client, settings.queue_max_memory, settings.queue_max_depth, settings.async_max_put_off)
-        await room.look()
-        self._in_background(stack, "watching the room in Redis", room.run)
-        return room
+        capacity = QueueCapacity(
+            client, settings.queue_max_memory, settings.queue_max_depth, settings.async_max_put_off
+        )
+        await capacity.look()
+        self._in_background(stack, "watching the room in Redis", capacity.run)
+        return capacity
 
     def _parts(
         self,
         upstream: Upstream,
         submissions: Submissions,
         blocking: redis.Redis,
-        room: Room,
+        capacity: QueueCapacity,
         watch: RedisWatch,
         counts: CallCounts,
     ) -> Parts:
@@ -300,7 +304,7 @@ class Gateway:
                 notices=suspension.sentences,
                 peer_secret=self._peer_secret,
                 trusted_proxies=settings.trusted_proxies,
-                limits=room.limits,
+                limits=capacity.limits,
                 warnings=lambda: [
                     *suspension.sentences(),
                     *watch.sentences(),
@@ -320,7 +324,7 @@ class Gateway:
                 settings.upstream_timeout,
                 self._rules(),
                 own=credentials,
-                room=room,
+                capacity=capacity,
                 unfinished=self._unfinished,
             ),
             bridge=Bridge(asyncio.get_running_loop()),
@@ -346,14 +350,14 @@ class Gateway:
         app = create_app(parts)
         if self._settings.cors_origins:
             on_flask(app, CrossOrigin(self._settings.cors_origins))
-        judge = JudgeByHead(app, serves_calls=True)
+        head_checks = HeadChecks(app, serves_calls=True)
         public, own = self._limiters  # each belongs to a server, which runs on a thread of its own
         if managing is None:
-            servers = [FlaskServer(app, listener, limits, judge, self._spool, public)]
+            servers = [FlaskServer(app, listener, limits, head_checks, self._spool, public)]
         else:
             servers = [
-                FlaskServer(app, listener, limits, judge, self._spool, public, is_public=True),
-                FlaskServer(app, managing, limits, judge, self._spool, own),
+                FlaskServer(app, listener, limits, head_checks, self._spool, public, is_public=True),
+                FlaskServer(app, managing, limits, head_checks, self._spool, own),
             ]
         for server in servers:
             server.start()
@@ -372,11 +376,11 @@ class Gateway:
         limits: Limits,
     ) -> None:
         app = create_app(parts)
-        flask_server = FlaskServer(app, listen("127.0.0.1", 0), limits, JudgeByHead(app, serves_calls=False))
+        flask_server = FlaskServer(app, listen("127.0.0.1", 0), limits, HeadChecks(app, serves_calls=False))
         flask_server.start()
-        to_flask = ToFlask(upstream, f"127.0.0.1:{flask_server.port}", self._peer_secret)
+        flask_proxy = FlaskProxy(upstream, f"127.0.0.1:{flask_server.port}", self._peer_secret)
         public_port = 0 if managing is None else self._settings.port
-        lane = FastLane(parts.synchronous, parts.asynchronous, to_flask, parts.is_ready, parts.bodies, public_port)
+        lane = FastLane(parts.synchronous, parts.asynchronous, flask_proxy, parts.is_ready, parts.bodies, public_port)
         origins = self._settings.cors_origins
         calls = on_fast_lane(lane, CrossOrigin(origins)) if origins else lane
         server = fast_lane_server(calls, limits, self._limiters[0], self._settings.upstream_timeout + _DRAIN_MARGIN)

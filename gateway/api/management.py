@@ -14,11 +14,11 @@ from gateway.api.auth import let_everybody_in, refuse_other_sites, require_crede
 from gateway.api.clients import client_of_request
 from gateway.api.dashboard import mount_dashboard
 from gateway.api.error_replies import handle_errors
-from gateway.api.heads import note_head_checks
+from gateway.api.head_checks import note_head_checks
 from gateway.api.invocations import invocation_routes
 from gateway.api.logins import FailedLogins
-from gateway.api.observe import metrics_routes
 from gateway.api.public_port import hide_management
+from gateway.api.request_metrics import metrics_routes
 from gateway.api.system import system_routes
 from gateway.invoke.clients import Network
 from gateway.invoke.credentials import Credentials

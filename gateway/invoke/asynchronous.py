@@ -15,7 +15,7 @@ from gateway.invoke.callbacks import Callbacks
 from gateway.invoke.credentials import Credentials
 from gateway.invoke.error_replies import error_with_status
 from gateway.invoke.incoming import SMALL_BODY, Incoming, RawHeaders
-from gateway.invoke.room import Room
+from gateway.invoke.queue_capacity import QueueCapacity
 from gateway.invoke.uploads import WHOLE, Beginning, Unfinished, Uploads, held_of
 from gateway.invoke.waiting import Waiting
 from swarmfn.jobs.records import Record, moment
@@ -141,8 +141,8 @@ class Result:
 
 class Asynchronous:
     """Accepts asynchronous calls, and says what became of them. `max_body` is in bytes, `longest_wait` in seconds;
-    `own` are the gateway's credentials, which are not stored; `room` tells how much may still be stored, `unfinished`
-    is the budget for what is half-way to Redis."""
+    `own` are the gateway's credentials, which are not stored; `capacity` tells how much may still be stored,
+    `unfinished` is the budget for what is half-way to Redis."""
 
     def __init__(
         self,
@@ -152,7 +152,7 @@ class Asynchronous:
         longest_wait: float = 60.0,
         rules: Rules | None = None,
         own: Credentials | None = None,
-        room: Room | None = None,
+        capacity: QueueCapacity | None = None,
         unfinished: BodyBudget | None = None,
     ) -> None:
         self._table = table
@@ -162,8 +162,8 @@ class Asynchronous:
         self._rules = rules or Rules()
         self._own = own
         self._waiting = Waiting(submissions)
-        self._room = room or Room(None, 0, self._rules.max_depth)
-        self._uploads = Uploads(submissions, self._room, unfinished or BodyBudget(max_body), max_body)
+        self._capacity = capacity or QueueCapacity(None, 0, self._rules.max_depth)
+        self._uploads = Uploads(submissions, self._capacity, unfinished or BodyBudget(max_body), max_body)
         self._takes_any_age = not self._rules.max_queue_age
         self._callbacks = Callbacks(self._rules.guard, Names())
 
@@ -174,7 +174,7 @@ class Asynchronous:
         if incoming.length is not None and incoming.length > self._max_body:
             raise self._too_large()
         if incoming.length is None or incoming.length > SMALL_BODY:
-            self._room.require(incoming.length or 0)
+            self._capacity.require(incoming.length or 0)
         return CheckedCall(route, asked_by(incoming, self._rules.max_delay, self._callbacks))
 
     async def accept(self, incoming: Incoming, checked: CheckedCall, call_id: str, body: bytes) -> Accepted:
@@ -185,19 +185,19 @@ class Asynchronous:
         """
         if checked.asked.callback_url:
             await self._callbacks.check_addresses(checked.asked.callback_url)
-        depth = self._room.depth_limit(checked.route.queue)
+        depth = self._capacity.depth_limit(checked.route.queue)
         if checked.asked is NOTHING and checked.route.policy is NO_POLICY and self._takes_any_age and not depth:
             terms = PLAIN
         else:
             terms = self._terms(incoming, checked, body, depth)
         # Many bodies may have come in since the first look, this one without a word of its length.
-        self._room.take(len(body))
+        self._capacity.take(len(body))
         try:
             stored = await self._submissions.submit(self._invocation(incoming, checked, call_id), body, terms)
             if stored is not True:
                 return await self._instead(stored, incoming, checked, body, terms)
         finally:
-            self._room.settle(len(body))
+            self._capacity.settle(len(body))
         return Accepted(call_id)
 
     async def accept_as_it_comes(
@@ -249,7 +249,7 @@ class Asynchronous:
         it."""
         if checked.asked.callback_url:
             await self._callbacks.check_addresses(checked.asked.callback_url)
-        terms = self._terms_with(None, checked, self._room.depth_limit(checked.route.queue))
+        terms = self._terms_with(None, checked, self._capacity.depth_limit(checked.route.queue))
         if checked.asked.idempotency_key:
             return terms  # it may be known, which goes before any limit, and cannot be told without the body
         would = await self._submissions.probe(self._invocation(incoming, checked, call_id), terms)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 
-from gateway.invoke.whole_origin import OUR_REALM
+from gateway.invoke.origin_wide_headers import OUR_REALM
 from swarmfn.wire.errors import FaasError, MethodNotPossible, Unauthorized
 from swarmfn.wire.headers import INTERNAL, Headers
 from swarmfn.wire.visible import visible

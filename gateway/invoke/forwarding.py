@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from gateway.invoke import whole_origin
+from gateway.invoke import origin_wide_headers
 from gateway.invoke.credentials import Credentials
 from gateway.invoke.incoming import Incoming, RawHeaders
 from swarmfn.wire.errors import LoopDetected
@@ -23,7 +23,7 @@ _NOT_PASSED_ON = _HOP_BY_HOP | {
     b"x-call-hops",
 }
 _REPLACED = _HOP_BY_HOP | {b"x-call-id", b"x-start-time", b"x-duration-seconds"}
-_LOOKED_AT = _REPLACED | whole_origin.DROPPED | whole_origin.NARROWED
+_LOOKED_AT = _REPLACED | origin_wide_headers.DROPPED | origin_wide_headers.NARROWED
 
 _SANDBOX = (b"Content-Security-Policy", b"sandbox allow-forms allow-scripts")
 """Beside the function's own policy: its scripts run, but in an origin of their own. In the gateway's they could use the
@@ -99,9 +99,9 @@ def to_client(headers: RawHeaders, incoming: Incoming, call_id: str, is_site: bo
             kept.append(pair)
         elif name == b"connection":
             named += pair[1] + b","
-        elif name in whole_origin.NARROWED:
+        elif name in origin_wide_headers.NARROWED:
             path = b"/function/" + incoming.name.encode("latin-1")
-            kept.append((pair[0], whole_origin.narrowed(name, pair[1], path, is_root=not incoming.path)))
+            kept.append((pair[0], origin_wide_headers.narrowed(name, pair[1], path, is_root=not incoming.path)))
     if named:
         kept = _without_named(kept, named)
     kept.append(_SANDBOX)

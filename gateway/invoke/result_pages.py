@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from gateway.invoke import whole_origin
+from gateway.invoke import origin_wide_headers
 from swarmfn.wire.headers import Headers
 
-_REPLACED = frozenset({"x-content-type-options", "cache-control", *(name.decode() for name in whole_origin.DROPPED)})
+_REPLACED = frozenset(
+    {"x-content-type-options", "cache-control", *(name.decode() for name in origin_wide_headers.DROPPED)}
+)
 _ALWAYS = [
     ("Content-Security-Policy", "sandbox"),  # beside the function's own: browsers obey each of several policies
     ("X-Content-Type-Options", "nosniff"),
@@ -37,7 +39,7 @@ def _is_harmless(types: list[str]) -> bool:
 
 def _narrowed(name: str, value: str, function: str) -> tuple[str, str]:
     key = name.lower().encode("latin-1")
-    if key not in whole_origin.NARROWED:
+    if key not in origin_wide_headers.NARROWED:
         return name, value
     path = f"/function/{function}".encode("latin-1")
-    return name, whole_origin.narrowed(key, value.encode("latin-1"), path, is_root=True).decode("latin-1")
+    return name, origin_wide_headers.narrowed(key, value.encode("latin-1"), path, is_root=True).decode("latin-1")

@@ -8,7 +8,7 @@ from io import BytesIO
 
 from gateway.invoke.bodies import BodyBudget, Held
 from gateway.invoke.incoming import Incoming
-from gateway.invoke.room import Room
+from gateway.invoke.queue_capacity import QueueCapacity
 from swarmfn.jobs.submissions import Submissions
 from swarmfn.jobs.uploads import Upload
 
@@ -57,19 +57,19 @@ class Beginning:
 
 class Uploads:
     """Sends bodies to Redis. Those that are unfinished count towards `budget`, by what is announced of them. It is half
-    of the memory that `room` leaves for calls, or its own size where no limit is known; room for a body of `max_body`
-    bytes in any case."""
+    of the memory that `capacity` leaves for calls, or its own size where no limit is known; room for a body of
+    `max_body` bytes in any case."""
 
-    def __init__(self, submissions: Submissions, room: Room, budget: BodyBudget, max_body: int) -> None:
+    def __init__(self, submissions: Submissions, capacity: QueueCapacity, budget: BodyBudget, max_body: int) -> None:
         self._submissions = submissions
-        self._room = room
+        self._capacity = capacity
         self._budget = budget
         self._plain_size = budget.size
         self._max_body = max_body
 
     def reserve(self, incoming: Incoming) -> Held:
         """Room for its body, until it is released. Raises Unavailable."""
-        most = self._room.max_memory // 2
+        most = self._capacity.max_memory // 2
         size = max(most or self._plain_size, self._max_body)
         self._budget.resize(size, "half of queue_max_memory" if most else "upload_budget")
         return self._budget.hold_for(incoming, incoming.length or 0)
@@ -78,23 +78,23 @@ class Uploads:
     def begin(self, call_id: str, reserved: Held) -> Iterator[Unfinished]:
         """An upload that is dropped when the block fails."""
         with self._submissions.begin_upload(call_id) as upload:
-            yield Unfinished(upload, self._room, reserved)
+            yield Unfinished(upload, self._capacity, reserved)
 
 
 class Unfinished:
     """One body, as far as it has come."""
 
-    def __init__(self, body: Upload, room: Room, reserved: Held) -> None:
+    def __init__(self, body: Upload, capacity: QueueCapacity, reserved: Held) -> None:
         self.body = body
-        self._room = room
+        self._capacity = capacity
         self._reserved = reserved
 
     async def fill(self, pieces: AsyncIterator[bytes]) -> None:
         """Raises Unavailable or QueueUnavailable."""
         async for piece in pieces:
             self._reserved.grow_to(len(self.body) + len(piece))
-            self._room.take(len(piece))
+            self._capacity.take(len(piece))
             try:
                 await self.body.append(piece)
             finally:
-                self._room.settle(len(piece))
+                self._capacity.settle(len(piece))

@@ -11,7 +11,7 @@ from typing import Any
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
 
-from gateway.api.heads import Verdict
+from gateway.api.head_checks import Verdict
 from gateway.connection_limiter import RESERVED_PATIENCE, Slot
 from gateway.threaded.parser import Parser
 from gateway.threaded.tasks import AppTask, RefusalTask
@@ -87,7 +87,7 @@ class Channel(HTTPChannel):  # type: ignore[misc]
 
     def _judge(self, request: Parser, received: int) -> Verdict:
         environ = AppTask(self, request).get_environment()
-        verdict: Verdict = self.server.judge(environ, received)
+        verdict: Verdict = self.server.head_checks(environ, received)
         return verdict
 
     def received(self, data: bytes) -> Any:

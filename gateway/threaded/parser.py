@@ -13,7 +13,7 @@ from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.receiver import FixedStreamReceiver
 from waitress.utilities import BadRequest, Error
 
-from gateway.api.heads import Refusal, Verdict
+from gateway.api.head_checks import Refusal, Verdict
 from gateway.connection_limiter import TOO_MANY_CONNECTIONS, is_reserved_for
 from gateway.invoke.bodies import BodyBudget, Held
 from gateway.invoke.incoming import SMALL_BODY

@@ -14,7 +14,7 @@ from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer
 
-from gateway.api.heads import JudgeByHead
+from gateway.api.head_checks import HeadChecks
 from gateway.connection_limiter import RESERVED, ConnectionLimiter
 from gateway.invoke.bodies import BodyBudget
 from gateway.limits import Limits
@@ -30,15 +30,15 @@ _ACCEPTED_AT_ONCE = 256
 
 class FlaskServer:
     """Serves `app` on `listener` from threads of its own, from `start()` to `close()`. `spool` limits what it keeps of
-    requests, in memory and on disk, `limiter` who is connected; `judge` is asked before a body is taken. `is_public`:
-    its port serves no management."""
+    requests, in memory and on disk, `limiter` who is connected; `head_checks` are asked before a body is taken.
+    `is_public`: its port serves no management."""
 
     def __init__(
         self,
         app: WSGIApplication,
         listener: socket.socket,
         limits: Limits,
-        judge: JudgeByHead,
+        head_checks: HeadChecks,
         spool: BodyBudget | None = None,
         limiter: ConnectionLimiter | None = None,
         is_public: bool = False,
@@ -78,7 +78,7 @@ class FlaskServer:
             sockinfo=(listener.family, listener.type, listener.proto, listener.getsockname()),
         )
         self._server.limits = limits
-        self._server.judge = judge
+        self._server.head_checks = head_checks
         self._server.spool = spool
         self._server.limiter = limiter
         self._server.is_public = is_public
@@ -115,7 +115,7 @@ class FlaskServer:
 class _Server(TcpWSGIServer):  # type: ignore[misc]
     channel_class = Channel
     limits: Limits
-    judge: JudgeByHead
+    head_checks: HeadChecks
     spool: BodyBudget | None
     limiter: ConnectionLimiter | None
     is_public: bool

@@ -7,7 +7,7 @@ from typing import Any
 
 from waitress.task import ErrorTask, WSGITask
 
-from gateway.api.heads import Refusal
+from gateway.api.head_checks import Refusal
 from gateway.api.public_port import IS_PUBLIC
 from gateway.threaded.parser import AnsweredByHead, NoRoom
 from swarmfn.wire.headers import INTERNAL

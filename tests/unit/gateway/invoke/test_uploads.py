@@ -9,7 +9,7 @@ import pytest
 
 from gateway.invoke.bodies import BodyBudget
 from gateway.invoke.incoming import Incoming
-from gateway.invoke.room import Room
+from gateway.invoke.queue_capacity import QueueCapacity
 from gateway.invoke.uploads import PIECE, WHOLE, Beginning, Uploads, held_of
 from swarmfn.wire.errors import Unavailable
 
@@ -21,7 +21,7 @@ def incoming(length: int | None, client: str = "10.0.0.1") -> Incoming:
 
 
 def uploads(max_memory: int | None, plain: int = 100 * MIB, max_body: int = 10 * MIB) -> Uploads:
-    return Uploads(None, Room(None, max_memory, 0), BodyBudget(plain), max_body)  # type: ignore[arg-type]  # nothing is submitted
+    return Uploads(None, QueueCapacity(None, max_memory, 0), BodyBudget(plain), max_body)  # type: ignore[arg-type]  # nothing is submitted
 
 
 def test_half_of_the_room_for_calls_may_be_half_way_and_a_quarter_from_one_address() -> None:

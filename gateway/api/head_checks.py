@@ -39,7 +39,7 @@ def note_head_checks(app: Flask) -> None:
     app.extensions[_CHECKS] = tuple(app.before_request_funcs[None])
 
 
-class JudgeByHead:
+class HeadChecks:
     """Lets `app` answer by a request's head where it can: who may come in, whether there is such a page.
 
     With `serves_calls`, calls may have a body of any size; other requests may have a management request's.

@@ -32,7 +32,7 @@ _MIB = 2**20
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class RedisView:
     """Redis at one moment. used, limit: bytes, 0 for no limit; put_off: calls in all queues; longest: a queue and its
     depth; long: the queues where the depth is worth a look."""
 
@@ -43,7 +43,7 @@ class View:
     long: frozenset[str]
 
 
-class Room:
+class QueueCapacity:
     """`max_memory`: bytes of Redis's memory that may be in use before no more calls are taken, None for three quarters
     of what Redis may have, 0 for all of it; `max_depth`: of every queue, 0 for any; `max_put_off`: as max_depth, of all
     calls that are put off."""
@@ -55,7 +55,7 @@ class Room:
         self._max_memory = max_memory
         self._max_depth = max_depth
         self._max_put_off = max_put_off
-        self.view: View | None = None
+        self.view: RedisView | None = None
         self._left = math.inf  # bytes, at the last look
         self._taken = 0  # of them
         self._settled = 0  # of what is taken
@@ -121,12 +121,12 @@ class Room:
             return
         queues = frozenset(name.decode("utf-8", "replace") for name in long)
         used, limit = int(memory["used_memory"]), int(memory["maxmemory"])
-        self.see(View(used, limit, int(put_off), (longest.decode("utf-8", "replace"), int(depth)), queues))
+        self.see(RedisView(used, limit, int(put_off), (longest.decode("utf-8", "replace"), int(depth)), queues))
         # What was stored while Redis was asked may be in its answer already; it is counted twice for one second.
         self._taken -= settled
         self._settled -= settled
 
-    def see(self, view: View | None) -> None:
+    def see(self, view: RedisView | None) -> None:
         """What counts from now on."""
         self.view = view
         self._left = (self.max_memory or math.inf) - view.used if view is not None else math.inf

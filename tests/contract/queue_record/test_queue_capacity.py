@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.invoke.room import Room
+from gateway.invoke.queue_capacity import QueueCapacity
 from swarmfn.jobs.redis_clients import connect
 from swarmfn.wire.errors import QueueUnavailable
 from tests.support.queue_stage import QueueStage
@@ -15,21 +15,21 @@ MIB = 2**20
 def test_a_call_counts_until_redis_itself_tells_what_it_takes(stage: QueueStage) -> None:
     async def take_and_settle() -> None:
         async with connect(stage.server.address, stage.server.password) as connections:
-            now = Room(connections.commands, 0, 0)
+            now = QueueCapacity(connections.commands, 0, 0)
             await now.look()
             assert now.view is not None
-            room = Room(connections.commands, now.view.used + 8 * MIB, 0)
-            await room.look()
-            room.take(6 * MIB)
+            capacity = QueueCapacity(connections.commands, now.view.used + 8 * MIB, 0)
+            await capacity.look()
+            capacity.take(6 * MIB)
             with pytest.raises(QueueUnavailable):
-                room.take(6 * MIB)
-            await room.look()  # it is still on its way, and nothing of it in Redis's answer
+                capacity.take(6 * MIB)
+            await capacity.look()  # it is still on its way, and nothing of it in Redis's answer
             with pytest.raises(QueueUnavailable):
-                room.take(6 * MIB)
-            room.settle(6 * MIB)
+                capacity.take(6 * MIB)
+            capacity.settle(6 * MIB)
             with pytest.raises(QueueUnavailable):
-                room.take(6 * MIB)
-            await room.look()  # nothing was stored in truth, so there is room again
-            room.take(6 * MIB)
+                capacity.take(6 * MIB)
+            await capacity.look()  # nothing was stored in truth, so there is room again
+            capacity.take(6 * MIB)
 
     stage.run(take_and_settle())

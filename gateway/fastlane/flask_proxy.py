@@ -12,7 +12,7 @@ _NOT_READY = b"the management part of the gateway does not answer; try again sho
 _CANNOT_BE_PASSED_ON = b"the request cannot be passed on.\n"
 
 
-class ToFlask:
+class FlaskProxy:
     """Passes requests on to `address` (host:port), without a time limit of its own: log streams and held requests live
     as long as both sides want. `peer_secret` goes along with each client's address."""
 
