@@ -10,7 +10,7 @@ from typing import Any
 import redis.asyncio
 
 from gateway.metrics import InvocationMetrics
-from swarmfn.jobs.layout import INVOCATIONS_KEY, TOTALS_KEY
+from swarmfn.jobs import keys
 from swarmfn.jobs.redis_commands import Unreachable
 
 logger = logging.getLogger(__name__)
@@ -50,9 +50,9 @@ class CallCounts:
         try:
             async with untyped.pipeline(transaction=True) as pipeline:
                 for name, number in _unsaved(ended, self._known[1]).items():
-                    pipeline.hincrby(INVOCATIONS_KEY, name, number)
-                pipeline.hgetall(INVOCATIONS_KEY)
-                pipeline.hgetall(TOTALS_KEY)
+                    pipeline.hincrby(keys.INVOCATIONS, name, number)
+                pipeline.hgetall(keys.INVOCATIONS)
+                pipeline.hgetall(keys.TOTALS)
                 *_, calls, totals = await pipeline.execute()
         except Unreachable as exc:
             logger.debug("cannot store how often functions were called: %s", exc)

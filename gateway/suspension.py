@@ -7,7 +7,7 @@ from typing import Any
 
 import redis
 
-from swarmfn.jobs.layout import SUSPENDED_KEY
+from swarmfn.jobs import keys
 from swarmfn.jobs.redis_commands import Unreachable
 
 logger = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ class Suspension:
     def sentences(self) -> list[str]:
         """For an operator: one while workers are suspended, none otherwise, nor while Redis is away."""
         try:
-            milliseconds = int(self._client.pttl(SUSPENDED_KEY))
+            milliseconds = int(self._client.pttl(keys.SUSPENDED))
         except Unreachable as exc:
             logger.debug("cannot tell whether workers are suspended: %s", exc)
             return []

@@ -9,7 +9,7 @@ from typing import Any
 
 from redis import Redis
 
-from worker.presence import worker_key
+from swarmfn.jobs import keys
 
 _POLL = 0.2
 _SLACK = 3.0
@@ -44,7 +44,7 @@ class Namesake:
 
     def _sign_of_life(self) -> str | None:
         """When it last said anything; None when it is not there, or dead for certain."""
-        found = self._connection.hmget(worker_key(self._name), _FIELDS)
+        found = self._connection.hmget(keys.worker(self._name), _FIELDS)
         hostname, pid, death, beat = ((value or b"").decode(errors="replace") for value in found)
         if not (hostname or pid or beat):
             return None

@@ -14,13 +14,13 @@ import redis.asyncio
 from redis import Redis
 from redis.exceptions import OutOfMemoryError
 
+from swarmfn.jobs import keys
 from swarmfn.jobs.claim import Claim
 from swarmfn.jobs.consumer import LEASE
-from swarmfn.jobs.layout import CALLBACK_QUEUE, QUEUES_KEY, SUSPENDED_KEY, rq_time
+from swarmfn.jobs.layout import CALLBACK_QUEUE, rq_time
 from swarmfn.jobs.redis_commands import call, command
 from swarmfn.jobs.scripts import REGISTER
 
-_WORKERS = "rq:workers"
 _LEAST_TTL = 5
 _SHOWN_AFTER = 0.5
 _SHOWN_AT_MOST = 20
@@ -62,9 +62,9 @@ class Presence:
             "successful_job_count": succeeded,
             "failed_job_count": failed,
         }
-        pipeline.hset(worker_key(self._name), mapping=fields)
-        pipeline.expire(worker_key(self._name), self._ttl)
-        pipeline.sadd(_WORKERS, worker_key(self._name))
+        pipeline.hset(keys.worker(self._name), mapping=fields)
+        pipeline.expire(keys.worker(self._name), self._ttl)
+        pipeline.sadd(keys.WORKERS, keys.worker(self._name))
         self._register(pipeline, set(names))
         self._show_executions(pipeline, running)
         is_time = self._times % _ALL_AGAIN_EVERY == 1
@@ -77,7 +77,7 @@ class Presence:
 
     async def _strike_off_the_dead(self, names: Sequence[str]) -> None:
         """Takes those out of RQ's lists whose entries have expired: RQ's tools would go on counting them."""
-        lists = [_WORKERS, *(f"{_WORKERS}:{name}" for name in names)]
+        lists = [keys.WORKERS, *(keys.WORKERS_OF + name for name in names)]
         members = await command(self._client, "SUNION", *lists)
         there: Any = self._client.pipeline(transaction=False)
         for member in members:
@@ -97,19 +97,19 @@ class Presence:
         await call(self._client, REGISTER, items, worker=self._name, ttl=self._ttl, queues=json.dumps(list(names)))
 
     async def _is_suspended(self) -> bool:
-        return bool(await command(self._client, "EXISTS", SUSPENDED_KEY))
+        return bool(await command(self._client, "EXISTS", keys.SUSPENDED))
 
     async def _queue_names(self) -> list[str]:
-        names = await command(self._client, "SMEMBERS", QUEUES_KEY)
+        names = await command(self._client, "SMEMBERS", keys.QUEUES)
         return sorted({CALLBACK_QUEUE, *(name.decode("utf-8", "replace") for name in names)})
 
     def _register(self, pipeline: Any, names: set[str]) -> None:
         self._times += 1
         for gone in self._registered - names:
-            pipeline.srem(f"{_WORKERS}:{gone}", worker_key(self._name))
+            pipeline.srem(keys.WORKERS_OF + gone, keys.worker(self._name))
         known = set() if self._times % _ALL_AGAIN_EVERY == 1 else self._registered
         for name in names - known:
-            pipeline.sadd(f"{_WORKERS}:{name}", worker_key(self._name))
+            pipeline.sadd(keys.WORKERS_OF + name, keys.worker(self._name))
         self._registered = names
 
     def _show_executions(self, pipeline: Any, running: Sequence[Claim]) -> None:
@@ -118,8 +118,8 @@ class Presence:
         long = [claim for claim in running if claim.claimed_at < now - _SHOWN_AFTER][:_SHOWN_AT_MOST]
         wanted = {claim.rq_entry: claim for claim in long}
         for entry in self._shown - wanted.keys():
-            pipeline.srem(executions_key(self._name), entry)
-            pipeline.delete(f"rq:execution:{entry}")
+            pipeline.srem(keys.executions(self._name), entry)
+            pipeline.delete(keys.EXECUTION + entry)
         for entry, claim in wanted.items():
             fields = {
                 "id": claim.execution,
@@ -128,34 +128,26 @@ class Presence:
                 "last_heartbeat": now,
                 "worker_name": self._name,
             }
-            pipeline.hset(f"rq:execution:{entry}", mapping=fields)
-            pipeline.expire(f"rq:execution:{entry}", 60)
-            pipeline.sadd(executions_key(self._name), entry)
+            pipeline.hset(keys.EXECUTION + entry, mapping=fields)
+            pipeline.expire(keys.EXECUTION + entry, 60)
+            pipeline.sadd(keys.executions(self._name), entry)
         if wanted:
-            pipeline.expire(executions_key(self._name), 60)
+            pipeline.expire(keys.executions(self._name), 60)
         self._shown = set(wanted)
-
-
-def worker_key(name: str) -> str:
-    return f"rq:worker:{name}"
-
-
-def executions_key(name: str) -> str:
-    return f"rq:worker:{name}:executions"
 
 
 def forget(client: Redis, name: str) -> None:
     """Takes a worker that has ended out of RQ's lists, so that `rq info` does not go on counting it."""
     untyped: Any = client
-    queues = [queue.decode("utf-8", "replace") for queue in untyped.smembers(QUEUES_KEY)]
+    queues = [queue.decode("utf-8", "replace") for queue in untyped.smembers(keys.QUEUES)]
     pipeline = untyped.pipeline(transaction=False)
-    pipeline.srem(_WORKERS, worker_key(name))
+    pipeline.srem(keys.WORKERS, keys.worker(name))
     for queue in {CALLBACK_QUEUE, *queues}:
-        pipeline.srem(f"{_WORKERS}:{queue}", worker_key(name))
-    pipeline.delete(executions_key(name))
+        pipeline.srem(keys.WORKERS_OF + queue, keys.worker(name))
+    pipeline.delete(keys.executions(name))
     # RQ keeps the entry of a worker that has died for another minute.
-    pipeline.hset(worker_key(name), "death", rq_time())
-    pipeline.expire(worker_key(name), 60)
+    pipeline.hset(keys.worker(name), "death", rq_time())
+    pipeline.expire(keys.worker(name), 60)
     # Without room in its memory Redis does all of it but the note of the death.
     with contextlib.suppress(OutOfMemoryError):
         pipeline.execute()

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import redis.asyncio
 
-from swarmfn.jobs.layout import WAKE_CHANNEL
+from swarmfn.jobs import keys
 from swarmfn.jobs.redis_commands import Unreachable, command
 from swarmfn.recurring import Recurring
 from swarmfn.wire.replicas import REPLICAS_KEY, ReplicaTable, decode_table, lost_addresses
@@ -59,7 +59,7 @@ class Announcements:
     async def _listen(self, on_well: Callable[[], None]) -> None:
         pubsub = self._client.pubsub(ignore_subscribe_messages=True)
         try:
-            await pubsub.subscribe(WAKE_CHANNEL, REPLICAS_KEY)
+            await pubsub.subscribe(keys.WAKE, REPLICAS_KEY)
             self._next_read = 0.0
             while True:
                 if time.monotonic() >= self._next_read:

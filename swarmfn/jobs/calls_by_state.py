@@ -15,7 +15,7 @@ from typing import Any
 
 import redis
 
-from swarmfn.jobs import layout, records
+from swarmfn.jobs import keys, layout, records
 from swarmfn.jobs.listing import Cursor, Listing, list_dead_letters, list_queues
 from swarmfn.jobs.redis_commands import call_blocking
 from swarmfn.jobs.scripts import PURGE, REDRIVE
@@ -108,7 +108,7 @@ class CallsByState:
         """What is known of each job; None where there is none, none of ours, or one that only a newer version reads."""
         pipeline: Any = self._client.pipeline(transaction=False)
         for job_id in job_ids:
-            pipeline.hmget(layout.job_key(job_id), *records.FIELDS)
+            pipeline.hmget(keys.job(job_id), *records.FIELDS)
         rows = pipeline.execute(raise_on_error=False) if job_ids else []
         return [_readable(job_id, row) for job_id, row in zip(job_ids, rows, strict=True)]
 
@@ -116,7 +116,7 @@ class CallsByState:
         """What a job was stored with; {} when that cannot be read."""
         untyped: Any = self._client
         try:
-            document = json.loads(untyped.hget(layout.job_key(job_id), "call") or b"{}")
+            document = json.loads(untyped.hget(keys.job(job_id), "call") or b"{}")
         except (ValueError, RecursionError):
             return {}
         return document if isinstance(document, dict) else {}
@@ -124,8 +124,8 @@ class CallsByState:
     def body_size(self, job_id: str) -> int:
         """Bytes of the body that is kept."""
         untyped: Any = self._client
-        large = untyped.strlen(layout.request_body_key(job_id))
-        return int(large or untyped.hstrlen(layout.job_key(job_id), "body"))
+        large = untyped.strlen(keys.request_body(job_id))
+        return int(large or untyped.hstrlen(keys.job(job_id), "body"))
 
     def redrive(self, job_ids: Sequence[str]) -> list[str]:
         """Queues these again, attempts starting again. For each REDRIVE's reply."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import redis
 
-from swarmfn.jobs import layout
+from swarmfn.jobs import keys, layout
 from swarmfn.jobs.batches import Batcher
 from swarmfn.jobs.claim import Claim, claim_of
 from swarmfn.jobs.completions import Completion, Postponement, finish_item, postponement_item
@@ -88,7 +88,7 @@ class Consumer:
         if not claim.large_size:
             return claim.inline_body
         # In pieces: whole, it would be in memory twice while it arrives. BytesIO gives what it has without a copy.
-        body, key = io.BytesIO(), layout.request_body_key(claim.job_id)
+        body, key = io.BytesIO(), keys.request_body(claim.job_id)
         while (start := body.tell()) < claim.large_size:
             end = min(start + _BODY_PIECE, claim.large_size) - 1
             piece = await command(self._transfers, "GETRANGE", key, start, end)
@@ -156,7 +156,7 @@ class Consumer:
         names = await self._queue_names()
         pipeline = self._vital.pipeline(transaction=False)
         for name in names:
-            pipeline.llen(layout.queue_key(name))
+            pipeline.llen(keys.queue(name))
         if not names:
             return {}
         lengths = await pipeline.execute(raise_on_error=False)
@@ -165,15 +165,15 @@ class Consumer:
     async def claim_alone(self, limits: str) -> ClaimBatch:
         """One of the jobs that are to run alone; `more` is not empty while there are others.
         `limits` is as for `claim`, of all functions together."""
-        return await self.claim([(layout.ALONE_KEY, 1)], lambda _: limits)
+        return await self.claim([(keys.ALONE, 1)], lambda _: limits)
 
     async def waiting_alone(self) -> int:
         """How many jobs are to run alone."""
-        return int(await command(self._vital, "LLEN", layout.ALONE_KEY))
+        return int(await command(self._vital, "LLEN", keys.ALONE))
 
     async def held(self) -> list[tuple[str, str]]:
         """Functions of which calls wait for room within their limit, each with the queue those are on."""
-        names = await command(self._vital, "SMEMBERS", layout.HELD_KEY)
+        names = await command(self._vital, "SMEMBERS", keys.HELD)
         pairs = (name.decode("utf-8", "replace").partition(":") for name in names)
         return [(function, queue) for function, _, queue in pairs]
 
@@ -183,11 +183,11 @@ class Consumer:
             pass
 
     async def _queue_names(self) -> list[str]:
-        names = await command(self._vital, "SMEMBERS", layout.QUEUES_KEY)
+        names = await command(self._vital, "SMEMBERS", keys.QUEUES)
         return [name.decode("utf-8", "replace") for name in names]
 
     async def _upload(self, job_id: str, claim: Claim, body: bytes | memoryview) -> None:
-        await store(self._transfers, layout.upload_key(job_id, claim.execution), body, layout.UPLOAD_TTL)
+        await store(self._transfers, keys.upload(job_id, claim.execution), body, layout.UPLOAD_TTL)
 
     async def _finish(self, items: Sequence[tuple[Claim, Completion]]) -> list[bool | str]:
         replies = await call(

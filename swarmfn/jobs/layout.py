@@ -1,8 +1,4 @@
-"""Names and constants of the job layout in Redis. docs/reference/jobs.md is the public description.
-
-Keys of RQ's own (rq 3.0): `rq:job:ID` hash, `rq:queue:NAME` list, `rq:queues` set, `rq:wip|finished|failed|scheduled:
-NAME` registries, `rq:results:ID` stream. Ours begin with `swarmfn:`.
-"""
+"""Constants and formats of the job layout in Redis; keys.py has the names. docs/reference/jobs.md describes it all."""
 
 from __future__ import annotations
 
@@ -31,38 +27,6 @@ CALLBACK_QUEUES = 64
 INLINE_LIMIT = 64 * 1024
 """Bodies up to this many bytes are fields of the job's hash; larger ones are keys of their own, so that reading
 a job's hash does not fetch them too."""
-
-QUEUES_KEY = "swarmfn:queues"
-"""Set of the names of queues that hold calls of ours. RQ's own set may name queues that are other people's."""
-
-VERSION_KEY = "swarmfn:layout"
-"""The version of the layout that what is stored here needs of its readers (wire's `VERSION` when it was written)."""
-
-BODIES_KEY = "swarmfn:bodies"
-"""Set of the ids of jobs with a large request body: how a body is found whose job was deleted."""
-
-HELD_KEY = "swarmfn:held"
-"""Set of FUNCTION:QUEUE: calls of the function that wait until its limit has room, in lists of their own."""
-
-ALONE_KEY = "swarmfn:alone"
-"""List of ID:QUEUE of what ran in a process that died: each runs again alone."""
-
-SUSPENDED_KEY = "rq:suspended"
-"""While it exists, as after `rq suspend`, nobody claims anything."""
-
-WAKE_CHANNEL = "swarmfn:wake"
-"""The name of a queue is published here when its first job arrives."""
-
-TOTALS_KEY = "swarmfn:totals"
-"""Hash of counters. Of calls `EVENT:FUNCTION:QUEUE`: accepted, started, retried, put_off, succeeded, failed, expired,
-cancelled, redriven, purged, forgotten; of callbacks `EVENT:FUNCTION`: delivered, undelivered, offered_again,
-redelivered; and `foreign::QUEUE`, `unreadable::QUEUE`."""
-
-INVOCATIONS_KEY = "swarmfn:invocations"
-"""Hash by function: synchronous calls that have ended. The gateway's, for the status of functions."""
-
-DEAD_LETTERS_KEY = "swarmfn:letters"
-"""Set of the kinds of dead letters there are: names of counters, such as `failed:echo:echo` or `undelivered:echo`."""
 
 PLAIN_RQ_MARGIN = 30
 """Seconds a plain `rq worker` grants beyond exec_timeout, for connecting and reading the answer."""
@@ -99,44 +63,6 @@ def successor(queue: str) -> str | None:
 def base_queue(queue: str) -> str:
     """The queue that `queue` is beside, for calls of a priority; else itself."""
     return queue if is_callback_queue(queue) else split_lane(queue)[0]
-
-
-def job_key(call_id: str) -> str:
-    return f"rq:job:{call_id}"
-
-
-def queue_key(queue: str) -> str:
-    return f"rq:queue:{queue}"
-
-
-def scheduled_key(queue: str) -> str:
-    """RQ's registry of what was put off."""
-    return f"rq:scheduled:{queue}"
-
-
-def held_key(function: str, queue: str) -> str:
-    """Calls of `function` on `queue` that are over its limit."""
-    return f"{HELD_KEY}:{function}:{queue}"
-
-
-def request_body_key(call_id: str) -> str:
-    """A request (or delivery) body above INLINE_LIMIT."""
-    return f"swarmfn:body:{call_id}"
-
-
-def response_body_key(call_id: str) -> str:
-    """A response body above INLINE_LIMIT."""
-    return f"swarmfn:response:{call_id}"
-
-
-def upload_key(job_id: str, nonce: str | int) -> str:
-    """Where a large body waits for the script that gives it to its job; `nonce` tells it from any other upload."""
-    return f"swarmfn:upload:{job_id}:{nonce}"
-
-
-def dead_letters_key(kind: str) -> str:
-    """Sorted set of the ids of what ended this way (a member of DEAD_LETTERS_KEY), by the Unix time it did."""
-    return f"{DEAD_LETTERS_KEY}:{kind}"
 
 
 def is_our_data(data: bytes) -> bool:

@@ -9,14 +9,14 @@ from typing import Any, Protocol
 
 import redis
 
-from swarmfn.jobs import layout
+from swarmfn.jobs import keys, layout
 from swarmfn.jobs.sorted_sets import ScoredMember, ScoreRange, each_batch, merged_page
 
 _REGISTRIES = {
-    "succeeded": "rq:finished:",
-    "scheduled": "rq:scheduled:",
-    "retrying": "rq:scheduled:",
-    "running": "rq:wip:",
+    "succeeded": keys.FINISHED,
+    "scheduled": keys.SCHEDULED,
+    "retrying": keys.SCHEDULED,
+    "running": keys.WIP,
 }
 
 
@@ -50,51 +50,51 @@ class Listing(Protocol):
 class SortedSets:
     """Several sorted sets as one, the highest scores first. Members begin with the job's id."""
 
-    def __init__(self, client: redis.Redis, keys: Sequence[str], low: float, high: float) -> None:
+    def __init__(self, client: redis.Redis, names: Sequence[str], low: float, high: float) -> None:
         self._client = client
-        self._keys = keys
+        self._names = names
         self._low, self._high = low, high
 
     def page(self, cursor: Cursor | None, count: int) -> list[ListedJob]:
         after = None if cursor is None else ScoredMember(cursor.number, cursor.member)
-        found = merged_page(self._client, self._keys, ScoreRange(self._low, self._high), after, count)
+        found = merged_page(self._client, self._names, ScoreRange(self._low, self._high), after, count)
         return [ListedJob(_id_of(member.name), Cursor("", member.score, member.name)) for member, _ in found]
 
     def batches(self, size: int) -> Iterator[list[str]]:
-        for key in self._keys:
-            for members in each_batch(self._client, key, ScoreRange(self._low, self._high, newest_first=False), size):
+        for name in self._names:
+            for members in each_batch(self._client, name, ScoreRange(self._low, self._high, newest_first=False), size):
                 yield [_id_of(member.name) for member in members]
 
 
 class Lists:
     """Lists one after the other, each in its order. Members begin with the job's id."""
 
-    def __init__(self, client: redis.Redis, keys: Sequence[str]) -> None:
+    def __init__(self, client: redis.Redis, names: Sequence[str]) -> None:
         self._client: Any = client
-        self._keys = keys
+        self._names = names
 
     def page(self, cursor: Cursor | None, count: int) -> list[ListedJob]:
         first = int(cursor.number) + 1 if cursor else 0
-        for key in self._keys:
-            if cursor and key < cursor.key:
+        for name in self._names:
+            if cursor and name < cursor.key:
                 continue
-            start = first if cursor and key == cursor.key else 0
-            members = self._client.lrange(key, start, start + count - 1)
+            start = first if cursor and name == cursor.key else 0
+            members = self._client.lrange(name, start, start + count - 1)
             if members:
                 return [
-                    ListedJob(_id_of(_text(member)), Cursor(key, start + n, "")) for n, member in enumerate(members)
+                    ListedJob(_id_of(_text(member)), Cursor(name, start + n, "")) for n, member in enumerate(members)
                 ]
         return []
 
     def batches(self, size: int) -> Iterator[list[str]]:
-        for key in self._keys:
-            left, start = int(self._client.llen(key)), 0
-            while left > 0 and (members := self._client.lrange(key, start, start + min(size, left) - 1)):
+        for name in self._names:
+            left, start = int(self._client.llen(name)), 0
+            while left > 0 and (members := self._client.lrange(name, start, start + min(size, left) - 1)):
                 left -= len(members)
                 ids = [_id_of(_text(member)) for member in members]
                 yield ids
                 # What was not taken away is skipped. Workers take from the same end, so some may be missed.
-                start += self._client.exists(*map(layout.job_key, ids))
+                start += self._client.exists(*map(keys.job, ids))
 
 
 def list_dead_letters(
@@ -102,19 +102,19 @@ def list_dead_letters(
 ) -> SortedSets:
     """What did not succeed, of one state, of one function or all ("")."""
     untyped: Any = client
-    kinds = sorted(_text(kind) for kind in untyped.smembers(layout.DEAD_LETTERS_KEY))
-    keys = [layout.dead_letters_key(kind) for kind in kinds if _is_of(kind, state, function)]
-    return SortedSets(client, keys, -math.inf if since is None else since, math.inf if until is None else until)
+    kinds = sorted(_text(kind) for kind in untyped.smembers(keys.DEAD_LETTERS))
+    indexes = [keys.dead_letters(kind) for kind in kinds if _is_of(kind, state, function)]
+    return SortedSets(client, indexes, -math.inf if since is None else since, math.inf if until is None else until)
 
 
 def list_queues(client: redis.Redis, state: str) -> Listing:
     """Calls of all queues that wait, are put off, run or have succeeded."""
     untyped: Any = client
-    queues = sorted(_text(queue) for queue in untyped.smembers(layout.QUEUES_KEY))
+    queues = sorted(_text(queue) for queue in untyped.smembers(keys.QUEUES))
     queues = [queue for queue in queues if not layout.is_callback_queue(queue)]
     if state == "queued":
-        held = (f"{layout.HELD_KEY}:{_text(name)}" for name in untyped.smembers(layout.HELD_KEY))
-        return Lists(client, sorted([*map(layout.queue_key, queues), *held, layout.ALONE_KEY]))
+        held = (keys.HELD_CALLS + _text(name) for name in untyped.smembers(keys.HELD))
+        return Lists(client, sorted([*map(keys.queue, queues), *held, keys.ALONE]))
     return SortedSets(client, [_REGISTRIES[state] + queue for queue in queues], -math.inf, math.inf)
 
 

@@ -15,7 +15,7 @@ import requests
 from requests.structures import CaseInsensitiveDict
 from rq import get_current_job
 
-from swarmfn.jobs import layout, plain_rq_records
+from swarmfn.jobs import keys, plain_rq_records
 from swarmfn.jobs.claim import read_work
 from swarmfn.jobs.outgoing import function_headers, offer_headers, request_target
 from swarmfn.wire.headers import Headers
@@ -47,7 +47,7 @@ def run() -> str:
         plain_rq_records.expire(client, work)
         raise InvocationFailed(f"{work.function} was not called: the call had waited longer than its X-Max-Age")
     if large:
-        stored: Any = client.get(layout.request_body_key(job.id))
+        stored: Any = client.get(keys.request_body(job.id))
         if stored is None:
             raise InvocationFailed("its body is no longer stored")
         body = stored
@@ -55,7 +55,7 @@ def run() -> str:
 
 
 def _fields(client: redis.Redis, job_id: str) -> list[bytes]:
-    values: Any = client.hmget(layout.job_key(job_id), ["data", "call", "body", "large", "state", "expires"])
+    values: Any = client.hmget(keys.job(job_id), ["data", "call", "body", "large", "state", "expires"])
     return [value or b"" for value in values]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import redis
 
-from swarmfn.jobs import layout
+from swarmfn.jobs import keys, layout
 from swarmfn.jobs.outgoing import EXPIRED, delivery_headers, delivery_queue
 from swarmfn.wire.call_ids import new_delivery_id
 from swarmfn.wire.headers import Headers
@@ -33,11 +33,11 @@ def begin_anew(client: redis.Redis, work: Invocation | Delivery) -> None:
     """The job was final before and has been queued again by hand."""
     job_id = work.call_id if isinstance(work, Invocation) else work.delivery_id
     kind = f"failed:{work.function}:{work.queue}" if isinstance(work, Invocation) else f"undelivered:{work.function}"
-    client.zrem(layout.dead_letters_key(kind), job_id)
-    client.hdel(layout.job_key(job_id), *_OF_ONE_RUN, "delivery")
-    client.persist(layout.job_key(job_id))
+    client.zrem(keys.dead_letters(kind), job_id)
+    client.hdel(keys.job(job_id), *_OF_ONE_RUN, "delivery")
+    client.persist(keys.job(job_id))
     if isinstance(work, Invocation):
-        client.hincrby(layout.TOTALS_KEY, f"redriven:{work.function}:{work.queue}", 1)
+        client.hincrby(keys.TOTALS, f"redriven:{work.function}:{work.queue}", 1)
 
 
 def keep(
@@ -67,7 +67,7 @@ def _keep(
     pipeline: Any = client.pipeline(transaction=True)
     if len(answer) > layout.INLINE_LIMIT:
         fields["large_answer"] = len(answer)
-        pipeline.set(layout.response_body_key(invocation.call_id), answer, ex=_LARGE_ANSWER_TTL)
+        pipeline.set(keys.response_body(invocation.call_id), answer, ex=_LARGE_ANSWER_TTL)
     elif answer:
         fields["answer"] = answer
     if invocation.callback_url:
@@ -81,10 +81,10 @@ def _keep(
         )
         fields["delivery"], fields["callback"] = delivery.delivery_id, "queued"
         _queue_delivery(pipeline, delivery, answer)
-    pipeline.hset(layout.job_key(invocation.call_id), mapping=fields)
+    pipeline.hset(keys.job(invocation.call_id), mapping=fields)
     _drop_body(pipeline, invocation.call_id, state)
     counter = f"{state}:{invocation.function}:{invocation.queue}"
-    pipeline.hincrby(layout.TOTALS_KEY, counter, 1)
+    pipeline.hincrby(keys.TOTALS, counter, 1)
     if state != "succeeded":
         _keep_dead_letter(pipeline, counter, invocation.call_id)
     pipeline.execute()
@@ -92,30 +92,30 @@ def _keep(
 
 def note_delivery(client: redis.Redis, delivery: Delivery, said: str) -> None:
     """Says in the call's record how its callback fared."""
-    key: Any = layout.job_key(delivery.call_id)
+    key: Any = keys.job(delivery.call_id)
     current: Any = client.hget(key, "delivery")
     if current == delivery.delivery_id.encode():
         client.hset(key, "callback", said)
     state = "succeeded" if said.startswith("delivered") else "failed"
-    client.hset(layout.job_key(delivery.delivery_id), "state", state)
+    client.hset(keys.job(delivery.delivery_id), "state", state)
     counter = f"{'delivered' if state == 'succeeded' else 'undelivered'}:{delivery.function}"
-    client.hincrby(layout.TOTALS_KEY, counter, 1)
+    client.hincrby(keys.TOTALS, counter, 1)
     if state == "failed":
         _keep_dead_letter(client, counter, delivery.delivery_id)
 
 
 def _keep_dead_letter(client: Any, kind: str, job_id: str) -> None:
-    client.zadd(layout.dead_letters_key(kind), {job_id: time.time()})
-    client.sadd(layout.DEAD_LETTERS_KEY, kind)
+    client.zadd(keys.dead_letters(kind), {job_id: time.time()})
+    client.sadd(keys.DEAD_LETTERS, kind)
 
 
 def _drop_body(pipeline: Any, call_id: str, state: str) -> None:
     if state == "succeeded":
-        pipeline.hdel(layout.job_key(call_id), "body", "large")
-        pipeline.delete(layout.request_body_key(call_id))
-        pipeline.srem(layout.BODIES_KEY, call_id)
+        pipeline.hdel(keys.job(call_id), "body", "large")
+        pipeline.delete(keys.request_body(call_id))
+        pipeline.srem(keys.BODIES, call_id)
     else:
-        pipeline.expire(layout.request_body_key(call_id), _FAILED_BODY_TTL)
+        pipeline.expire(keys.request_body(call_id), _FAILED_BODY_TTL)
 
 
 def _queue_delivery(pipeline: Any, delivery: Delivery, body: bytes) -> None:
@@ -133,12 +133,12 @@ def _queue_delivery(pipeline: Any, delivery: Delivery, body: bytes) -> None:
     }
     if len(body) > layout.INLINE_LIMIT:
         fields["large"] = len(body)
-        pipeline.set(layout.request_body_key(delivery.delivery_id), body)
-        pipeline.sadd(layout.BODIES_KEY, delivery.delivery_id)
+        pipeline.set(keys.request_body(delivery.delivery_id), body)
+        pipeline.sadd(keys.BODIES, delivery.delivery_id)
     else:
         fields["body"] = body
-    pipeline.hset(layout.job_key(delivery.delivery_id), mapping=fields)
-    pipeline.rpush(layout.queue_key(queue), delivery.delivery_id)
-    pipeline.sadd("rq:queues", layout.queue_key(queue))
-    pipeline.sadd(layout.QUEUES_KEY, queue)
-    pipeline.publish(layout.WAKE_CHANNEL, queue)
+    pipeline.hset(keys.job(delivery.delivery_id), mapping=fields)
+    pipeline.rpush(keys.queue(queue), delivery.delivery_id)
+    pipeline.sadd(keys.RQ_QUEUES, keys.queue(queue))
+    pipeline.sadd(keys.QUEUES, queue)
+    pipeline.publish(keys.WAKE, queue)

@@ -7,7 +7,7 @@ from typing import Any
 import redis
 from redis.exceptions import ResponseError
 
-from swarmfn.jobs import layout
+from swarmfn.jobs import keys
 from swarmfn.wire.invocations import VERSION, require_known_layout
 
 
@@ -17,11 +17,11 @@ def require_readable(client: redis.Redis) -> None:
     Raises the client's errors. A Redis that takes no writes right now can still be read.
     """
     untyped: Any = client
-    found = _number(untyped.get(layout.VERSION_KEY))
+    found = _number(untyped.get(keys.VERSION))
     require_known_layout(found)
     if found < VERSION:
         try:
-            untyped.set(layout.VERSION_KEY, VERSION)
+            untyped.set(keys.VERSION, VERSION)
         except ResponseError:  # its memory is full, or it is a replica: noted next time
             return
 

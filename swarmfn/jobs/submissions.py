@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from swarmfn.jobs import layout, records
+from swarmfn.jobs import keys, layout, records
 from swarmfn.jobs.batches import Batcher
 from swarmfn.jobs.redis_clients import Connections
 from swarmfn.jobs.redis_commands import Unreachable, call, command, refused, unavailable
@@ -111,7 +111,7 @@ class Submissions:
     async def record(self, call_id: str) -> records.Record | None:
         """What is known of a call, or None. Raises QueueUnavailable."""
         try:
-            values = await command(self._client, "HMGET", layout.job_key(call_id), *records.FIELDS)
+            values = await command(self._client, "HMGET", keys.job(call_id), *records.FIELDS)
         except Unreachable as exc:
             raise unavailable(exc) from exc
         return records.record_of(call_id, values)
@@ -120,7 +120,7 @@ class Submissions:
         """Those of `call_ids` that have ended or are not on record. Raises QueueUnavailable."""
         pipeline: Any = self._client.pipeline(transaction=False)
         for call_id in call_ids:
-            pipeline.hget(layout.job_key(call_id), "status")
+            pipeline.hget(keys.job(call_id), "status")
         try:
             statuses = await pipeline.execute(raise_on_error=False)
         except Unreachable as exc:
@@ -132,15 +132,15 @@ class Submissions:
         it is not kept any more, or the call has run again. Raises QueueUnavailable."""
         try:
             if not record.has_large_answer:
-                body = await command(self._client, "HGET", layout.job_key(record.call_id), "answer") or b""
+                body = await command(self._client, "HGET", keys.job(record.call_id), "answer") or b""
                 return AnswerPiece(body[offset:], len(body))
-            key = layout.response_body_key(record.call_id)
+            key = keys.response_body(record.call_id)
             # No transaction: a Redis whose memory is full refuses those. The time, read last, tells that what was read
             # before is of this run: the answer does not outlive it.
             pipeline: Any = self._transfers.pipeline(transaction=False)
             pipeline.strlen(key)
             pipeline.getrange(key, offset, offset + ANSWER_PIECE - 1)
-            pipeline.hget(layout.job_key(record.call_id), "ended_at")
+            pipeline.hget(keys.job(record.call_id), "ended_at")
             size, data, ended_at = await pipeline.execute()
         except Unreachable as exc:
             raise unavailable(exc) from exc
@@ -154,12 +154,12 @@ class Submissions:
         base, priority = split_lane(record.queue)
         higher = [lane(base, other) for other in PRIORITIES[: PRIORITIES.index(priority)]]
         pipeline: Any = self._client.pipeline(transaction=False)
-        pipeline.lpos(layout.queue_key(record.queue), record.call_id, maxlen=10_000)
-        pipeline.lpos(layout.held_key(record.function, record.queue), record.call_id, maxlen=10_000)
+        pipeline.lpos(keys.queue(record.queue), record.call_id, maxlen=10_000)
+        pipeline.lpos(keys.held(record.function, record.queue), record.call_id, maxlen=10_000)
         for queue in higher:
-            pipeline.llen(layout.queue_key(queue))
+            pipeline.llen(keys.queue(queue))
         for queue in [*higher, record.queue]:
-            pipeline.llen(layout.held_key(record.function, queue))
+            pipeline.llen(keys.held(record.function, queue))
         try:
             place, held, *lengths = await pipeline.execute()
         except Unreachable as exc:
@@ -171,7 +171,7 @@ class Submissions:
     async def due(self, record: records.Record) -> float | None:
         """When a call that was put off is queued again, Unix seconds; None when it is not put off."""
         try:
-            due = await command(self._client, "ZSCORE", layout.scheduled_key(record.queue), record.call_id)
+            due = await command(self._client, "ZSCORE", keys.scheduled(record.queue), record.call_id)
         except Unreachable as exc:
             raise unavailable(exc) from exc
         return None if due is None else float(due)

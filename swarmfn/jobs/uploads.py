@@ -9,7 +9,7 @@ from typing import Any
 
 import redis.asyncio
 
-from swarmfn.jobs import layout
+from swarmfn.jobs import keys
 from swarmfn.jobs.redis_commands import Unreachable, command, unavailable
 from swarmfn.wire.call_ids import new_call_id
 from swarmfn.wire.errors import QueueUnavailable
@@ -27,7 +27,7 @@ class Upload:
     """
 
     def __init__(self, client: redis.asyncio.Redis, call_id: str, ttl: int) -> None:
-        self.key = layout.upload_key(call_id, new_call_id())
+        self.key = keys.upload(call_id, new_call_id())
         self._client = client
         self._ttl = ttl
         self._size = 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from swarmfn.jobs.layout import TOTALS_KEY
+from swarmfn.jobs import keys
 from tests.support.http import Answer, Received, RecordingServer
 from tests.support.processes import free_port
 from tests.support.queue_stage import QueueStage, invocation
@@ -50,7 +50,7 @@ def test_all_are_delivered_once_and_nobody_else_waits(
 
 
 def _delivered(stage: QueueStage) -> int:
-    return int(stage.redis.hget(TOTALS_KEY, "delivered:echo") or 0)
+    return int(stage.redis.hget(keys.TOTALS, "delivered:echo") or 0)
 
 
 def _run_others(stage: QueueStage, other: RecordingServer) -> None:

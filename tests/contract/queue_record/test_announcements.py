@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from swarmfn.jobs.layout import WAKE_CHANNEL
+from swarmfn.jobs import keys
 from swarmfn.wire.replicas import REPLICAS_KEY, Route, encode_table
 from tests.support.queue_stage import QueueStage
 from tests.support.scripted_server import eventually
@@ -81,7 +81,7 @@ def test_queues_that_have_got_work_are_named(stage: QueueStage) -> None:
     async def scenario(it: Listening) -> None:
         await looked(it)
         for queue in ("echo", "other:high"):
-            it.redis.publish(WAKE_CHANNEL, queue)
+            it.redis.publish(keys.WAKE, queue)
         await eventually(lambda: len(it.woken) == 2)
 
     assert listen(stage, scenario).woken == ["echo", "other:high"]
@@ -92,7 +92,7 @@ def test_a_table_that_does_not_parse_leaves_the_last_one(stage: QueueStage, docu
     async def scenario(it: Listening) -> None:
         await looked(it)
         it.redis.publish(REPLICAS_KEY, document)
-        it.redis.publish(WAKE_CHANNEL, "after it")
+        it.redis.publish(keys.WAKE, "after it")
         await eventually(lambda: it.woken)
         assert it.subject.table == ONE
 
@@ -105,7 +105,7 @@ def test_addresses_whose_node_is_down_are_told_once_for_each_table(stage: QueueS
         await looked(it)
         for table in (LOST, LOST, TWO):
             it.redis.publish(REPLICAS_KEY, encode_table(table))
-        it.redis.publish(WAKE_CHANNEL, "after it")
+        it.redis.publish(keys.WAKE, "after it")
         await eventually(lambda: it.woken)
 
     assert listen(stage, scenario).lost == [frozenset({"10.0.0.1:1"})]
@@ -117,7 +117,7 @@ def test_a_connection_that_breaks_is_made_again(stage: QueueStage, monkeypatch: 
         it.redis.client_kill_filter(_type="pubsub")
         it.redis.set(REPLICAS_KEY, encode_table(TWO))
         await eventually(lambda: it.addresses() == TWO["echo"].addresses)
-        await eventually(lambda: it.redis.publish(WAKE_CHANNEL, "again") == 1)
+        await eventually(lambda: it.redis.publish(keys.WAKE, "again") == 1)
         await eventually(lambda: it.woken)
 
     monkeypatch.setattr(module, "_PAUSE", 0.01)
@@ -130,10 +130,10 @@ def test_a_failure_that_nobody_foresaw_does_not_end_the_listening_and_is_said(
     async def scenario(it: Listening) -> None:
         await looked(it)
         monkeypatch.setattr(it.subject, "_on_wake", lambda queue: [][0])
-        it.redis.publish(WAKE_CHANNEL, "fails")
+        it.redis.publish(keys.WAKE, "fails")
         await eventually(lambda: "following the announcements" in caplog.text)
         monkeypatch.setattr(it.subject, "_on_wake", it.woken.append)
-        await eventually(lambda: it.redis.publish(WAKE_CHANNEL, "again") and it.woken)
+        await eventually(lambda: it.redis.publish(keys.WAKE, "again") and it.woken)
 
     monkeypatch.setattr(module, "_PAUSE", 0.01)
     listen(stage, scenario)
