@@ -1,55 +1,68 @@
-"""`./test --mutants ROOM`: puts faults into a room's code, one at a time, and shows which of them no test notices.
+"""`./test --mutants [ROOM]`: puts faults into the code, one at a time, and shows which of them no test notices.
 
-usage: ./test --mutants ROOM [--seed N] [--count N] [--unit]
+usage: ./test --mutants [ROOM] [--seed N] [--count N] [--unit]
 
-  ROOM         a folder of the code, such as worker or swarmfn/jobs, or one file of it
+  ROOM         a folder of the code, such as worker or swarmfn/jobs, or one file of it; without it, all rooms in
+               proportion
   --seed N     draws other faults; the same seed draws the same ones while the code stays as it is
   --count N    how many (20)
-  --unit       only the room's unit tests, which is quicker
+  --unit       only unit tests, which is quicker
+
+First the tests run without any fault, to learn which of them reach which statement, wherever it runs: the unit and
+contract tests of the room, or of all rooms. That is kept until a file changes. Then each fault is met by the tests that
+reach its place, the quickest first, until one fails or takes far too long.
 
 A fault that survives is a question: what would a user see of it, and which test should? Some change nothing that
-matters (a pause a second longer); the others want a test. It works on a copy of the checkout.
+matters (a pause a second longer); the others want a test. It works on copies of the checkout.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import collections
 import contextlib
+import hashlib
+import json
 import os
+import pickle
+import queue
 import random
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-import time
+import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.support.reach import MAP, ONLY, RECORD, ROOMS, Probes, Reach, put_probes, reaching
 
 SEED = 41
 """The usual one. Who wants to see other faults takes another."""
 
 TESTS = {
-    "worker": (
-        "tests/unit/worker",
-        "tests/contract/queue_record/test_announcements.py",
-        "tests/contract/queue_record/test_presence.py",
-    ),
+    "worker": ("tests/unit/worker", "tests/contract/queue_record"),
     "gateway": ("tests/unit/gateway", "tests/contract/http_api"),
     "fwatchdog": ("tests/unit/fwatchdog", "tests/contract/watchdog"),
     "stack": ("tests/unit/stack", "tests/contract/compose"),
     "swarmfn/jobs": ("tests/unit/jobs", "tests/contract/queue_record"),
     "swarmfn/provider": ("tests/unit/provider", "tests/contract/provider"),
-    "swarmfn/upstream": ("tests/unit/upstream",),
+    "swarmfn/upstream": ("tests/unit/upstream", "tests/contract/http_api"),
     "swarmfn/wire": ("tests/unit/wire",),
     "swarmfn/exposition": ("tests/unit/exposition",),
+    "": ("tests/unit", "tests/contract"),
 }
-"""Where a room's tests are, the quick ones first."""
+"""Where a room's tests are, unit tests first; those of all rooms together under the empty name."""
 
 _ROOT = Path(__file__).resolve().parents[2]
+_COPIES = 2
+_PARTS = 8
 _GRACE = 20.0
+_TAKEN_AS_LOST = 300.0
 _OPPOSITE: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Eq: ast.NotEq,
     ast.Lt: ast.GtE,
@@ -69,6 +82,10 @@ class Mutant:
     start: int
     end: int
     text: str
+
+    @property
+    def room(self) -> str:
+        return self.path.partition("/")[0]
 
     def applied(self, source: bytes) -> bytes:
         return source[: self.start] + self.text.encode() + source[self.end :]
@@ -153,29 +170,52 @@ def _is_python(source: bytes) -> bool:
 
 def folders_of(room: str) -> Sequence[str]:
     """The folders of a room's tests. Raises KeyError for a folder that is not in any room."""
-    name = next(name for name in (room, *map(str, Path(room).parents), "") if name in TESTS or not name)
-    return TESTS[name]
+    if room and room.split("/")[0] not in ROOMS:
+        raise KeyError(room)
+    return TESTS[next(name for name in (room, *map(str, Path(room).parents), "") if name in TESTS)]
+
+
+def drawn(places: Sequence[Mutant], count: int, seed: int) -> list[Mutant]:
+    """`count` of them, of each room as many as its share of the places."""
+    chance = random.Random(seed)
+    rooms: dict[str, list[Mutant]] = {}
+    for place in places:
+        rooms.setdefault(place.room, []).append(place)
+    exact = {room: min(count, len(places)) * len(found) / len(places) for room, found in rooms.items()}
+    shares = {room: int(share) for room, share in exact.items()}
+    missing = min(count, len(places)) - sum(shares.values())
+    for room in sorted(exact, key=lambda room: (shares[room] - exact[room], room))[:missing]:
+        shares[room] += 1
+    return [mutant for room, found in sorted(rooms.items()) for mutant in chance.sample(found, shares[room])]
+
+
+def _listed() -> list[str]:
+    """The files of the checkout, with what is not committed yet."""
+    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listing, cwd=_ROOT, capture_output=True, check=True).stdout.decode().split("\0")
+    return sorted(name for name in names if name and (_ROOT / name).is_file())
 
 
 @contextlib.contextmanager
-def _copy() -> Iterator[Path]:
-    """A checkout of its own, with what is not committed yet."""
-    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(listed, cwd=_ROOT, capture_output=True, check=True).stdout.decode().split("\0")
+def _copies() -> Iterator[list[Path]]:
+    """Checkouts of their own."""
     with tempfile.TemporaryDirectory(prefix="mutants-", ignore_cleanup_errors=True) as folder:
-        for name in names:
-            if name and (_ROOT / name).is_file():
-                (Path(folder) / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(_ROOT / name, Path(folder) / name)
-        yield Path(folder)
+        copies = [Path(folder) / str(number) for number in range(_COPIES)]
+        for copy in copies:
+            for name in _listed():
+                (copy / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(_ROOT / name, copy / name)
+        yield copies
 
 
-def _run(folder: Path, tests: Sequence[str], limit: float) -> str:
-    """What noticed a fault: the first test that failed, or that they did not end in time; "" when all passed."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-m", "not engine", "--tb=no", *tests]
+def _pytest(folder: Path, words: Sequence[str], variables: dict[str, str], limit: float | None) -> tuple[int, str]:
+    """Its exit code and what it has said. Raises TimeoutExpired; nothing that it has started is left then, or ever."""
+    command = [sys.executable, "-m", "pytest", "-p", "tests.support.reach_plugin", "-q", "-n", "0", "--tb=no", *words]
+    mark = f"MUTANTS_RUN={os.getpid()}-{threading.get_ident()}"
+    environment = {**os.environ, **variables, "PYTHONPATH": str(folder)} | dict([mark.split("=")])
     with subprocess.Popen(
         command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        start_new_session=True,
+        start_new_session=True, env=environment,
     ) as process:  # fmt: skip
         try:
             said, _ = process.communicate(timeout=limit)
@@ -183,19 +223,139 @@ def _run(folder: Path, tests: Sequence[str], limit: float) -> str:
             process.send_signal(signal.SIGINT)  # so that fixtures end what they have started
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.communicate(timeout=_GRACE)
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            return f"no end within {limit:.0f} s"
-    if process.returncode == 0:
-        return ""
-    marks = ("FAILED ", "ERROR ")
-    lines = [line for line in said.splitlines() if line.startswith(marks)] or said.splitlines()[-1:]
-    return lines[0].partition(" - ")[0].removeprefix(marks[0]) if lines else f"status {process.returncode}"
+            process.kill()
+            raise
+        finally:
+            _end_all(mark)
+    return process.returncode, said
+
+
+def _end_all(mark: str) -> None:
+    """Ends what has the variable, which every process of a run hands down: with a fault, some are left behind."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                if mark.encode() in (entry / "environ").read_bytes().split(b"\0"):
+                    os.kill(int(entry.name), signal.SIGKILL)
+
+
+def _learnt(tests: Sequence[str]) -> tuple[Probes, Reach]:
+    """What the tests reach without any fault: of test files that have changed since it was last asked, from a run of
+    them, and of all when something else has."""
+    listed = [name for name in _listed() if name.startswith((*ROOMS, "tests/"))]
+    all_tests = [name for name in listed if Path(name).name.startswith("test_")]
+    files = [name for name in all_tests if name.startswith(tuple(tests))]
+    now = {name: _digest([name]) for name in files}
+    rest = _digest([name for name in listed if name not in all_tests])
+    kept = _ROOT / ".pytest_cache" / "reach.pickle"
+    probes, reach, before = Probes(), Reach(), dict[str, str]()
+    if kept.exists():
+        known = pickle.loads(kept.read_bytes())
+        if known[0] == rest:
+            _, probes, reach, before = known
+    if changed := [name for name in files if before.get(name) != now[name]]:
+        print(f"first the tests without any fault: {len(changed)} files", flush=True)
+        reach.forget(file for file in before if file in changed or not (_ROOT / file).exists())
+        probes = _record(changed, reach)
+        kept.parent.mkdir(exist_ok=True)
+        kept.write_bytes(pickle.dumps((rest, probes, reach, before | now)))
+    reach.forget(file for file in before if file not in now)
+    return probes, reach
+
+
+def _digest(names: Sequence[str]) -> str:
+    digest = hashlib.sha256()
+    for name in names:
+        digest.update(name.encode() + b"\0" + (_ROOT / name).read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def _record(files: Sequence[str], reach: Reach) -> Probes:
+    """Runs tests, adding to `reach`."""
+    waiting: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
+    for part in range(min(_PARTS, len(files))):
+        waiting.put([*files[part::_PARTS]])
+    with _copies() as copies:
+        shared = [copy.with_suffix(".map") for copy in copies]
+        probes = [put_probes(copy, file) for copy, file in zip(copies, shared, strict=True)]
+
+        def work(copy: Path, file: Path) -> None:
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    record = copy.with_suffix(".json")
+                    variables = {MAP: str(file), RECORD: str(record)}
+                    _, said = _pytest(copy, ["-m", "not engine", *waiting.get_nowait()], variables, None)
+                    for line in said.splitlines():
+                        if line.startswith(("FAILED", "ERROR")):
+                            print(f"without any fault: {line}", flush=True)
+                    if record.exists():
+                        reach.add(record)
+                        record.unlink()
+
+        with ThreadPoolExecutor(len(copies)) as pool:
+            list(pool.map(work, copies, shared))
+    return probes[0]
+
+
+class _Trial:
+    """Meets faults with tests, in copies of the checkout."""
+
+    def __init__(self, probes: Probes, reach: Reach, sources: dict[str, str]) -> None:
+        self._probes = probes
+        self._reach = reach
+        self._sources = sources
+
+    def noticed_by(self, mutant: Mutant, folder: Path) -> tuple[str, int]:
+        """What noticed it: the first test that failed, or that they did not end; "" when all passed. And how many
+        tests there were."""
+        path = folder / mutant.path
+        source = path.read_bytes()
+        # What Python has compiled is told by the second of the source's last change and its size: both may be the same.
+        moment = path.stat().st_mtime + 10
+        path.write_bytes(mutant.applied(source))
+        os.utime(path, (moment, moment))
+        try:
+            return self._run(folder, self._tests(mutant))
+        finally:
+            path.write_bytes(source)
+            os.utime(path, (moment + 10, moment + 10))
+
+    def _tests(self, mutant: Mutant) -> dict[str, float]:
+        """Those that reach the place, with their seconds: by file, unit tests and quick files first."""
+        reach = self._reach
+        found = reaching(mutant.path, mutant.line, self._probes, reach, self._sources)
+        files: dict[str, list[str]] = {}
+        for test in reach.seconds:
+            if test in found:
+                files.setdefault(test.partition("::")[0], []).append(test)
+        took = {file: sum(reach.seconds[test] for test in tests) for file, tests in files.items()}
+        order = sorted(
+            files, key=lambda file: (not file.startswith("tests/unit/"), took[file] / len(files[file]), file)
+        )
+        return {test: reach.seconds[test] for file in order for test in files[file]}
+
+    def _run(self, folder: Path, tests: dict[str, float]) -> tuple[str, int]:
+        if not tests:
+            return "", 0
+        only = folder.with_suffix(".only")
+        only.write_text(json.dumps(tests))
+        limit = _TAKEN_AS_LOST + 3 * sum(tests.values())
+        files = dict.fromkeys(test.partition("::")[0] for test in tests)
+        try:
+            code, said = _pytest(folder, ["-x", *files], {ONLY: str(only)}, limit)
+        except subprocess.TimeoutExpired:
+            return f"no end within {limit:.0f} s", len(tests)
+        if code == 0:
+            return "", len(tests)
+        lines = [line for line in said.splitlines() if line.startswith(("FAILED ", "ERROR "))] or [
+            f"status {code}: {' '.join(said.splitlines()[-1:])}"
+        ]
+        return lines[0].partition(" - ")[0].removeprefix("FAILED "), len(tests)
 
 
 def main(arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="./test --mutants", usage="%(prog)s ROOM [--seed N] [--count N] [--unit]")
-    parser.add_argument("room")
+    parser = argparse.ArgumentParser(prog="./test --mutants", usage="%(prog)s [ROOM] [--seed N] [--count N] [--unit]")
+    parser.add_argument("room", nargs="?", default="")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--count", type=int, default=20)
     parser.add_argument("--unit", action="store_true")
@@ -204,41 +364,57 @@ def main(arguments: Sequence[str]) -> int:
     try:
         tests = folders_of(room)[: 1 if options.unit else None]
     except KeyError:
-        parser.error(f"{room} is not a room: take one of {', '.join(TESTS)}, or something in it")
+        parser.error(f"{room} is not a room: take one of {', '.join(filter(None, TESTS))}, or something in it")
     if not (_ROOT / room).exists():
         parser.error(f"there is no {room}")
-    with _copy() as folder:
-        files = [folder / room] if room.endswith(".py") else sorted((folder / room).rglob("*.py"))
-        sources = {str(path.relative_to(folder)): path.read_bytes() for path in files}
-        places = [mutant for path, source in sources.items() for mutant in mutants_of(path, source)]
-        print(f"{room}: {len(places)} faults can be put in. First its tests without any: {' '.join(tests)}", flush=True)
-        began = time.monotonic()
-        if problem := _run(folder, tests, 3600):
-            print(f"they fail without any fault: {problem}")
-            return 1
-        limit = 10 + 3 * (time.monotonic() - began)
-        drawn = random.Random(options.seed).sample(places, min(options.count, len(places)))
-        survivors = sum(_survives(folder, mutant, sources[mutant.path], tests, limit) for mutant in drawn)
-    share = (len(drawn) - survivors) / max(1, len(drawn))
-    print(f"{room}: {len(drawn) - survivors} of {len(drawn)} faults were noticed ({share:.0%}), seed {options.seed}")
+    probes, reach = _learnt(tests)
+    names = [name for name in _listed() if name.endswith(".py") and name.startswith((*ROOMS, "tests/"))]
+    sources = {name: (_ROOT / name).read_text() for name in names}
+    own = [name for name in names if name.startswith(f"{room}/" if room and not room.endswith(".py") else room)]
+    places = [
+        mutant for name in own if not name.startswith("tests/") for mutant in mutants_of(name, sources[name].encode())
+    ]
+    chosen = drawn(places, options.count, options.seed)
+    print(f"{room or 'all rooms'}: {len(places)} faults can be put in, {len(chosen)} of them are", flush=True)
+    survivors = _survivors(chosen, _Trial(probes, reach, sources), sources)
+    _show_table(places, chosen, survivors, options.seed)
     return 0
 
 
-def _survives(folder: Path, mutant: Mutant, source: bytes, tests: Sequence[str], limit: float) -> bool:
-    """Whether the tests pass with this fault."""
-    path = folder / mutant.path
-    # What Python has compiled is told by the second of the source's last change and its size: both may be the same.
-    moment = path.stat().st_mtime + 10
-    path.write_bytes(mutant.applied(source))
-    os.utime(path, (moment, moment))
-    try:
-        noticed = _run(folder, tests, limit)
-    finally:
-        path.write_bytes(source)
-        os.utime(path, (moment + 10, moment + 10))
-    print(f"{'noticed ' if noticed else 'SURVIVED'} {mutant.path}:{mutant.line}  {noticed}", flush=True)
-    print(mutant.shown(source), flush=True)
-    return not noticed
+def _survivors(chosen: Sequence[Mutant], trial: _Trial, sources: dict[str, str]) -> list[Mutant]:
+    """Those that the tests have passed with."""
+    found = []
+    with _copies() as copies, ThreadPoolExecutor(len(copies)) as pool:
+        free: queue.SimpleQueue[Path] = queue.SimpleQueue()
+        for copy in copies:
+            free.put(copy)
+
+        def meet(mutant: Mutant) -> None:
+            copy = free.get()
+            try:
+                noticed, count = trial.noticed_by(mutant, copy)
+            finally:
+                free.put(copy)
+            if not noticed:
+                found.append(mutant)
+            by = noticed or f"by {count} tests that reach it"
+            shown = mutant.shown(sources[mutant.path].encode())
+            print(f"{'noticed ' if noticed else 'SURVIVED'} {mutant.path}:{mutant.line}  {by}\n{shown}", flush=True)
+
+        list(pool.map(meet, chosen))
+    return found
+
+
+def _show_table(places: Sequence[Mutant], chosen: Sequence[Mutant], survivors: Sequence[Mutant], seed: int) -> None:
+    there, put_in, left = (
+        collections.Counter(mutant.room for mutant in found) for found in (places, chosen, survivors)
+    )
+    print(f"\n{'seed ' + str(seed):12}{'places':>8}{'put in':>8}{'noticed':>9}{'survived':>10}")
+    for room in sorted(put_in):
+        share = (put_in[room] - left[room]) / put_in[room]
+        print(f"{room:12}{there[room]:8}{put_in[room]:8}{share:9.0%}{left[room]:10}")
+    share = (len(chosen) - len(survivors)) / max(1, len(chosen))
+    print(f"{'all':12}{len(places):8}{len(chosen):8}{share:9.0%}{len(survivors):10}")
 
 
 if __name__ == "__main__":
