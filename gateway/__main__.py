@@ -44,6 +44,7 @@ from gateway.settings import Settings
 from gateway.suspension import Suspension
 from gateway.threaded.server import FlaskServer
 from gateway.warnings import warnings_of, warnings_of_functions
+from swarmfn.background_work import failures_of, keep_running
 from swarmfn.exposition.listener import MetricsListener, serve_metrics
 from swarmfn.jobs.logging_in import MountedPasswords
 from swarmfn.jobs.redis_clients import connect, connect_blocking
@@ -51,11 +52,10 @@ from swarmfn.jobs.redis_commands import Unreachable
 from swarmfn.jobs.server import ServerTooOld, require_supported
 from swarmfn.jobs.stored_layout import require_readable
 from swarmfn.jobs.submissions import Submissions
-from swarmfn.lasting import failing, lasting
 from swarmfn.memory import memory_for_us
 from swarmfn.provider import Provider
 from swarmfn.provider.local import LocalProvider, ResourceLimits, Timing
-from swarmfn.recurring import Recurring
+from swarmfn.repeated_failures import RepeatedFailures
 from swarmfn.stopping import on_stop
 from swarmfn.upstream import Upstream
 from swarmfn.wire.descriptors import allow_many_descriptors
@@ -166,7 +166,7 @@ class Gateway:
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
         self._peer_secret = secrets.token_hex(16)
-        self._failures: list[Recurring] = []
+        self._failures: list[RepeatedFailures] = []
 
     async def serve(self) -> None:
         """Serves until a signal, then lets what is in flight end. Raises PortTaken, NewerLayout and ServerTooOld."""
@@ -211,9 +211,9 @@ class Gateway:
 
     def _in_background(self, stack: AsyncExitStack, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Lets `work` run until the stack is undone, and waits for its end: what it works with is closed after that."""
-        failures = failing(name)
+        failures = failures_of(name)
         self._failures.append(failures)
-        task = asyncio.create_task(lasting(name, work, failures=failures), name=name)
+        task = asyncio.create_task(keep_running(name, work, failures=failures), name=name)
 
         async def end() -> None:
             # A library may take a cancellation for the end of a connection, and go on: so it is repeated, for 5 s.

@@ -12,7 +12,7 @@ from swarmfn.jobs.completions import Completion, Postponement
 from swarmfn.jobs.consumer import CannotRecord, ClaimBatch, Consumer
 from swarmfn.jobs.layout import CALLBACK_QUEUE, base_queue, is_callback_queue
 from swarmfn.jobs.redis_commands import Unreachable
-from swarmfn.recurring import Recurring
+from swarmfn.repeated_failures import RepeatedFailures
 from worker.limits import Limits
 from worker.meter import Meter
 from worker.replicas import Announcements
@@ -57,7 +57,7 @@ class Executor:
         self._hurry = asyncio.Event()
         self._running: dict[Claim, asyncio.Task[None]] = {}
         self._recording: set[Claim] = set()
-        self._outage = Recurring(logger, "claiming calls", "redis_unreachable")
+        self._outage = RepeatedFailures(logger, "claiming calls", "redis_unreachable")
         self.succeeded = 0
         self.failed = 0
 

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from swarmfn.jobs.redis_commands import Unreachable
-from swarmfn.recurring import Recurring
+from swarmfn.repeated_failures import RepeatedFailures
 from worker.parent import PARENT_VARIABLE
 
 logger = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ class Isolation:
 
     async def run(self) -> None:
         """Goes on until `stop()`; returns when the last process has ended."""
-        failures = Recurring(logger, "looking for calls to run alone", "upkeep_failed")
+        failures = RepeatedFailures(logger, "looking for calls to run alone", "upkeep_failed")
         while not self._is_stopping.is_set():
             try:
                 await self._look()

@@ -11,7 +11,7 @@ import redis.asyncio
 
 from swarmfn.jobs import keys
 from swarmfn.jobs.redis_commands import Unreachable, command
-from swarmfn.recurring import Recurring
+from swarmfn.repeated_failures import RepeatedFailures
 from swarmfn.wire.replicas import REPLICAS_KEY, ReplicaTable, decode_table, lost_addresses
 
 logger = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class Announcements:
 
     async def follow(self) -> None:
         """Runs until cancelled."""
-        failures = Recurring(logger, "following the announcements", "upkeep_failed")
+        failures = RepeatedFailures(logger, "following the announcements", "upkeep_failed")
         while True:
             try:
                 await self._listen(failures.over)

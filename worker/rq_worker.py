@@ -25,7 +25,7 @@ from swarmfn.jobs.layout import rq_time
 from swarmfn.jobs.redis_clients import Connections, connect_like
 from swarmfn.jobs.redis_commands import Unreachable
 from swarmfn.memory import memory_for_us
-from swarmfn.recurring import Recurring
+from swarmfn.repeated_failures import RepeatedFailures
 from swarmfn.stopping import on_stop
 from swarmfn.upstream import Upstream
 from swarmfn.wire.secret_files import SIGNING_KEY, SecretFile
@@ -167,7 +167,7 @@ class FunctionWorker(BaseWorker):
         return executor
 
     async def _beat(self, presence: Presence, executor: Executor, connections: Connections) -> None:
-        failures = Recurring(logger, "showing this worker to RQ", "upkeep_failed")
+        failures = RepeatedFailures(logger, "showing this worker to RQ", "upkeep_failed")
         while True:
             try:
                 await presence.show(executor.running, executor.succeeded, executor.failed)

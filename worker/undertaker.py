@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 
 from swarmfn.jobs.redis_commands import Unreachable
-from swarmfn.recurring import Recurring
+from swarmfn.repeated_failures import RepeatedFailures
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ class Undertaker:
         self._dead: list[str] = []
         self._thread: threading.Thread | None = None
         self._is_closing = threading.Event()
-        self._failures = Recurring(logger, "handing back the calls of a dead worker", "hand_back_failed")
+        self._failures = RepeatedFailures(logger, "handing back the calls of a dead worker", "hand_back_failed")
 
     def bury(self, name: str) -> None:
         """Returns at once."""

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Collection
 from swarmfn.jobs.claim import Claim
 from swarmfn.jobs.consumer import Consumer
 from swarmfn.jobs.redis_commands import Unreachable
-from swarmfn.recurring import Recurring
+from swarmfn.repeated_failures import RepeatedFailures
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ class Upkeep:
     async def _forever(
         self, step: Callable[[], Awaitable[None]], rest: Callable[[], Awaitable[None]], what: str
     ) -> None:
-        failures = Recurring(logger, what, "upkeep_failed")
+        failures = RepeatedFailures(logger, what, "upkeep_failed")
         while True:
             try:
                 await step()

@@ -16,7 +16,7 @@ from stack.embedded.control import ControlServer, listen
 from stack.embedded.records import Records
 from stack.embedded.supervisor import Supervisor
 from stack.state import StateDirectory
-from swarmfn.lasting import lasting
+from swarmfn.background_work import keep_running
 from swarmfn.wire.logs import configure_logging
 
 log = logging.getLogger("supervisor")
@@ -55,7 +55,7 @@ async def supervise(state: StateDirectory, code: str) -> None:
         loop.add_signal_handler(number, lambda: ending.append(loop.create_task(supervisor.shutdown())))
     server = ControlServer(supervisor.answer)
     await server.start(listen(state.run))
-    logs = loop.create_task(lasting("looking after the logs", supervisor.look_after_logs))
+    logs = loop.create_task(keep_running("looking after the logs", supervisor.look_after_logs))
     log.info("supervising %s", state.root, extra={"event": "supervisor_started", "pid": os.getpid()})
     await supervisor.done.wait()
     await server.close()

@@ -29,7 +29,7 @@ from swarmfn.provider.local.replicas import Replica, Replicas
 from swarmfn.provider.local.troubles import Troubles
 from swarmfn.provider.local.venvs import Venvs
 from swarmfn.provider.starting import getting_ready, next_word
-from swarmfn.recurring import Recurring
+from swarmfn.repeated_failures import RepeatedFailures
 from swarmfn.wire.errors import FunctionExists, FunctionNotFound
 from swarmfn.wire.functions import FunctionSpec
 from swarmfn.wire.replicas import ReplicaTable, Route
@@ -73,7 +73,7 @@ class Engine:
         self._due: dict[str, float] = {}
         self._next_rotation = 0.0
         self._next_tidying = 0.0
-        self.tidying = Recurring(logger, "deleting what functions left", "tidying_failed")
+        self.tidying = RepeatedFailures(logger, "deleting what functions left", "tidying_failed")
         self._replicas: Replicas
         self.snapshot = Snapshot({}, {})
 

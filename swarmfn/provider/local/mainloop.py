@@ -13,7 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
 
-from swarmfn.recurring import Recurring
+from swarmfn.repeated_failures import RepeatedFailures
 from swarmfn.wire.errors import EngineUnavailable
 
 logger = logging.getLogger(__name__)
@@ -40,8 +40,10 @@ class MainLoop:
         self._wake_reader.setblocking(False)
         self._wake_writer.setblocking(False)
         self.selector.register(self._wake_reader, selectors.EVENT_READ, self._on_wake)
-        self.failures = Recurring(logger, "looking after the functions", "step_failed")
-        self._lost_events = Recurring(logger, "an event of a function was lost, as its handling", "callback_failed")
+        self.failures = RepeatedFailures(logger, "looking after the functions", "step_failed")
+        self._lost_events = RepeatedFailures(
+            logger, "an event of a function was lost, as its handling", "callback_failed"
+        )
         self._thread = threading.Thread(target=self._run, name="local-provider", daemon=True)
 
     def start(self) -> None:

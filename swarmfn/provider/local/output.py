@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 from swarmfn.provider.local.state_dir import StateDir
-from swarmfn.recurring import Recurring
+from swarmfn.repeated_failures import RepeatedFailures
 from swarmfn.wire.logs import sentence_of
 
 logger = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ class Output:
     def __init__(self, state: StateDir, max_size: int = 4 * 2**20) -> None:
         self._folder = state.logs
         self._max_size = max_size
-        self.shortening = Recurring(logger, "shortening the logs of functions", "log_rotation_failed")
+        self.shortening = RepeatedFailures(logger, "shortening the logs of functions", "log_rotation_failed")
 
     def of_replica(self, name: str, number: int) -> Path:
         return self._folder / f"{name}.{number}.log"

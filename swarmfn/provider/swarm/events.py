@@ -9,7 +9,7 @@ from collections.abc import Callable
 from docker.types.daemon import CancellableStream
 
 from swarmfn.provider.swarm.engine_api import EngineApi, EngineRefused
-from swarmfn.recurring import Recurring
+from swarmfn.repeated_failures import RepeatedFailures
 from swarmfn.wire.errors import EngineUnavailable
 
 logger = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ class Events:
         self._on_change = on_change
         self._stream: CancellableStream | None = None
         self._is_closing = threading.Event()
-        self.failures = Recurring(logger, "following the engine's events", "events_lost")
+        self.failures = RepeatedFailures(logger, "following the engine's events", "events_lost")
         """Those that nobody expected."""
         self._thread = threading.Thread(target=self._run, name="swarm-events", daemon=True)
 

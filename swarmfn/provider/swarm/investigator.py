@@ -14,7 +14,7 @@ from swarmfn.provider.swarm.engine_api import EngineApi, EngineRefused
 from swarmfn.provider.swarm.forgetting import Forgetting
 from swarmfn.provider.swarm.log_frames import last_line, unframed
 from swarmfn.provider.swarm.tasks import Task, latest_failure, read_tasks, what_runs
-from swarmfn.recurring import Recurring
+from swarmfn.repeated_failures import RepeatedFailures
 from swarmfn.wire.errors import EngineUnavailable
 
 logger = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class Investigator:
         self._on_news = on_news
         self._troubled: Mapping[str, Deployed] = {}
         self._settled: dict[str, str] = {}
-        self._surprises: dict[str, Recurring] = {}
+        self._surprises: dict[str, RepeatedFailures] = {}
         self._forgetting = Forgetting()
         # By function: its update, and when it got into trouble.
         self._began: dict[str, tuple[str, float]] = {}
@@ -114,7 +114,7 @@ class Investigator:
             logger.debug("cannot find out what is wrong with %s: %s", name, exc)
         except Exception as exc:
             what = f"looking into the trouble of {name}"
-            self._surprises.setdefault(name, Recurring(logger, what, "investigation_failed")).note(exc)
+            self._surprises.setdefault(name, RepeatedFailures(logger, what, "investigation_failed")).note(exc)
         else:
             self._surprises.pop(name, None)
             if found and found.task.has_failed and deployed.update.has_failed:

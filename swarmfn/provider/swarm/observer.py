@@ -18,7 +18,7 @@ from swarmfn.provider.swarm.lost import LostReplicas
 from swarmfn.provider.swarm.rows import Clock, Cluster, replica_table
 from swarmfn.provider.swarm.tasks import read_tasks, unreachable_nodes
 from swarmfn.provider.swarm.timing import Timing
-from swarmfn.recurring import Recurring
+from swarmfn.repeated_failures import RepeatedFailures
 from swarmfn.wire.errors import EngineUnavailable
 from swarmfn.wire.replicas import ReplicaTable
 
@@ -67,7 +67,7 @@ class Observer:
         self._fast_until = 0.0
         self._next_full = 0.0
         self._is_out = False
-        self.failures = Recurring(logger, "reading the functions' state", "look_failed")
+        self.failures = RepeatedFailures(logger, "reading the functions' state", "look_failed")
         self._thread = threading.Thread(target=self._run, name="swarm-observer", daemon=True)
         self.view = View()
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from swarmfn.backoff import backoff, failures_in_a_row
-from swarmfn.recurring import Recurring
+from swarmfn.repeated_failures import RepeatedFailures
 
 logger = logging.getLogger(__name__)
 
@@ -17,9 +17,9 @@ _FIRST, _LONGEST = 1.0, 30.0
 _WELL_AFTER = 60.0
 
 
-def failing(name: str) -> Recurring:
-    """What `lasting` notes the failures of such work in."""
-    return Recurring(logger, name, "work_failed")
+def failures_of(name: str) -> RepeatedFailures:
+    """What `keep_running` notes the failures of such work in."""
+    return RepeatedFailures(logger, name, "work_failed")
 
 
 class EndedByItself(Exception):
@@ -29,18 +29,18 @@ class EndedByItself(Exception):
         return "it ended by itself"
 
 
-async def lasting(
+async def keep_running(
     name: str,
     work: Callable[[], Coroutine[Any, Any, None]],
     first_pause: float = _FIRST,
-    failures: Recurring | None = None,
+    failures: RepeatedFailures | None = None,
 ) -> None:
     """Runs `work()` until cancelled, again and again should it fail or return; `name` is what the log calls it.
 
     Pauses double from `first_pause` to 30 seconds. After a minute without a failure they start again. `failures` is for
     reading how it is; the log has each that differs from the last.
     """
-    failures = failures or failing(name)
+    failures = failures or failures_of(name)
     in_a_row = 0
     while True:
         began = time.monotonic()

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from swarmfn.lasting import failing, lasting
+from swarmfn.background_work import failures_of, keep_running
 
 
 class Work:
@@ -29,7 +29,7 @@ class Work:
 def test_work_that_fails_or_returns_begins_anew_and_each_end_is_said(caplog: pytest.LogCaptureFixture) -> None:
     async def scenario() -> None:
         work = Work()
-        task = asyncio.create_task(lasting("the publisher", work.run, first_pause=0.01))
+        task = asyncio.create_task(keep_running("the publisher", work.run, first_pause=0.01))
         async with asyncio.timeout(60):
             await work.goes_on.wait()
         task.cancel()
@@ -50,8 +50,8 @@ def test_the_same_failure_is_said_once_and_counted_for_who_asks(caplog: pytest.L
         async def work() -> None:
             raise OSError(28, "No space left on device")
 
-        failures = failing("the publisher")
-        task = asyncio.create_task(lasting("the publisher", work, 0.001, failures))
+        failures = failures_of("the publisher")
+        task = asyncio.create_task(keep_running("the publisher", work, 0.001, failures))
         async with asyncio.timeout(60):
             while failures.times < 4:  # noqa: ASYNC110, no event tells
                 await asyncio.sleep(0.001)

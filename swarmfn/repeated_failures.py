@@ -8,7 +8,7 @@ import re
 _VARIES = re.compile(r"0x[0-9a-fA-F]+|\d+")
 
 
-class Recurring:
+class RepeatedFailures:
     """The present failure of one kind of work, if there is one. One thread notes, any may read.
 
     work: what the log and the operator are told has failed; event: the log line's, for machines.
