@@ -12,7 +12,7 @@ _LARGEST_BODY = 256 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class BudgetSizes:
     """How many bytes large bodies may take in one worker process: requests, answers, and one answer."""
 
     bodies: int
@@ -20,11 +20,11 @@ class Room:
     answer: int
 
 
-def room_for(memory: int, processes: int, bodies: int, answers: int, answer: int) -> Room:
+def budget_sizes(memory: int, processes: int, bodies: int, answers: int, answer: int) -> BudgetSizes:
     """What is asked for, and where that is 0 what `memory`, shared by the `processes`, allows."""
     share = max(_LEAST, memory // 4 // processes)
     answers = answers or share
-    return Room(bodies or min(share, _LARGEST_BODY), answers, answer or min(answers, _LARGEST_BODY))
+    return BudgetSizes(bodies or min(share, _LARGEST_BODY), answers, answer or min(answers, _LARGEST_BODY))
 
 
 class ByteBudget:

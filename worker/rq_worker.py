@@ -30,7 +30,7 @@ from swarmfn.stopping import on_stop
 from swarmfn.upstream import Upstream
 from swarmfn.wire.secret_files import SIGNING_KEY, SecretFile
 from worker.attempts import FunctionCaller
-from worker.budget import ByteBudget, GrowingBudget, room_for
+from worker.budget import ByteBudget, GrowingBudget, budget_sizes
 from worker.decisions import Keeping
 from worker.deliveries import CallbackSender
 from worker.executor import Executor
@@ -142,15 +142,15 @@ class FunctionWorker(BaseWorker):
     ) -> Executor:
         announcements = Announcements(connections.vital, lambda queue: executor.note_work(queue), upstream.give_up)
         asked_for = (settings.body_budget, settings.answer_budget, settings.max_response)
-        room = room_for(memory_for_us(), settings.worker_processes, *asked_for)
-        answers = GrowingBudget(room.answers)
+        sizes = budget_sizes(memory_for_us(), settings.worker_processes, *asked_for)
+        answers = GrowingBudget(sizes.answers)
         runs = Runs(
             consumer=consumer,
-            functions=FunctionCaller(upstream, room.answer, settings.max_result, answers),
+            functions=FunctionCaller(upstream, sizes.answer, settings.max_result, answers),
             sender=sender,
             receivers=receivers,
             table=lambda: announcements.table,
-            budget=ByteBudget(room.bodies),
+            budget=ByteBudget(sizes.bodies),
             answers=answers,
             keeping=Keeping(settings.result_ttl, settings.failure_ttl, settings.max_result, settings.callback_timeout),
             worker=self.name,

@@ -15,11 +15,11 @@ from swarmfn.backoff import backoff, failures_in_a_row
 from swarmfn.jobs.consumer import hand_back_all
 from swarmfn.jobs.logging_in import MountedPasswords
 from swarmfn.jobs.redis_clients import connect_blocking
+from worker.dead_workers import AGAIN_AFTER, DeadWorkers
 from worker.isolation import NAME_VARIABLE
 from worker.parent import PARENT_VARIABLE, STOP, WATCHED
 from worker.presence import forget
 from worker.settings import Settings
-from worker.undertaker import AGAIN_AFTER, Undertaker
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class Supervisor:
     _due: list[_Due] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._undertaker = Undertaker(self._hand_back)
+        self._dead_workers = DeadWorkers(self._hand_back)
 
     def run(self) -> int:
         """Returns the exit code."""
@@ -76,13 +76,13 @@ class Supervisor:
             self._wait()
             self._bury()
             self._do_what_is_due()
-        self._undertaker.close()
+        self._dead_workers.close()
         return 0
 
     def _wait(self) -> None:
         """Until a signal comes, or something is due."""
         times = [due.at for due in self._due]
-        if self._undertaker.watch():
+        if self._dead_workers.watch():
             times.append(time.monotonic() + AGAIN_AFTER)
         if not times:
             number = signal.sigwait(WATCHED)
@@ -101,7 +101,7 @@ class Supervisor:
             child.process.returncode = ended[child.process.pid]
             self._children.remove(child)
             if child.process.returncode != 0:
-                self._undertaker.bury(child.name)
+                self._dead_workers.add(child.name)
             if not self.is_stopping:
                 self._replace(child)
 
@@ -139,7 +139,7 @@ class Supervisor:
         logger.info("started worker process %d", process.pid, extra={"event": "worker_started", "worker": name})
 
     def _hand_back(self, name: str) -> int:
-        """On the undertaker's thread."""
+        """On the thread of the dead workers."""
         client = connect_blocking(self.settings.redis_address, MountedPasswords(self.settings.secret_mount_path))
         try:
             returned = hand_back_all(client, name)

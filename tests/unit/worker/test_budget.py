@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from worker.budget import ByteBudget, GrowingBudget, Room, room_for
+from worker.budget import BudgetSizes, ByteBudget, GrowingBudget, budget_sizes
 
 
 async def settle() -> None:
@@ -152,17 +152,17 @@ MIB = 2**20
 
 
 @pytest.mark.parametrize(
-    ("memory", "processes", "asked_for", "room"),
+    ("memory", "processes", "asked_for", "sizes"),
     [
-        (512 * MIB, 1, (0, 0, 0), Room(128 * MIB, 128 * MIB, 128 * MIB)),
-        (512 * MIB, 2, (0, 0, 0), Room(64 * MIB, 64 * MIB, 64 * MIB)),
-        (64 * MIB, 1, (0, 0, 0), Room(32 * MIB, 32 * MIB, 32 * MIB)),
-        (64_000 * MIB, 1, (0, 0, 0), Room(256 * MIB, 16_000 * MIB, 256 * MIB)),
-        (512 * MIB, 1, (0, MIB, 0), Room(128 * MIB, MIB, MIB)),
-        (512 * MIB, 1, (1, 2, 3), Room(1, 2, 3)),
+        (512 * MIB, 1, (0, 0, 0), BudgetSizes(128 * MIB, 128 * MIB, 128 * MIB)),
+        (512 * MIB, 2, (0, 0, 0), BudgetSizes(64 * MIB, 64 * MIB, 64 * MIB)),
+        (64 * MIB, 1, (0, 0, 0), BudgetSizes(32 * MIB, 32 * MIB, 32 * MIB)),
+        (64_000 * MIB, 1, (0, 0, 0), BudgetSizes(256 * MIB, 16_000 * MIB, 256 * MIB)),
+        (512 * MIB, 1, (0, MIB, 0), BudgetSizes(128 * MIB, MIB, MIB)),
+        (512 * MIB, 1, (1, 2, 3), BudgetSizes(1, 2, 3)),
     ],
 )
 def test_room_follows_from_the_memory_there_is_unless_it_is_set(
-    memory: int, processes: int, asked_for: tuple[int, int, int], room: Room
+    memory: int, processes: int, asked_for: tuple[int, int, int], sizes: BudgetSizes
 ) -> None:
-    assert room_for(memory, processes, *asked_for) == room
+    assert budget_sizes(memory, processes, *asked_for) == sizes

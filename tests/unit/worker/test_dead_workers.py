@@ -10,16 +10,16 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from tests.support.waiting import wait_until
-from worker import undertaker
-from worker.undertaker import Undertaker
+from worker import dead_workers
+from worker.dead_workers import DeadWorkers
 
 
 @pytest.fixture(autouse=True)
 def short_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(undertaker, "AGAIN_AFTER", 0.01)
+    monkeypatch.setattr(dead_workers, "AGAIN_AFTER", 0.01)
 
 
-def buried(subject: Undertaker) -> Callable[[], bool]:
+def handed_back(subject: DeadWorkers) -> Callable[[], bool]:
     return lambda: not subject.watch()
 
 
@@ -36,11 +36,11 @@ def test_each_is_tried_until_it_succeeds_and_a_problem_is_said_once(caplog: pyte
         done.append(name)
         return 3
 
-    subject = Undertaker(hand_back)
-    subject.bury("one")
-    wait_until(buried(subject))
-    subject.bury("two")
-    wait_until(buried(subject))
+    subject = DeadWorkers(hand_back)
+    subject.add("one")
+    wait_until(handed_back(subject))
+    subject.add("two")
+    wait_until(handed_back(subject))
     assert done == ["one", "two"]
     said = [record.getMessage() for record in caplog.records if record.levelno > logging.INFO]
     assert [text.partition("(")[2].partition(")")[0] for text in said if "failed" in text] == [
@@ -59,9 +59,9 @@ def test_one_that_cannot_be_done_does_not_keep_the_others_waiting() -> None:
         done.append(name)
         return 0
 
-    subject = Undertaker(hand_back)
+    subject = DeadWorkers(hand_back)
     for name in ("odd", "one", "two"):
-        subject.bury(name)
+        subject.add(name)
     wait_until(lambda: done == ["one", "two"])
     assert subject.watch()
     subject.close()
@@ -78,9 +78,9 @@ def test_a_thread_that_cannot_be_started_is_tried_again(monkeypatch: pytest.Monk
     def refuse(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    subject = Undertaker(hand_back)
+    subject = DeadWorkers(hand_back)
     with monkeypatch.context() as context:
         context.setattr(threading.Thread, "start", refuse)
-        subject.bury("one")
-    wait_until(buried(subject))
+        subject.add("one")
+    wait_until(handed_back(subject))
     assert done == ["handing back calls"]

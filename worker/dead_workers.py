@@ -16,7 +16,7 @@ _LAST_TRY = 6.0
 """Seconds for what is left at the end: a little more than the client waits for an answer of Redis."""
 
 
-class Undertaker:
+class DeadWorkers:
     """Does it on a thread of its own: a Redis that hangs keeps nobody waiting.
 
     `hand_back` is called with the name of each dead worker until it succeeds; it returns how many calls it had.
@@ -30,7 +30,7 @@ class Undertaker:
         self._is_closing = threading.Event()
         self._failures = RepeatedFailures(logger, "handing back the calls of a dead worker", "hand_back_failed")
 
-    def bury(self, name: str) -> None:
+    def add(self, name: str) -> None:
         """Returns at once."""
         with self._lock:
             self._dead.append(name)
