@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stack.errors import StackError
-from stack.state import StateDirectory, write_private
+from stack.state import StateDirectory
+from swarmfn.private_files import write_private
 from swarmfn.wire.secret_files import PASSWORD, REDIS_PASSWORD, SIGNING_KEY, USER, read_secret
 
 NAMES = (USER, PASSWORD, REDIS_PASSWORD, SIGNING_KEY)

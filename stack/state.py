@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 from stack.errors import StackError
 from stack.program import COMMAND
+from swarmfn.private_files import write_private
 
 _MARKER = ".swarmfn-state"
 _MARKER_TEXT = f"A state directory of swarmfn. `{COMMAND} down --purge` removes all of it.\n"
@@ -142,18 +142,3 @@ def _as_json(settings: Settings) -> dict[str, Any]:
 def _is_like(value: Any, known: Any) -> bool:
     is_list = isinstance(value, list)
     return type(value) is type(known) and (not is_list or all(isinstance(item, str) for item in value))
-
-
-def write_private(path: Path, text: str) -> None:
-    """Writes the file with mode 0600, all of it or nothing: readers see the old text or the new."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError:
-        draft.unlink(missing_ok=True)
-        raise

@@ -42,7 +42,7 @@ class SupervisorClient:
     def __init__(self, state: StateDirectory, root: Path) -> None:
         self._state = state
         self._root = root
-        self._code = code_fingerprint(root, "stack.embedded")
+        self._code = code_fingerprint(root, "stack.embedded", "swarmfn.backoff", "swarmfn.private_files")
 
     def pid(self) -> int | None:
         """The supervisor's pid, or None when there is none."""

@@ -27,7 +27,8 @@ from stack.embedded.redis_data import note_writer
 from stack.embedded.services import EmbeddedServices, reachable
 from stack.errors import StackError
 from stack.settings_check import check_settings
-from stack.state import Settings, StateDirectory, refuse_one_port, write_private
+from stack.state import Settings, StateDirectory, refuse_one_port
+from swarmfn.private_files import write_private
 from swarmfn.provider.local import stop_all
 
 FUNCTION_STOP_TIMEOUT = 30.0

@@ -11,7 +11,8 @@ from collections.abc import Callable
 import redis
 
 from stack.credentials import put_in_force, read_one, secret_in_force
-from stack.state import StateDirectory, write_private
+from stack.state import StateDirectory
+from swarmfn.private_files import write_private
 from swarmfn.wire.secret_files import PREVIOUS, REDIS_PASSWORD
 
 Connect = Callable[[str], redis.Redis]

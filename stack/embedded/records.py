@@ -8,11 +8,13 @@ from pathlib import Path
 
 from stack.embedded.identity import ProcessIdentity
 from stack.embedded.spec import ServiceSpec
-from stack.state import StateDirectory, write_private
+from stack.state import StateDirectory
+from swarmfn.private_files import write_private
 
 
 class Records:
-    """Files in `directory`, written before a service's program begins: no process is ever without its record."""
+    """Files in `directory`, written before a service's program begins: no process is ever without its record.
+    Not flushed to the disk: no process survives what would lose them."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -20,7 +22,7 @@ class Records:
 
     def write(self, spec: ServiceSpec, process: ProcessIdentity) -> None:
         document = {"spec": spec.to_json(), "process": asdict(process)}
-        write_private(self._path(spec.name), json.dumps(document))
+        write_private(self._path(spec.name), json.dumps(document), is_durable=False)
 
     def remove(self, name: str) -> None:
         self._path(name).unlink(missing_ok=True)

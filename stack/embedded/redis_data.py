@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from stack.queue_server import REDIS, VALKEY, QueueServer
-from stack.state import write_private
+from swarmfn.private_files import write_private
 
 _NOTE = "written-by.json"
 _FIRST_FIELD = re.compile(rb"^(?:REDIS\d{4}|VALKEY\d{3})\xfa.(redis|valkey)-ver(.)", re.DOTALL)

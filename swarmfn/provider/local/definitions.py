@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
+from swarmfn.private_files import sync_folder, write_private
 from swarmfn.provider.local.programs import Program
-from swarmfn.provider.local.state_dir import StateDir, sync_folder, write_atomically
+from swarmfn.provider.local.state_dir import StateDir
 from swarmfn.wire.errors import EngineUnavailable, FaasError
 from swarmfn.wire.functions import FunctionSpec
 
@@ -80,7 +81,7 @@ class DefinitionStore:
             if not path.parent.is_dir():
                 path.parent.mkdir(mode=0o700)
                 sync_folder(self._folder)
-            write_atomically(path, _encode(definition), durable=True)
+            write_private(path, _encode(definition))
         except OSError as exc:
             raise EngineUnavailable(f"cannot store the function in {path}: {exc.strerror}.") from exc
 

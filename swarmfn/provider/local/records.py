@@ -7,9 +7,10 @@ import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from swarmfn.private_files import UNFINISHED, write_private
 from swarmfn.provider.local.decisions import Phase
 from swarmfn.provider.local.processes import ProcessId
-from swarmfn.provider.local.state_dir import UNFINISHED, StateDir, write_atomically
+from swarmfn.provider.local.state_dir import StateDir
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ class RecordStore:
 
     def save(self, record: Record) -> None:
         document = {**asdict(record), "phase": record.phase.value}
-        write_atomically(self._path(record.id), json.dumps(document).encode(), durable=False)
+        write_private(self._path(record.id), json.dumps(document), is_durable=False)
 
     def delete(self, replica_id: str) -> None:
         self._path(replica_id).unlink(missing_ok=True)

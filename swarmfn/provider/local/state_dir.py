@@ -1,4 +1,4 @@
-"""The folder that belongs to one local provider: what lies where, who may use it, and how files in it are written."""
+"""The folder that belongs to one local provider: what lies where, and who may use it."""
 
 from __future__ import annotations
 
@@ -76,33 +76,3 @@ class Lock:
         except BlockingIOError:
             return False
         return True
-
-
-UNFINISHED = ".new"
-"""At the end of the name of a file that is being written."""
-
-
-def write_atomically(path: Path, content: bytes, durable: bool) -> None:
-    """Puts `content` at `path` so that readers see the old file or the new one, never a part.
-
-    `durable` also waits until it would survive a power cut.
-    """
-    temporary = path.with_name(path.name + UNFINISHED)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        if durable:
-            os.fsync(file.fileno())
-    temporary.replace(path)
-    if durable:
-        sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Waits until renames and removals in `folder` would survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

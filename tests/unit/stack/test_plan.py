@@ -90,10 +90,10 @@ def test_no_password_is_in_a_command_or_an_environment(tmp_path: Path) -> None:
     assert "appendfsync always\n" in config
 
 
-def test_code_fingerprints_change_with_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    package = tmp_path / "some_small_package"
-    package.mkdir()
-    source = package / "__init__.py"
+@pytest.mark.parametrize("file", ["some_small_package/__init__.py", "some_small_package.py"])
+def test_code_fingerprints_change_with_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str) -> None:
+    source = tmp_path / file
+    source.parent.mkdir(exist_ok=True)
     source.write_text("a = 1\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     before = code_fingerprint(tmp_path, "some_small_package")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stack.state import write_private
+from swarmfn.private_files import write_private
 from swarmfn.wire.secret_files import SecretFile, read_secret
 
 

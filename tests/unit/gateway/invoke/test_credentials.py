@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.invoke.credentials import Credentials, MountedCredentials
-from stack.state import write_private
+from swarmfn.private_files import write_private
 
 OWN = Credentials("admin", "ö/only~for?tests>>")
 RIGHT = f"{OWN.user}:{OWN.password}".encode()
