@@ -11,7 +11,7 @@ from stack.compose.reader import Section, Unusable, as_text
 
 
 @dataclass(frozen=True)
-class Surrounding:
+class ComposeContext:
     """Where the file lies, and the caller's variables."""
 
     folder: Path
@@ -26,16 +26,16 @@ class Environment:
     unset: tuple[str, ...]
 
 
-def read_environment(section: Section, around: Surrounding) -> Environment:
+def read_environment(section: Section, context: ComposeContext) -> Environment:
     """What the files say, then what the section says; a name without a value has the caller's. Raises Unusable that
     names the place."""
     found: dict[str, str | None] = {}
     for number, name in enumerate(section.text_or_texts("env_file")):
-        read = _file(around.folder / name, f"{section.at('env_file')}[{number}]")
+        read = _file(context.folder / name, f"{section.at('env_file')}[{number}]")
         # Here a name that the caller has no value for is ignored, as by Docker.
-        found |= {name: value for name, value in read.items() if value is not None or name in around.variables}
+        found |= {name: value for name, value in read.items() if value is not None or name in context.variables}
     found |= _inline(section)
-    given = {name: around.variables.get(name) if value is None else value for name, value in found.items()}
+    given = {name: context.variables.get(name) if value is None else value for name, value in found.items()}
     values = {name: value for name, value in given.items() if value is not None}
     return Environment(values, tuple(sorted(set(given) - set(values))))
 

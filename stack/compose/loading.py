@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from stack.compose.environment_section import Surrounding
+from stack.compose.environment_section import ComposeContext
 from stack.compose.merging import merge
 from stack.compose.model import ComposeFile, Config, Network, Secret, Service, Volume
 from stack.compose.reader import Section, Unusable
@@ -31,7 +31,7 @@ def load_compose(path: Path, variables: Mapping[str, str], later: Sequence[Path]
         document = _document(path, variables)
         for path in later:
             document = merge(document, _document(path, variables))
-        return _file(Section(document, ""), Surrounding(folder, variables))
+        return _file(Section(document, ""), ComposeContext(folder, variables))
     except (OSError, yaml.YAMLError) as exc:
         raise ComposeFileError(f"cannot read {path}: {exc}") from exc
     except Unusable as exc:
@@ -44,15 +44,15 @@ def _document(path: Path, variables: Mapping[str, str]) -> Any:
     return document
 
 
-def _file(section: Section, around: Surrounding) -> ComposeFile:
+def _file(section: Section, context: ComposeContext) -> ComposeFile:
     section.take("version")  # docker stack deploy of older Docker clients asks for it
     if not section.has("services"):
         raise Unusable("services: is missing")
     compose = ComposeFile(
-        services={name: read_service(name, entry, around) for name, entry in section.sections("services").items()},
+        services={name: read_service(name, entry, context) for name, entry in section.sections("services").items()},
         networks={name: _network(name, entry) for name, entry in section.sections("networks").items()},
         volumes={name: _volume(name, entry) for name, entry in section.sections("volumes").items()},
-        configs={name: _config(name, entry, around.folder) for name, entry in section.sections("configs").items()},
+        configs={name: _config(name, entry, context.folder) for name, entry in section.sections("configs").items()},
         secrets={name: _secret(name, entry) for name, entry in section.sections("secrets").items()},
     )
     section.close()

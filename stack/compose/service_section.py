@@ -7,17 +7,17 @@ import shlex
 from typing import Any
 
 from stack.compose.deploy_section import read_deploy
-from stack.compose.environment_section import Surrounding, read_environment
+from stack.compose.environment_section import ComposeContext, read_environment
 from stack.compose.model import Attachment, Grant, Healthcheck, Logging, Mount, Port, Service, Tmpfs, Ulimit
 from stack.compose.mount_section import read_mounts, tmpfs_of
 from stack.compose.reader import Section, Unusable, as_text
 
 
-def read_service(name: str, section: Section, around: Surrounding) -> Service:
+def read_service(name: str, section: Section, context: ComposeContext) -> Service:
     """Raises Unusable that names the place."""
     attachments = _attachments(section)
     mounts = read_mounts(section)
-    environment = read_environment(section, around)
+    environment = read_environment(section, context)
     service = Service(
         name=name,
         image=section.required_text("image"),

@@ -30,7 +30,7 @@ class Reference:
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class SpecContext:
     """What a specification needs to know besides the compose file.
 
     images: the image to run for a service's name; networks, configs, secrets: the engine's objects by their key in the
@@ -49,15 +49,15 @@ class Surroundings:
     has_no_new_privileges: bool = False
 
 
-def service_spec(service: Service, around: Surroundings) -> dict[str, Any]:
+def service_spec(service: Service, context: SpecContext) -> dict[str, Any]:
     """The whole specification of a service, with its marks."""
-    template = _task_template(service, around)
+    template = _task_template(service, context)
     ports = [_port(port) for port in service.ports]
     # A replica that publishes another port is another replica, though its template is the same.
     template["ContainerSpec"]["Labels"][TASK_MARK] = mark({"template": template, "ports": ports})
     spec: dict[str, Any] = {
-        "Name": f"{around.stack}_{service.name}",
-        "Labels": {**service.deploy.labels, STACK_LABEL: around.stack, IMAGE_LABEL: service.image},
+        "Name": f"{context.stack}_{service.name}",
+        "Labels": {**service.deploy.labels, STACK_LABEL: context.stack, IMAGE_LABEL: service.image},
         "TaskTemplate": template,
         "Mode": {"Global": {}} if service.deploy.mode == "global" else {"Replicated": {"Replicas": service.replicas}},
         "UpdateConfig": _rollout(service.deploy.update),
@@ -73,33 +73,33 @@ def mark(document: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def _task_template(service: Service, around: Surroundings) -> dict[str, Any]:
+def _task_template(service: Service, context: SpecContext) -> dict[str, Any]:
     restart = service.deploy.restart
     template: dict[str, Any] = {
-        "ContainerSpec": _container(service, around),
+        "ContainerSpec": _container(service, context),
         "RestartPolicy": {
             "Condition": restart.condition,
             "Delay": _nanoseconds(restart.delay),
             "MaxAttempts": restart.max_attempts,
             "Window": _nanoseconds(restart.window),
         },
-        "Placement": _placement(service, around),
+        "Placement": _placement(service, context),
         "Resources": {
             "Limits": _amounts(service.deploy.limits),
             "Reservations": _amounts(service.deploy.reservations),
         },
         # Others find it by its plain name, as in the compose file.
-        "Networks": [_attachment(service, name, around) for name in service.networks],
+        "Networks": [_attachment(service, name, context) for name in service.networks],
     }
     if service.logging:
         template["LogDriver"] = {"Name": service.logging.driver, "Options": dict(service.logging.options)}
     return template
 
 
-def _container(service: Service, around: Surroundings) -> dict[str, Any]:
+def _container(service: Service, context: SpecContext) -> dict[str, Any]:
     container: dict[str, Any] = {
-        "Image": around.images.get(service.name, service.image),
-        "Labels": {**service.labels, STACK_LABEL: around.stack},
+        "Image": context.images.get(service.name, service.image),
+        "Labels": {**service.labels, STACK_LABEL: context.stack},
         # A bare name takes away what the image has.
         "Env": [
             *(f"{name}={value}" for name, value in sorted(service.environment.items())),
@@ -107,11 +107,11 @@ def _container(service: Service, around: Surroundings) -> dict[str, Any]:
         ],
         "StopGracePeriod": _nanoseconds(service.stop_grace_period),
         "Mounts": [
-            *(_mount(mount, around) for mount in service.mounts),
+            *(_mount(mount, context) for mount in service.mounts),
             *(_tmpfs(tmpfs) for tmpfs in service.tmpfs),
         ],
-        "Secrets": [_grant("Secret", grant, around.secrets[grant.source]) for grant in service.secrets],
-        "Configs": [_grant("Config", grant, around.configs[grant.source]) for grant in service.configs],
+        "Secrets": [_grant("Secret", grant, context.secrets[grant.source]) for grant in service.secrets],
+        "Configs": [_grant("Config", grant, context.configs[grant.source]) for grant in service.configs],
     }
     container |= {key: value for key, value in _optional(service).items() if value}
     if service.has_init is not None:
@@ -121,7 +121,7 @@ def _container(service: Service, around: Surroundings) -> dict[str, Any]:
     for key, names in (("CapabilityAdd", service.cap_add), ("CapabilityDrop", service.cap_drop)):
         if names:
             container[key] = [_capability(name) for name in names]
-    if around.has_no_new_privileges:
+    if context.has_no_new_privileges:
         container["Privileges"] = {"NoNewPrivileges": True}
     if service.healthcheck:
         container["Healthcheck"] = _healthcheck(service.healthcheck)
@@ -151,14 +151,14 @@ def _capability(name: str) -> str:
     return "ALL" if name == "ALL" else f"CAP_{name.removeprefix('CAP_')}"
 
 
-def _attachment(service: Service, network: str, around: Surroundings) -> dict[str, Any]:
+def _attachment(service: Service, network: str, context: SpecContext) -> dict[str, Any]:
     said = service.attachments.get(network, Attachment())
-    found: dict[str, Any] = {"Target": around.networks[network], "Aliases": [*said.aliases, service.name]}
+    found: dict[str, Any] = {"Target": context.networks[network], "Aliases": [*said.aliases, service.name]}
     return {**found, "DriverOpts": dict(said.options)} if said.options else found
 
 
-def _placement(service: Service, around: Surroundings) -> dict[str, Any]:
-    placement: dict[str, Any] = {"Constraints": _constraints(service, around)}
+def _placement(service: Service, context: SpecContext) -> dict[str, Any]:
+    placement: dict[str, Any] = {"Constraints": _constraints(service, context)}
     if service.deploy.spread:
         placement["Preferences"] = [{"Spread": {"SpreadDescriptor": label}} for label in service.deploy.spread]
     if service.deploy.max_replicas_per_node:
@@ -166,23 +166,23 @@ def _placement(service: Service, around: Surroundings) -> dict[str, Any]:
     return placement
 
 
-def _constraints(service: Service, around: Surroundings) -> list[str]:
+def _constraints(service: Service, context: SpecContext) -> list[str]:
     """A named volume is a directory of one node: on another node the service would begin with an empty one."""
-    has_data = any(_is_of_one_node(mount, around) for mount in service.mounts)
-    pinned = [f"node.id == {around.data_node}"] if has_data and around.data_node else []
-    return [*service.deploy.constraints, *pinned, *around.constraints]
+    has_data = any(_is_of_one_node(mount, context) for mount in service.mounts)
+    pinned = [f"node.id == {context.data_node}"] if has_data and context.data_node else []
+    return [*service.deploy.constraints, *pinned, *context.constraints]
 
 
-def _is_of_one_node(mount: Mount, around: Surroundings) -> bool:
+def _is_of_one_node(mount: Mount, context: SpecContext) -> bool:
     # One without a name is its container's, and goes with it.
-    return mount.kind == "volume" and bool(mount.source) and not _volume(mount, around).is_shared
+    return mount.kind == "volume" and bool(mount.source) and not _volume(mount, context).is_shared
 
 
-def _volume(mount: Mount, around: Surroundings) -> Volume:
-    return around.volumes.get(mount.source) or Volume(mount.source)
+def _volume(mount: Mount, context: SpecContext) -> Volume:
+    return context.volumes.get(mount.source) or Volume(mount.source)
 
 
-def _mount(mount: Mount, around: Surroundings) -> dict[str, Any]:
+def _mount(mount: Mount, context: SpecContext) -> dict[str, Any]:
     found: dict[str, Any] = {"Type": mount.kind, "Source": mount.source, "Target": mount.target}
     if mount.is_read_only:
         found["ReadOnly"] = True
@@ -191,9 +191,9 @@ def _mount(mount: Mount, around: Surroundings) -> dict[str, Any]:
     if mount.kind == "volume":
         options: dict[str, Any] = {"NoCopy": True} if mount.has_no_copy else {}
         if mount.source:
-            volume = _volume(mount, around)
-            found["Source"] = volume.name_in(around.stack)
-            options |= {} if volume.is_external else _new_volume(volume, around.stack)
+            volume = _volume(mount, context)
+            found["Source"] = volume.name_in(context.stack)
+            options |= {} if volume.is_external else _new_volume(volume, context.stack)
         found["VolumeOptions"] = options
     return found
 

@@ -39,7 +39,7 @@ from stack.swarm.removal import Removal
 from stack.swarm.secrets import has_secrets
 from stack.swarm.secrets import remove_superseded as remove_superseded_secrets
 from stack.swarm.services import StackServices
-from stack.swarm.spec import Surroundings, service_spec
+from stack.swarm.spec import SpecContext, service_spec
 from stack.swarm.stored_functions import restore, stored_configs, stored_images
 from stack.swarm.taking_down import TakingDown
 from swarmfn.provider.swarm.hardening import offers_no_new_privileges
@@ -246,7 +246,7 @@ class SwarmStack:
                 services = passwords.with_password_before(services, REDIS)
                 secrets[passwords.BEFORE] = before
         try:
-            around = Surroundings(
+            context = SpecContext(
                 stack=self._name,
                 images=prepared.images,
                 networks=objects.ensure_networks(compose.networks.values()),
@@ -257,12 +257,12 @@ class SwarmStack:
                 constraints=self._placement(settings).constraints,
                 has_no_new_privileges=offers_no_new_privileges(self._client.api.api_version),
             )
-            stages = stages_of(services, {name: service_spec(service, around) for name, service in services.items()})
+            stages = stages_of(services, {name: service_spec(service, context) for name, service in services.items()})
             plan = deployment.apply(stages[::-1] if is_changing else stages)
         except StackError:
             deployment.restore()
             raise
-        objects.remove_configs(keep=around.configs.values())
+        objects.remove_configs(keep=context.configs.values())
         remove_superseded_secrets(self._client, self._name, compose.secrets, {secret.id for secret in secrets.values()})
         return not plan.is_empty
 

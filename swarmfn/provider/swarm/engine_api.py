@@ -18,7 +18,7 @@ import docker.utils
 import requests
 import urllib3
 
-from swarmfn.provider.swarm.belonging import own_services
+from swarmfn.provider.swarm.ownership import own_services
 from swarmfn.wire.errors import EngineUnavailable
 from swarmfn.wire.swarm_labels import FUNCTION_LABEL, NETWORK_LABEL, NETWORK_VALUE
 

@@ -11,8 +11,8 @@ from dataclasses import replace
 from swarmfn.provider.swarm.deployed import Deployed
 from swarmfn.provider.swarm.diagnosis import Failure
 from swarmfn.provider.swarm.engine_api import EngineApi, EngineRefused
-from swarmfn.provider.swarm.forgetting import Forgetting
 from swarmfn.provider.swarm.log_frames import last_line, unframed
+from swarmfn.provider.swarm.task_history import TaskHistory
 from swarmfn.provider.swarm.tasks import Task, latest_failure, read_tasks, what_runs
 from swarmfn.repeated_failures import RepeatedFailures
 from swarmfn.wire.errors import EngineUnavailable
@@ -44,7 +44,7 @@ class Investigator:
         self._troubled: Mapping[str, Deployed] = {}
         self._settled: dict[str, str] = {}
         self._surprises: dict[str, RepeatedFailures] = {}
-        self._forgetting = Forgetting()
+        self._history = TaskHistory()
         # By function: its update, and when it got into trouble.
         self._began: dict[str, tuple[str, float]] = {}
         self._wake = threading.Event()
@@ -87,7 +87,7 @@ class Investigator:
             self._wake.clear()
             troubled = self._troubled
             self._surprises = {name: kept for name, kept in self._surprises.items() if name in troubled}
-            self._forgetting.keep(troubled)
+            self._history.keep(troubled)
             for name, deployed in troubled.items():
                 if self._is_closing.is_set():
                     return
@@ -103,9 +103,9 @@ class Investigator:
             for name, deployed in self._troubled.items()
             if not (deployed.update.has_failed or (name in failures and failures[name].task.has_failed))
         ]
-        if self._forgetting.is_quick is None:
+        if self._history.forgets_at_once is None:
             return any(now - self._began.get(name, ("", now))[1] < _AT_FIRST for name in open_cases)
-        return self._forgetting.is_quick and bool(open_cases)
+        return self._history.forgets_at_once and bool(open_cases)
 
     def _investigate(self, name: str, deployed: Deployed) -> None:
         try:
@@ -130,7 +130,7 @@ class Investigator:
         since = update.started if update.is_running or update.has_failed else ""
         tasks = read_tasks(self._api.all_tasks(deployed.service_id))
         failed = latest_failure(task for task in tasks if task.since >= since)
-        forgotten = self._forgetting.look(name, tasks, time.monotonic())
+        forgotten = self._history.look(name, tasks, time.monotonic())
         if failed is None:
             # Swarm may have deleted by now what was found earlier, or deletes all too soon.
             found = present if present and present.task.since >= since else None
@@ -163,7 +163,7 @@ class Investigator:
             return ""
         try:
             # The log of a task that is deleted meanwhile has no end.
-            limit = self._log_limit if self._forgetting.is_quick is False else _HASTY_LOG
+            limit = self._log_limit if self._history.forgets_at_once is False else _HASTY_LOG
             return last_line(unframed(self._api.task_logs(task.id, _LOG_TAIL, limit)))
         except EngineRefused as exc:
             logger.debug("the log of the task %s is gone: %s", task.id, exc)

@@ -14,8 +14,8 @@ from swarmfn.provider.swarm.deployed import deployed_functions
 from swarmfn.provider.swarm.diagnosis import is_in_trouble
 from swarmfn.provider.swarm.engine_api import EngineApi, EngineRefused
 from swarmfn.provider.swarm.investigator import Investigator
-from swarmfn.provider.swarm.lost import LostReplicas
-from swarmfn.provider.swarm.rows import Clock, Cluster, replica_table
+from swarmfn.provider.swarm.lost_replicas import LostReplicas
+from swarmfn.provider.swarm.replica_rows import Clock, Cluster, replica_table
 from swarmfn.provider.swarm.tasks import read_tasks, unreachable_nodes
 from swarmfn.provider.swarm.timing import Timing
 from swarmfn.repeated_failures import RepeatedFailures

@@ -20,9 +20,9 @@ from swarmfn.provider.swarm.log_frames import in_order, last_bytes, unframed
 from swarmfn.provider.swarm.logins import RegistryLogins, own_login
 from swarmfn.provider.swarm.observer import Observer
 from swarmfn.provider.swarm.references import check_image
-from swarmfn.provider.swarm.rows import status
+from swarmfn.provider.swarm.replica_rows import status
+from swarmfn.provider.swarm.service_context import ContextFinder
 from swarmfn.provider.swarm.service_spec import check_constraints, marked, service_spec, warnings, with_login_noted
-from swarmfn.provider.swarm.surroundings import Finder
 from swarmfn.provider.swarm.timing import Timing
 from swarmfn.wire.errors import EngineUnavailable, FunctionExists, FunctionNotFound, InvalidFunction, InvalidRequest
 from swarmfn.wire.functions import SCALE_MIN_LABEL, FunctionSpec, FunctionStatus
@@ -75,7 +75,7 @@ class SwarmProvider:
             self._api = EngineApi(docker_host, timing.call_timeout, network)
             for api in (*apis, self._api):
                 undo.callback(api.close)
-            self._finder = Finder(
+            self._finder = ContextFinder(
                 self._api, network, gateway_url, default_exec_timeout, timing.restart_delay, hardening, start_timeout
             )
             self._notifier = Notifier()
@@ -117,12 +117,12 @@ class SwarmProvider:
                     f'a function "{function.name}" is deployed already.', "Update it with PUT instead."
                 )
             _check(function)
-            around = self._finder.surroundings(function)
+            context = self._finder.context(function)
             now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
             own = own_login(function)
             login = own or self._logins.login_for(function.image)
             identity = identity_of(self._api, function.image, login)
-            spec = marked(service_spec(function, around, function.initial_replicas, now), identity)
+            spec = marked(service_spec(function, context, function.initial_replicas, now), identity)
             try:
                 self._api.create_service(with_login_noted(spec, bool(own)), login)
             except EngineRefused as exc:
@@ -236,9 +236,9 @@ class SwarmProvider:
         return found
 
     def _updated(self, function: FunctionSpec, service: Document, deployed: Deployed) -> Document:
-        around = self._finder.surroundings(function)
+        context = self._finder.context(function)
         present = service["Spec"]
-        spec = service_spec(function, around, deployed.replicas or 0, deployed.created_at)
+        spec = service_spec(function, context, deployed.replicas or 0, deployed.created_at)
         # The engine replaces all tasks when this number changes.
         spec["TaskTemplate"]["ForceUpdate"] = present["TaskTemplate"].get("ForceUpdate", 0)
         return {**spec, "Name": present["Name"], "Mode": present["Mode"]}

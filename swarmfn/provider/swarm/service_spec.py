@@ -45,7 +45,7 @@ _MONITOR = 5.0
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class ServiceContext:
     """What a specification needs to know besides the function: ids of the network and the secrets, the image's ENV,
     what the operator and the engine do to keep functions small."""
 
@@ -60,17 +60,17 @@ class Surroundings:
     has_no_new_privileges: bool = False
 
 
-def service_spec(function: FunctionSpec, around: Surroundings, replicas: int, created: str) -> dict[str, Any]:
+def service_spec(function: FunctionSpec, context: ServiceContext, replicas: int, created: str) -> dict[str, Any]:
     """The whole specification of the function's service."""
     return {
         "Name": function.name,
-        "Labels": _labels(function, around, created),
+        "Labels": _labels(function, context, created),
         "TaskTemplate": {
-            "ContainerSpec": _container(function, around),
-            "Resources": _resources(function, around.hardening),
-            "RestartPolicy": {"Condition": "any", "Delay": int(around.restart_delay * _SECOND)},
+            "ContainerSpec": _container(function, context),
+            "Resources": _resources(function, context.hardening),
+            "RestartPolicy": {"Condition": "any", "Delay": int(context.restart_delay * _SECOND)},
             "Placement": {"Constraints": _constraints(function.constraints)},
-            "Networks": [{"Target": around.network}],
+            "Networks": [{"Target": context.network}],
         },
         "Mode": {"Replicated": {"Replicas": replicas}},
         "UpdateConfig": {
@@ -126,7 +126,7 @@ def stored_spec(function: FunctionSpec) -> str:
     return json.dumps(function.without_credentials().to_json(), separators=(",", ":"), sort_keys=True)
 
 
-def _labels(function: FunctionSpec, around: Surroundings, created: str) -> dict[str, str]:
+def _labels(function: FunctionSpec, context: ServiceContext, created: str) -> dict[str, str]:
     own = {name: value for name, value in function.labels.items() if not name.startswith(INTERNAL_PREFIX)}
     return {
         **own,
@@ -134,39 +134,39 @@ def _labels(function: FunctionSpec, around: Surroundings, created: str) -> dict[
         FUNCTION_LABEL: function.name,
         IS_FUNCTION_LABEL: IS_FUNCTION,
         SPEC_LABEL: stored_spec(function),
-        EXEC_TIMEOUT_LABEL: f"{function.exec_timeout(around.image_env, around.default_exec_timeout):g}",
+        EXEC_TIMEOUT_LABEL: f"{function.exec_timeout(context.image_env, context.default_exec_timeout):g}",
         CREATED_LABEL: created,
     }
 
 
-def _container(function: FunctionSpec, around: Surroundings) -> dict[str, Any]:
-    environment = _environment(function, around)
+def _container(function: FunctionSpec, context: ServiceContext) -> dict[str, Any]:
+    environment = _environment(function, context)
     container: dict[str, Any] = {
         "Image": function.image,
         # Not the function's own labels: a change of those must not replace its replicas.
         "Labels": {FUNCTION_LABEL: function.name},
         "Env": [f"{name}={literal(value)}" for name, value in sorted(environment.items())],
         # How the image checks its health stays the image's own.
-        "Healthcheck": {"StartPeriod": int(function.start_timeout(around.start_timeout) * _SECOND)},
-        "StopGracePeriod": int(drain_time({**around.image_env, **environment}) * _SECOND),
-        **privileges(around.hardening, function.annotations, around.has_no_new_privileges),
+        "Healthcheck": {"StartPeriod": int(function.start_timeout(context.start_timeout) * _SECOND)},
+        "StopGracePeriod": int(drain_time({**context.image_env, **environment}) * _SECOND),
+        **privileges(context.hardening, function.annotations, context.has_no_new_privileges),
     }
     if function.read_only_root:
         container["ReadOnly"] = True
         container["Mounts"] = [{"Type": "tmpfs", "Target": "/tmp"}]  # noqa: S108, where the watchdog's lock is
     if function.secrets:
-        container["Secrets"] = [_secret(name, around.secrets[name]) for name in function.secrets]
+        container["Secrets"] = [_secret(name, context.secrets[name]) for name in function.secrets]
     return container
 
 
-def _environment(function: FunctionSpec, around: Surroundings) -> dict[str, str]:
+def _environment(function: FunctionSpec, context: ServiceContext) -> dict[str, str]:
     """envVars win over the image's ENV, and that over the platform's defaults."""
     timeouts = timeout_variables(
-        function, around.image_env, around.default_exec_timeout, healthcheck_interval=_HEALTHCHECK_INTERVAL
+        function, context.image_env, context.default_exec_timeout, healthcheck_interval=_HEALTHCHECK_INTERVAL
     )
-    defaults = {"gateway_url": around.gateway_url, **timeouts}
-    environment = {name: value for name, value in defaults.items() if around.image_env.get(name) != value}
-    if "gateway_url" in around.image_env:
+    defaults = {"gateway_url": context.gateway_url, **timeouts}
+    environment = {name: value for name, value in defaults.items() if context.image_env.get(name) != value}
+    if "gateway_url" in context.image_env:
         environment.pop("gateway_url", None)
     environment.update({name: value for name, value in function.env_vars.items() if name not in timeouts})
     if function.env_process:

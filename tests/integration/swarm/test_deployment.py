@@ -19,7 +19,7 @@ from stack.swarm.objects import StackObjects
 from stack.swarm.plan import Plan
 from stack.swarm.removal import Removal
 from stack.swarm.services import StackServices
-from stack.swarm.spec import Surroundings, service_spec
+from stack.swarm.spec import SpecContext, service_spec
 from stack.swarm.tasks import Task
 from tests.support.docker_engine import DockerEngine
 from tests.support.images import base_image
@@ -90,18 +90,18 @@ class Small:
             self.services, objects, health, Removal(self.services, self.said.append), self.said.append
         )
         try:
-            around = Surroundings(
+            context = SpecContext(
                 stack=STACK,
                 images={},
                 networks=objects.ensure_networks(compose.networks.values()),
                 configs=objects.ensure_configs(compose.configs.values()),
             )
-            specs = {name: service_spec(service, around) for name, service in compose.services.items()}
+            specs = {name: service_spec(service, context) for name, service in compose.services.items()}
             plan = deployment.apply(stages_of(compose.services, specs))
         except StackError:
             deployment.restore()
             raise
-        objects.remove_configs(keep=around.configs.values())
+        objects.remove_configs(keep=context.configs.values())
         return plan
 
     def running(self) -> dict[str, str]:

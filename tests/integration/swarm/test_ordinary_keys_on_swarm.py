@@ -14,7 +14,7 @@ from stack.swarm.health import HealthWait
 from stack.swarm.objects import StackObjects
 from stack.swarm.removal import Removal
 from stack.swarm.services import StackServices
-from stack.swarm.spec import Surroundings, service_spec
+from stack.swarm.spec import SpecContext, service_spec
 from tests.support.docker_engine import DockerEngine
 from tests.support.images import base_image
 from tests.support.waiting import wait_until
@@ -58,7 +58,7 @@ def output(docker_engine: DockerEngine, tmp_path: Path) -> Iterator[str]:
     file = tmp_path / "compose.yml"
     file.write_text(COMPOSE)
     compose = load_compose(file, {"IMAGE": base_image(docker_engine)})
-    around = Surroundings(
+    context = SpecContext(
         stack=STACK,
         images={},
         networks=objects.ensure_networks(compose.networks.values()),
@@ -69,7 +69,7 @@ def output(docker_engine: DockerEngine, tmp_path: Path) -> Iterator[str]:
         found, objects, HealthWait(found, FailureReports(client), said.append), removal, said.append
     )
     try:
-        specs = {name: service_spec(service, around) for name, service in compose.services.items()}
+        specs = {name: service_spec(service, context) for name, service in compose.services.items()}
         deployment.apply(stages_of(compose.services, specs))
         (container,) = client.containers.list(filters={"label": [f"com.docker.stack.namespace={STACK}"]})
         wait_until(lambda: b"stored" in container.logs(), message="the container has written everything")

@@ -9,11 +9,11 @@ import pytest
 
 from swarmfn.provider.swarm.deployed import deployed_function, deployed_functions
 from swarmfn.provider.swarm.references import check_image, without_digest
-from swarmfn.provider.swarm.service_spec import Surroundings, service_spec
+from swarmfn.provider.swarm.service_spec import ServiceContext, service_spec
 from swarmfn.wire.errors import InvalidFunction
 from swarmfn.wire.functions import FunctionSpec, Resources
 
-AROUND = Surroundings("net", "http://gateway:8080", 60.0, 1.0, secrets={"key": "id"})
+CONTEXT = ServiceContext("net", "http://gateway:8080", 60.0, 1.0, secrets={"key": "id"})
 FULL = FunctionSpec(
     "echo",
     "docker.io/user/echo:1",
@@ -46,13 +46,13 @@ def by_hand(name: str, labels: dict[str, str], created: str = "2026-01-31T12:00:
 
 
 def test_a_function_comes_back_exactly_as_it_was_deployed() -> None:
-    found = deployed_function(service(service_spec(FULL, AROUND, 2, "2026-01-30T00:00:00Z")), 60.0)
+    found = deployed_function(service(service_spec(FULL, CONTEXT, 2, "2026-01-30T00:00:00Z")), 60.0)
     assert found.function == FULL
     assert (found.replicas, found.created_at, found.exec_timeout) == (2, "2026-01-30T00:00:00Z", 5.0)
 
 
 def test_an_image_that_was_changed_by_hand_counts() -> None:
-    spec = service_spec(FULL, AROUND, 2, "x")
+    spec = service_spec(FULL, CONTEXT, 2, "x")
     spec["TaskTemplate"]["ContainerSpec"]["Image"] = "user/echo:2" + DIGEST
     assert deployed_function(service(spec), 60.0).function == replace(FULL, image="user/echo:2")
 

@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 
 from swarmfn.provider.swarm.hardening import NEEDED, Hardening, check_drop, offers_no_new_privileges
-from swarmfn.provider.swarm.service_spec import Surroundings, service_spec
+from swarmfn.provider.swarm.service_spec import ServiceContext, service_spec
 from swarmfn.wire.errors import InvalidFunction
 from swarmfn.wire.functions import FunctionSpec, Resources
 
 LEAST = {"com.swarmfn.drop_capabilities": "all"}
 
 
-def task(function: FunctionSpec, **around: Any) -> dict[str, Any]:
-    surroundings = Surroundings("net-id", "http://gateway:8080", 60.0, 1.0, **around)
-    found: dict[str, Any] = service_spec(function, surroundings, 1, "")["TaskTemplate"]
+def task(function: FunctionSpec, **given: Any) -> dict[str, Any]:
+    context = ServiceContext("net-id", "http://gateway:8080", 60.0, 1.0, **given)
+    found: dict[str, Any] = service_spec(function, context, 1, "")["TaskTemplate"]
     return found
 
 

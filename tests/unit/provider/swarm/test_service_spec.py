@@ -7,20 +7,20 @@ from typing import Any
 
 import pytest
 
-from swarmfn.provider.swarm.service_spec import Surroundings, check_constraints, service_spec, warnings
+from swarmfn.provider.swarm.service_spec import ServiceContext, check_constraints, service_spec, warnings
 from swarmfn.wire.errors import InvalidFunction
 from swarmfn.wire.functions import FunctionSpec, Resources
 
 SECOND = 10**9
 
 
-def spec(function: FunctionSpec, **around: Any) -> dict[str, Any]:
-    surroundings = Surroundings("net-id", "http://gateway:8080", 60.0, 1.0, **around)
-    return service_spec(function, surroundings, 2, "2026-01-31T12:00:00Z")
+def spec(function: FunctionSpec, **given: Any) -> dict[str, Any]:
+    context = ServiceContext("net-id", "http://gateway:8080", 60.0, 1.0, **given)
+    return service_spec(function, context, 2, "2026-01-31T12:00:00Z")
 
 
-def environment(function: FunctionSpec, **around: Any) -> dict[str, str]:
-    entries = spec(function, **around)["TaskTemplate"]["ContainerSpec"]["Env"]
+def environment(function: FunctionSpec, **given: Any) -> dict[str, str]:
+    entries = spec(function, **given)["TaskTemplate"]["ContainerSpec"]["Env"]
     return dict(entry.split("=", 1) for entry in entries)
 
 
@@ -88,8 +88,8 @@ def test_braces_in_values_are_text_for_swarms_templates() -> None:
 
 
 def test_the_grace_period_covers_the_longest_call_and_what_the_image_says() -> None:
-    def grace(function: FunctionSpec, **around: Any) -> float:
-        period = spec(function, **around)["TaskTemplate"]["ContainerSpec"]["StopGracePeriod"]
+    def grace(function: FunctionSpec, **given: Any) -> float:
+        period = spec(function, **given)["TaskTemplate"]["ContainerSpec"]["StopGracePeriod"]
         return float(period / SECOND)
 
     assert grace(FunctionSpec("f", "i")) == 64

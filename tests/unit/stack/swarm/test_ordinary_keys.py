@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from stack.compose.loading import load_compose
-from stack.swarm.spec import Reference, Surroundings, service_spec
+from stack.swarm.spec import Reference, SpecContext, service_spec
 
 REST = """
 networks: {inner: {}, outer: {external: true, name: shared}}
@@ -24,7 +24,7 @@ def spec_of(tmp_path: Path, keys: str) -> dict[str, Any]:
     file = tmp_path / "compose.yml"
     file.write_text(f"services: {{a: {{image: b, {keys}}}}}\n{REST}")
     compose = load_compose(file, {})
-    around = Surroundings(
+    context = SpecContext(
         stack="mine",
         images={},
         networks={name: f"id-{name}" for name in compose.networks},
@@ -32,7 +32,7 @@ def spec_of(tmp_path: Path, keys: str) -> dict[str, Any]:
         volumes=compose.volumes,
         data_node="node-1",
     )
-    return service_spec(compose.services["a"], around)
+    return service_spec(compose.services["a"], context)
 
 
 @pytest.mark.parametrize(

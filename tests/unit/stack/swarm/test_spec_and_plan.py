@@ -15,11 +15,11 @@ from stack.state import Settings
 from stack.swarm.deployment import stages_of
 from stack.swarm.plan import differs, make_plan
 from stack.swarm.preparation import variables_of
-from stack.swarm.spec import SPEC_MARK, TASK_MARK, Reference, Surroundings, service_spec
+from stack.swarm.spec import SPEC_MARK, TASK_MARK, Reference, SpecContext, service_spec
 from tests.support.processes import REPOSITORY
 
 COMPOSE = load_compose(REPOSITORY / "docker-compose.swarm.yml", {})
-AROUND = Surroundings(
+CONTEXT = SpecContext(
     stack="mine",
     images={"gateway": "sha256:1", "worker": "sha256:1", "redis": "redis@sha256:2"},
     networks={"functions": "net-f", "data": "net-d"},
@@ -29,8 +29,8 @@ AROUND = Surroundings(
 )
 
 
-def spec_of(name: str, around: Surroundings = AROUND, **changes: Any) -> dict[str, Any]:
-    return service_spec(replace(COMPOSE.services[name], **changes), around)
+def spec_of(name: str, context: SpecContext = CONTEXT, **changes: Any) -> dict[str, Any]:
+    return service_spec(replace(COMPOSE.services[name], **changes), context)
 
 
 def container_of(spec: dict[str, Any]) -> dict[str, Any]:
@@ -70,7 +70,7 @@ def test_the_platforms_own_containers_are_confined(name: str, added: list[str] |
     assert {"Type": "tmpfs", "Target": "/tmp"} in container["Mounts"]
     assert {"MemoryBytes", "Pids"} <= spec["TaskTemplate"]["Resources"]["Limits"].keys()
     assert "Privileges" not in container
-    newer = container_of(spec_of(name, replace(AROUND, has_no_new_privileges=True)))
+    newer = container_of(spec_of(name, replace(CONTEXT, has_no_new_privileges=True)))
     assert newer["Privileges"] == {"NoNewPrivileges": True}
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from swarmfn.provider.swarm.belonging import own_services
+from swarmfn.provider.swarm.ownership import own_services
 
 NETWORKS = [{"Id": "n1", "Name": "ours_functions"}, {"Id": "n2", "Name": "theirs_functions"}]
 

@@ -6,13 +6,13 @@ from swarmfn.provider.starting import START_TIMEOUT
 from swarmfn.provider.swarm.engine_api import EngineApi, EngineRefused
 from swarmfn.provider.swarm.hardening import DEFAULTS, Hardening, offers_no_new_privileges
 from swarmfn.provider.swarm.image_identity import environment_of
-from swarmfn.provider.swarm.service_spec import Surroundings
+from swarmfn.provider.swarm.service_spec import ServiceContext
 from swarmfn.wire.errors import EngineUnavailable, InvalidFunction
 from swarmfn.wire.functions import FunctionSpec
 from swarmfn.wire.swarm_labels import NETWORK_LABEL, NETWORK_VALUE, SECRET_OWNER_LABEL
 
 
-class Finder:
+class ContextFinder:
     """`network` is the name of the functions' network, "" for the one that is labelled so."""
 
     def __init__(
@@ -33,9 +33,9 @@ class Finder:
         self._hardening = hardening
         self._start_timeout = start_timeout
 
-    def surroundings(self, function: FunctionSpec) -> Surroundings:
+    def context(self, function: FunctionSpec) -> ServiceContext:
         """Raises InvalidFunction for what the function names and the swarm does not have."""
-        return Surroundings(
+        return ServiceContext(
             network=self._network_id(function),
             gateway_url=self._gateway_url,
             default_exec_timeout=self._default_exec_timeout,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from swarmfn.provider.swarm.rows import Cluster
+from swarmfn.provider.swarm.replica_rows import Cluster
 
 KEPT = 60.0
 """Seconds for which a lost address stays in the table: longer than it takes every worker to read it."""

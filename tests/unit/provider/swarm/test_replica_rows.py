@@ -10,7 +10,7 @@ import pytest
 
 from swarmfn.provider.swarm.deployed import NO_UPDATE, Deployed, Update
 from swarmfn.provider.swarm.diagnosis import Failure, describe
-from swarmfn.provider.swarm.rows import Clock, Cluster, replica_table, status
+from swarmfn.provider.swarm.replica_rows import Clock, Cluster, replica_table, status
 from swarmfn.provider.swarm.tasks import Task, latest_failure, read_tasks, unreachable_nodes
 from swarmfn.wire.functions import FunctionSpec
 from swarmfn.wire.replicas import Route

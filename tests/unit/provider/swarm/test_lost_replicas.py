@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from swarmfn.provider.swarm.deployed import Deployed
-from swarmfn.provider.swarm.lost import KEPT, LostReplicas
-from swarmfn.provider.swarm.rows import Clock, Cluster, replica_table
+from swarmfn.provider.swarm.lost_replicas import KEPT, LostReplicas
+from swarmfn.provider.swarm.replica_rows import Clock, Cluster, replica_table
 from swarmfn.provider.swarm.tasks import Task
 from swarmfn.wire.functions import FunctionSpec
 

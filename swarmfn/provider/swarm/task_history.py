@@ -22,11 +22,11 @@ class _Seen:
     ended: dict[str, float] = field(default_factory=dict)
 
 
-class Forgetting:
-    """`is_quick`: whether tasks are deleted as soon as they end; None as long as that is not known."""
+class TaskHistory:
+    """`forgets_at_once`: whether tasks are deleted as soon as they end; None as long as that is not known."""
 
     def __init__(self) -> None:
-        self.is_quick: bool | None = None
+        self.forgets_at_once: bool | None = None
         self._seen: dict[str, _Seen] = {}
 
     def look(self, name: str, tasks: Sequence[Task], now: float) -> Task | None:
@@ -37,9 +37,9 @@ class Forgetting:
         gone = [task for task in before.wanted if task.id not in ids]
         ended = {task.id: before.ended.get(task.id, now) for task in tasks if not task.is_wanted and task.has_failed}
         if gone:
-            self.is_quick = True
+            self.forgets_at_once = True
         elif any(now - since > _KEPT for since in ended.values()):
-            self.is_quick = False
+            self.forgets_at_once = False
         self._seen[name] = _Seen([task for task in tasks if task.is_wanted and not task.has_failed], ended)
         return replace(gone[-1], state="gone", error=FORGOTTEN) if gone else None
 
