@@ -9,7 +9,7 @@ import signal
 import socket
 
 from fwatchdog.children import Nursery
-from fwatchdog.http.connection import Handler, Site
+from fwatchdog.http.client_connection import Handler, Site
 from fwatchdog.http.listener import Listener, bind, inherit
 from fwatchdog.lock import LockFile
 from fwatchdog.metrics import Metrics, MetricsPage

@@ -67,8 +67,8 @@ class Service:
         nothing = RequestBody(lambda: None, lambda: None)
         nothing.finish()
         headers = [pair for pair in request.headers if pair[0].lower() not in ("content-length", "transfer-encoding")]
-        asked = Request("GET", self._settings.ready_path, headers, 0, nothing, request.stream)
-        return await self._mode.run(asked, self._timeout(request))
+        ready = Request("GET", self._settings.ready_path, headers, 0, nothing, request.stream)
+        return await self._mode.run(ready, self._timeout(request))
 
     async def _call(self, request: Request) -> Response:
         if self._is_full():

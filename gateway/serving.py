@@ -9,7 +9,7 @@ from typing import Any, cast
 import uvicorn
 
 from gateway.connection_limiter import ConnectionLimiter
-from gateway.fastlane.connection import client_connection
+from gateway.fastlane.client_connection import client_connection
 from gateway.fastlane.exchange import App
 from gateway.limits import Limits
 

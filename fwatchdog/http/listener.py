@@ -7,7 +7,7 @@ import contextlib
 import os
 import socket
 
-from fwatchdog.http.connection import Connection, Site
+from fwatchdog.http.client_connection import ClientConnection, Site
 
 BACKLOG = 1024
 
@@ -46,7 +46,7 @@ class Listener:
     async def start(self) -> None:
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
-            lambda: Connection(self._site, loop), sock=self._socket, backlog=BACKLOG
+            lambda: ClientConnection(self._site, loop), sock=self._socket, backlog=BACKLOG
         )
         # One timer for all connections: a timer of its own for every request would be a good part of its cost.
         site = self._site
@@ -78,7 +78,7 @@ class Listener:
                 return
             client.setblocking(False)
             with contextlib.suppress(OSError):
-                await loop.connect_accepted_socket(lambda: Connection(self._site, loop), client)
+                await loop.connect_accepted_socket(lambda: ClientConnection(self._site, loop), client)
 
     def close_unused(self) -> None:
         for connection in tuple(self._site.connections):

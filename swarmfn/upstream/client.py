@@ -8,11 +8,11 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine
 from typing import Any
 
-from swarmfn.upstream.connection import Connection
 from swarmfn.upstream.failures import DeadlinePassed, NotPermitted, NotSent
 from swarmfn.upstream.names import Names
 from swarmfn.upstream.pool import Pool
 from swarmfn.upstream.racing import first_of, interleaved
+from swarmfn.upstream.replica_connection import ReplicaConnection
 from swarmfn.upstream.response import Response
 from swarmfn.upstream.sending import LAST_CHUNK, chunk, framed
 from swarmfn.wire.addresses import split_address
@@ -46,7 +46,7 @@ class Upstream:
         self._pool = Pool(self._loop, idle_timeout, max_idle)
         self._tls_context = tls_context
         self._permits = permits
-        self._open: set[Connection] = set()
+        self._open: set[ReplicaConnection] = set()
         self._is_closed = False
         self._all_gone = asyncio.Event()
         self._names = Names()
@@ -111,7 +111,7 @@ class Upstream:
             self._all_gone.clear()
             await self._all_gone.wait()
 
-    async def _connect(self, address: str, tls: bool, deadline: float | None) -> Connection:
+    async def _connect(self, address: str, tls: bool, deadline: float | None) -> ReplicaConnection:
         if self._is_closed:
             raise NotSent(address, "was not asked: this client is closed.")
         give_up = self._loop.time() + self._connect_timeout
@@ -132,7 +132,7 @@ class Upstream:
             raise NotSent(address, "was not asked: the connection was closed at once.")
         return connection
 
-    async def _reach(self, address: str, tls: bool) -> Connection:
+    async def _reach(self, address: str, tls: bool) -> ReplicaConnection:
         """A connection to the first of the host's addresses that takes one."""
         host, port = split_address(address)
         places = await self._names.addresses(host)
@@ -141,15 +141,15 @@ class Upstream:
             if not places:
                 raise NotPermitted(address, "has no address that may be connected to.")
 
-        def connect(place: str) -> Coroutine[Any, Any, Connection]:
+        def connect(place: str) -> Coroutine[Any, Any, ReplicaConnection]:
             return self._open_connection(address, tls, host, place, port)
 
-        return await first_of(interleaved(places), connect, Connection.close)
+        return await first_of(interleaved(places), connect, ReplicaConnection.close)
 
-    async def _open_connection(self, address: str, tls: bool, host: str, place: str, port: int) -> Connection:
+    async def _open_connection(self, address: str, tls: bool, host: str, place: str, port: int) -> ReplicaConnection:
         key = "tls:" + address if tls else address
         _, connection = await self._loop.create_connection(
-            lambda: Connection(self._loop, key, address, self._pool.put, self._on_lost),
+            lambda: ReplicaConnection(self._loop, key, address, self._pool.put, self._on_lost),
             place,
             port,
             ssl=self._tls() if tls else None,
@@ -159,7 +159,7 @@ class Upstream:
         _notice_loss(connection.socket, self._silence_limit)
         return connection
 
-    def _on_lost(self, connection: Connection) -> None:
+    def _on_lost(self, connection: ReplicaConnection) -> None:
         self._pool.forget(connection)
         self._open.discard(connection)
         self._all_gone.set()

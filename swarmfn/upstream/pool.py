@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from swarmfn.upstream.connection import Connection
+from swarmfn.upstream.replica_connection import ReplicaConnection
 
 _TICKS = 4
 
@@ -19,14 +19,14 @@ class Pool:
         self._loop = loop
         self._interval = idle_timeout / _TICKS
         self._max_idle = max_idle
-        self._idle: dict[str, list[Connection]] = {}  # each oldest first
+        self._idle: dict[str, list[ReplicaConnection]] = {}  # each oldest first
         self._tick = 0
         self._ticker: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
         return sum(map(len, self._idle.values()))
 
-    def take(self, key: str) -> Connection | None:
+    def take(self, key: str) -> ReplicaConnection | None:
         """A connection that is open as far as this side knows."""
         idle = self._idle.get(key)
         while idle:
@@ -35,7 +35,7 @@ class Pool:
                 return connection
         return None
 
-    def put(self, connection: Connection) -> None:
+    def put(self, connection: ReplicaConnection) -> None:
         """Takes over a connection that has finished its exchange."""
         idle = self._idle.get(connection.key)
         if idle is None:
@@ -48,7 +48,7 @@ class Pool:
         if self._ticker is None:
             self._ticker = self._loop.call_later(self._interval, self._on_tick)
 
-    def forget(self, connection: Connection) -> None:
+    def forget(self, connection: ReplicaConnection) -> None:
         """The connection is gone."""
         idle = self._idle.get(connection.key)
         if idle is not None and connection in idle:

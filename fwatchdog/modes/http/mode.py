@@ -10,11 +10,11 @@ from fwatchdog.children import Nursery
 from fwatchdog.http.addresses import HttpAddress
 from fwatchdog.http.messages import BrokenResponse, Request, Response, text_response
 from fwatchdog.modes import Failed
-from fwatchdog.modes.http.connection import ExchangeFailed, ServerConnection
 from fwatchdog.modes.http.pool import Pool
 from fwatchdog.modes.http.requests import OutgoingRequest, outgoing
 from fwatchdog.modes.http.response_head import ResponseHead
 from fwatchdog.modes.http.server import FunctionServer
+from fwatchdog.modes.http.server_connection import ExchangeFailed, ServerConnection
 from fwatchdog.modes.outcomes import about, call_id_of, duration_header, log_kill
 from fwatchdog.settings import Settings
 from swarmfn.wire.headers import Headers, end_to_end

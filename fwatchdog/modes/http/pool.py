@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from fwatchdog.http.addresses import HttpAddress
-from fwatchdog.modes.http.connection import ExchangeFailed, ServerConnection
+from fwatchdog.modes.http.server_connection import ExchangeFailed, ServerConnection
 
 IDLE_TIME = 1.0
 """Seconds an unused connection is kept. Servers close theirs after two (gunicorn) or more, and a call that meets the

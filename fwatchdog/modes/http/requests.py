@@ -7,7 +7,7 @@ import contextlib
 
 from fwatchdog.http.bodies import RequestBody
 from fwatchdog.http.messages import Request
-from fwatchdog.modes.http.connection import ExchangeFailed, ServerConnection
+from fwatchdog.modes.http.server_connection import ExchangeFailed, ServerConnection
 from swarmfn.wire.headers import end_to_end
 
 _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})

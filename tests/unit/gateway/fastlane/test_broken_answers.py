@@ -12,7 +12,7 @@ from uvicorn.server import ServerState
 
 from gateway.connection_limiter import ConnectionLimiter
 from gateway.fastlane.app import FastLane
-from gateway.fastlane.connection import client_connection
+from gateway.fastlane.client_connection import client_connection
 from gateway.fastlane.exchange import App, Exchange
 from gateway.invoke.bodies import BodyBudget
 from gateway.invoke.incoming import RawHeaders

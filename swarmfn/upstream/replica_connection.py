@@ -22,7 +22,7 @@ MAX_OVERHEAD = 64 * 1024
 """Bytes that may arrive in a row with nothing of a body among them: heads, trailers, chunk extensions."""
 
 
-class Connection(asyncio.Protocol):
+class ReplicaConnection(asyncio.Protocol):
     """Serves one exchange at a time. `on_idle` is called when it is free again, `on_lost` when it is gone."""
 
     __slots__ = (
@@ -54,8 +54,8 @@ class Connection(asyncio.Protocol):
         loop: asyncio.AbstractEventLoop,
         key: str,
         address: str,
-        on_idle: Callable[[Connection], None],
-        on_lost: Callable[[Connection], None],
+        on_idle: Callable[[ReplicaConnection], None],
+        on_lost: Callable[[ReplicaConnection], None],
     ) -> None:
         self.loop = loop
         self.key = key

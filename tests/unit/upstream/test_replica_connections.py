@@ -1,4 +1,4 @@
-"""What connections are made of: TCP options and TLS."""
+"""What connections to replicas are made of: TCP options and TLS."""
 
 from __future__ import annotations
 

@@ -43,11 +43,11 @@ class Site:
     idle_timeout: float = IDLE_TIMEOUT
     linger_timeout: float = LINGER_TIMEOUT
     max_head: int = MAX_HEAD
-    connections: set[Connection] = field(default_factory=set)
+    connections: set[ClientConnection] = field(default_factory=set)
     is_draining: bool = False
 
 
-class Connection(asyncio.Protocol):
+class ClientConnection(asyncio.Protocol):
     """Speaks HTTP/1.1 with one client.
 
     The task of a request is cancelled when the client closes, sends garbage or stalls while the request is handled.

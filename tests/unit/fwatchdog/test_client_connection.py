@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from fwatchdog.http.connection import IDLE_TIMEOUT, Connection, Handler, Site
+from fwatchdog.http.client_connection import IDLE_TIMEOUT, ClientConnection, Handler, Site
 from fwatchdog.http.messages import BrokenResponse, Request, Response, Stream
 from tests.support.processes import listening_socket
 
@@ -28,7 +28,7 @@ async def echo(request: Request) -> Response:
 class Connected:
     """A connection, its transport, and the client's end. `connection.data_received` stands for what the client sent."""
 
-    connection: Connection
+    connection: ClientConnection
     transport: asyncio.Transport
     client: socket.socket
 
@@ -42,7 +42,7 @@ async def connected(handle: Handler = echo, read_timeout: float = 30, **limits: 
         accepted, _ = listener.accept()
     client.setblocking(False)
     accepted.setblocking(False)
-    transport, connection = await loop.connect_accepted_socket(lambda: Connection(site, loop), accepted)
+    transport, connection = await loop.connect_accepted_socket(lambda: ClientConnection(site, loop), accepted)
     try:
         yield Connected(connection, transport, client)
     finally:
