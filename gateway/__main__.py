@@ -24,7 +24,8 @@ from gateway.app import Parts, create_app
 from gateway.call_counts import CallCounts
 from gateway.connection_limiter import ConnectionLimiter, most_connections
 from gateway.fastlane.app import FastLane
-from gateway.fastlane.cross_origin import on_fast_lane
+from gateway.fastlane.cross_origin import cross_origin_exchange
+from gateway.fastlane.exchange import Exchange
 from gateway.fastlane.flask_proxy import FlaskProxy
 from gateway.invoke.asynchronous import Asynchronous, Rules
 from gateway.invoke.bodies import BodyBudget
@@ -382,8 +383,9 @@ class Gateway:
         public_port = 0 if managing is None else self._settings.port
         lane = FastLane(parts.synchronous, parts.asynchronous, flask_proxy, parts.is_ready, parts.bodies, public_port)
         origins = self._settings.cors_origins
-        calls = on_fast_lane(lane, CrossOrigin(origins)) if origins else lane
-        server = fast_lane_server(calls, limits, self._limiters[0], self._settings.upstream_timeout + _DRAIN_MARGIN)
+        exchange = cross_origin_exchange(CrossOrigin(origins)) if origins else Exchange
+        drain_timeout = self._settings.upstream_timeout + _DRAIN_MARGIN
+        server = fast_lane_server(lane, limits, self._limiters[0], drain_timeout, exchange)
         listeners = [listener] if managing is None else [listener, managing]
         serving = asyncio.create_task(server._serve(listeners))
         stop = asyncio.create_task(self._stop.wait())

@@ -10,7 +10,7 @@ import uvicorn
 
 from gateway.connection_limiter import ConnectionLimiter
 from gateway.fastlane.client_connection import client_connection
-from gateway.fastlane.exchange import App
+from gateway.fastlane.exchange import App, Exchange
 from gateway.limits import Limits
 
 
@@ -32,11 +32,13 @@ def listen(address: str, port: int) -> socket.socket:
     return listener
 
 
-def fast_lane_server(app: App, limits: Limits, limiter: ConnectionLimiter, drain_timeout: float) -> uvicorn.Server:
-    """uvicorn for the fast lane; `drain_timeout` is in seconds."""
+def fast_lane_server(
+    app: App, limits: Limits, limiter: ConnectionLimiter, drain_timeout: float, exchange: type[Exchange] = Exchange
+) -> uvicorn.Server:
+    """uvicorn for the fast lane; `exchange` is what it makes of each request; `drain_timeout` is in seconds."""
     config = uvicorn.Config(
         cast(Any, app),  # no ASGI, see Exchange
-        http=client_connection(limits, limiter),
+        http=client_connection(limits, limiter, exchange),
         loop="none",
         lifespan="off",
         ws="none",

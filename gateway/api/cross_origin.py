@@ -13,9 +13,9 @@ def on_flask(app: Flask, rules: CrossOrigin) -> None:
     def answer_preflight() -> Response | None:
         if not rules.concerns(request.path):
             return None
-        asked = ((name.lower(), value) for name, value in request.headers.items())
-        answered = rules.preflight(request.method, asked)
-        return None if answered is None else Response(status=204, headers=answered)
+        headers = ((name.lower(), value) for name, value in request.headers.items())
+        granted = rules.preflight(request.method, headers)
+        return None if granted is None else Response(status=204, headers=granted)
 
     def grant(response: Response) -> Response:
         if rules.concerns(request.path):

@@ -40,9 +40,12 @@ _TOO_MANY = (b"503 Service Unavailable", TOO_MANY_CONNECTIONS.encode() + b"\n")
 Refusal = tuple[bytes, bytes]
 
 
-def client_connection(limits: Limits, limiter: ConnectionLimiter) -> type[ClientConnection]:
-    """The protocol class for uvicorn's `Config(http=…)`, whose app is an App of ours."""
-    fields = {"__slots__": (), "limits": limits, "limiter": limiter}
+def client_connection(
+    limits: Limits, limiter: ConnectionLimiter, exchange: type[Exchange] = Exchange
+) -> type[ClientConnection]:
+    """The protocol class for uvicorn's `Config(http=…)`, whose app is an App of ours; `exchange` is what it makes of
+    each request."""
+    fields = {"__slots__": (), "limits": limits, "exchange": exchange, "limiter": limiter}
     return type("LimitedClientConnection", (ClientConnection,), fields)
 
 
@@ -97,6 +100,7 @@ class ClientConnection(asyncio.Protocol):
     )
 
     limits: ClassVar[Limits]
+    exchange: ClassVar[type[Exchange]]
     limiter: ClassVar[ConnectionLimiter]
     transport: asyncio.Transport
 
@@ -335,7 +339,7 @@ class ClientConnection(asyncio.Protocol):
             self.limiter.note_refusal()
             raise _Refused(_TOO_MANY)
         # By position, as it is made for every request: a class takes names in a dictionary.
-        exchange = self._receiving = Exchange(
+        exchange = self._receiving = self.exchange(
             self,
             verb.decode("ascii"),
             path,

@@ -1,8 +1,8 @@
-"""`gateway.invoke.cross_origin` in front of the fast lane, where the setting asks for it."""
+"""`gateway.invoke.cross_origin` on the fast lane, where the setting asks for it."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from typing import ClassVar
 
 from gateway.fastlane.exchange import App, Exchange
 from gateway.invoke.cross_origin import ORIGIN, CrossOrigin
@@ -10,30 +10,37 @@ from gateway.invoke.incoming import RawHeaders
 from swarmfn.wire.headers import Headers
 
 
-def on_fast_lane(app: App, rules: CrossOrigin) -> App:
-    """`app`, whose answers to calls carry what `rules` grant."""
+def cross_origin_exchange(rules: CrossOrigin) -> type[Exchange]:
+    """The class for a connection's exchanges, whose calls are answered with what `rules` grant."""
+    return type("RuledExchange", (CrossOriginExchange,), {"__slots__": (), "rules": rules})
 
-    class Granting(Exchange):
-        """An exchange whose answer gets further headers. It becomes one of these, with all that it has."""
 
-        __slots__ = ()
+class CrossOriginExchange(Exchange):
+    """Answers a browser's question itself, and grants with each answer to a call."""
 
-        def _begin(self, status: int, headers: RawHeaders) -> None:
+    __slots__ = ()
+
+    rules: ClassVar[CrossOrigin]
+
+    async def run(self, app: App) -> None:
+        granted = None
+        if self._is_call():
+            headers = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in self.headers)
+            granted = self.rules.preflight(self.method, headers)
+        if granted is None:
+            await super().run(app)
+        else:
+            answer = _encoded(granted)
+            await super().run(lambda exchange: exchange.answer(204, answer, b""))
+
+    def _begin(self, status: int, headers: RawHeaders) -> None:
+        if self._is_call():
             present = {name.lower().decode("latin-1") for name, _ in headers}
-            grants = rules.grant(_origin(self.headers), present)
-            super()._begin(status, [*headers, *_encoded(grants)])
+            headers = [*headers, *_encoded(self.rules.grant(_origin(self.headers), present))]
+        super()._begin(status, headers)
 
-    def answer(exchange: Exchange) -> Awaitable[None]:
-        if not rules.concerns(exchange.path.decode("latin-1")):
-            return app(exchange)
-        asked = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in exchange.headers)
-        answered = rules.preflight(exchange.method, asked)
-        if answered is not None:
-            return exchange.answer(204, _encoded(answered), b"")
-        exchange.__class__ = Granting
-        return app(exchange)
-
-    return answer
+    def _is_call(self) -> bool:
+        return self.rules.concerns(self.path.decode("latin-1"))
 
 
 def _origin(headers: RawHeaders) -> str:

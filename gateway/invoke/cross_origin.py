@@ -41,12 +41,12 @@ class CrossOrigin:
         """Whether `path` is one that functions are called at."""
         return path.startswith(_CALLS)
 
-    def preflight(self, method: str, asked: Iterable[tuple[str, str]]) -> Headers | None:
+    def preflight(self, method: str, request_headers: Iterable[tuple[str, str]]) -> Headers | None:
         """The headers of the answer to a browser's question whether it may call; None when this is not such a question,
-        or it may not. Names in `asked` are in lower case."""
+        or it may not. Names of headers are in lower case."""
         if method != "OPTIONS":
             return None
-        headers = dict(asked)
+        headers = dict(request_headers)
         granted = self._granted(headers.get(ORIGIN, ""))
         if not granted or _ASKED_METHOD not in headers:
             return None
