@@ -38,6 +38,34 @@ class EngineRefused(Exception):
         self.text = text
 
 
+class EventStream:
+    """Documents as the engine sends them; over when it breaks off. As a context it gives the connection back, which
+    docker-py's own stream leaves open."""
+
+    def __init__(self, response: requests.Response) -> None:
+        self._response = response
+
+    def __enter__(self) -> EventStream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._response.close()
+
+    def __iter__(self) -> Iterator[Document]:
+        try:
+            for line in self._response.iter_lines(chunk_size=None):
+                yield json.loads(line)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
+            logger.debug("the engine's events break off: %s", exc)
+
+    def interrupt(self) -> None:
+        """Ends the iteration of another thread."""
+        try:
+            self._response.raw.shutdown()
+        except (ValueError, RuntimeError, OSError):
+            logger.debug("the stream of events had ended already")
+
+
 class EngineApi:
     """One engine, which is a manager of a swarm; usable from any thread.
 
@@ -138,12 +166,11 @@ class EngineApi:
     def task_logs(self, task_id: str, tail: int, limit: float) -> bytes:
         return self._logs(f"/tasks/{task_id}/logs", {"tail": tail}, limit)
 
-    def events(self) -> docker.types.daemon.CancellableStream:
-        """What happens to services, nodes, and containers of this node, for as long as the engine lives. Waits
-        without an end; `close` the stream from another thread."""
+    def events(self) -> EventStream:
+        """What happens to services, nodes, and containers of this node, for as long as the engine lives."""
         filters = {"type": ["service", "node", "container"], "event": ["create", "update", "remove", "start", "die"]}
-        with self._translated():
-            return self._connected().events(filters=filters, decode=True)
+        params = {"filters": json.dumps(filters)}
+        return EventStream(self._request("GET", "/events", params=params, stream=True, timeout=None))
 
     def exit_status(self, task_id: str, within: float) -> int | None:
         """How the container of a task ended in the last `within` seconds, if it was on this engine's node: the engine

@@ -6,9 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-from docker.types.daemon import CancellableStream
-
-from swarmfn.provider.swarm.engine_api import EngineApi, EngineRefused
+from swarmfn.provider.swarm.engine_api import EngineApi, EngineRefused, EventStream
 from swarmfn.repeated_failures import RepeatedFailures
 from swarmfn.wire.errors import EngineUnavailable
 
@@ -25,7 +23,7 @@ class Events:
     def __init__(self, api: EngineApi, on_change: Callable[[bool], None]) -> None:
         self._api = api
         self._on_change = on_change
-        self._stream: CancellableStream | None = None
+        self._stream: EventStream | None = None
         self._is_closing = threading.Event()
         self.failures = RepeatedFailures(logger, "following the engine's events", "events_lost")
         """Those that nobody expected."""
@@ -36,7 +34,9 @@ class Events:
 
     def close(self) -> None:
         self._is_closing.set()
-        self._end_stream()
+        stream = self._stream
+        if stream is not None:
+            stream.interrupt()
         if self._thread.ident is not None:
             # An engine that hangs may not even have begun to answer; the thread ends when it does.
             self._thread.join(_CLOSING)
@@ -52,19 +52,12 @@ class Events:
             self._is_closing.wait(_PAUSE)
 
     def _follow(self) -> None:
-        self._stream = stream = self._api.events()
-        if self._is_closing.is_set():
-            self._end_stream()
-            return
-        self._on_change(True)
-        self.failures.over()
-        for event in stream:
-            self._on_change(event.get("Type") != "container")
-
-    def _end_stream(self) -> None:
-        if self._stream is None:
-            return
-        try:
-            self._stream.close()
-        except OSError:
-            logger.debug("the engine had closed the stream of events already")
+        with self._api.events() as stream:
+            self._stream = stream
+            # Who closes looks at the stream only after this flag is set: one of the two sees the other.
+            if self._is_closing.is_set():
+                return
+            self._on_change(True)
+            self.failures.over()
+            for event in stream:
+                self._on_change(event.get("Type") != "container")
