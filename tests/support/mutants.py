@@ -34,10 +34,11 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from tests.support.reach import MAP, ONLY, RECORD, ROOMS, Probes, Reach, put_probes, reaching
 
@@ -58,8 +59,11 @@ TESTS = {
 }
 """Where a room's tests are, unit tests first; those of all rooms together under the empty name."""
 
+T = TypeVar("T")
+
 _ROOT = Path(__file__).resolve().parents[2]
 _COPIES = 2
+_MARK = "MUTANTS_RUN"
 _PARTS = 8
 _GRACE = 20.0
 _TAKEN_AS_LOST = 300.0
@@ -208,11 +212,32 @@ def _copies() -> Iterator[list[Path]]:
         yield copies
 
 
+def _in_each(copies: Sequence[Path], do: Callable[[T, Path], None], things: Sequence[T]) -> None:
+    """Does something with each thing, in whichever copy is free."""
+    free: queue.SimpleQueue[Path] = queue.SimpleQueue()
+    for copy in copies:
+        free.put(copy)
+
+    def with_copy(thing: T) -> None:
+        copy = free.get()
+        try:
+            do(thing, copy)
+        finally:
+            free.put(copy)
+
+    with ThreadPoolExecutor(len(copies)) as pool:
+        try:
+            list(pool.map(with_copy, things))
+        except KeyboardInterrupt:
+            _end_all(f"{_MARK}={os.getpid()}-")
+            raise
+
+
 def _pytest(folder: Path, words: Sequence[str], variables: dict[str, str], limit: float | None) -> tuple[int, str]:
     """Its exit code and what it has said. Raises TimeoutExpired; nothing that it has started is left then, or ever."""
     command = [sys.executable, "-m", "pytest", "-p", "tests.support.reach_plugin", "-q", "-n", "0", "--tb=no", *words]
-    mark = f"MUTANTS_RUN={os.getpid()}-{threading.get_ident()}"
-    environment = {**os.environ, **variables, "PYTHONPATH": str(folder)} | dict([mark.split("=")])
+    mark = f"{os.getpid()}-{threading.get_ident()}."
+    environment = {**os.environ, **variables, "PYTHONPATH": str(folder), _MARK: mark}
     with subprocess.Popen(
         command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         start_new_session=True, env=environment,
@@ -226,16 +251,16 @@ def _pytest(folder: Path, words: Sequence[str], variables: dict[str, str], limit
             process.kill()
             raise
         finally:
-            _end_all(mark)
+            _end_all(f"{_MARK}={mark}")
     return process.returncode, said
 
 
-def _end_all(mark: str) -> None:
-    """Ends what has the variable, which every process of a run hands down: with a fault, some are left behind."""
+def _end_all(start: str) -> None:
+    """Ends what has such a variable, which every process of a run hands down: with a fault, some are left behind."""
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError):
-                if mark.encode() in (entry / "environ").read_bytes().split(b"\0"):
+                if any(word.startswith(start.encode()) for word in (entry / "environ").read_bytes().split(b"\0")):
                     os.kill(int(entry.name), signal.SIGKILL)
 
 
@@ -272,28 +297,21 @@ def _digest(names: Sequence[str]) -> str:
 
 def _record(files: Sequence[str], reach: Reach) -> Probes:
     """Runs tests, adding to `reach`."""
-    waiting: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
-    for part in range(min(_PARTS, len(files))):
-        waiting.put([*files[part::_PARTS]])
     with _copies() as copies:
-        shared = [copy.with_suffix(".map") for copy in copies]
-        probes = [put_probes(copy, file) for copy, file in zip(copies, shared, strict=True)]
+        maps = {copy: copy.with_suffix(".map") for copy in copies}
+        probes = [put_probes(copy, file) for copy, file in maps.items()]
 
-        def work(copy: Path, file: Path) -> None:
-            with contextlib.suppress(queue.Empty):
-                while True:
-                    record = copy.with_suffix(".json")
-                    variables = {MAP: str(file), RECORD: str(record)}
-                    _, said = _pytest(copy, ["-m", "not engine", *waiting.get_nowait()], variables, None)
-                    for line in said.splitlines():
-                        if line.startswith(("FAILED", "ERROR")):
-                            print(f"without any fault: {line}", flush=True)
-                    if record.exists():
-                        reach.add(record)
-                        record.unlink()
+        def run(part: Sequence[str], copy: Path) -> None:
+            record = copy.with_suffix(".json")
+            _, said = _pytest(copy, ["-m", "not engine", *part], {MAP: str(maps[copy]), RECORD: str(record)}, None)
+            for line in said.splitlines():
+                if line.startswith(("FAILED", "ERROR")):
+                    print(f"without any fault: {line}", flush=True)
+            if record.exists():
+                reach.add(record)
+                record.unlink()
 
-        with ThreadPoolExecutor(len(copies)) as pool:
-            list(pool.map(work, copies, shared))
+        _in_each(copies, run, [files[part::_PARTS] for part in range(min(_PARTS, len(files)))])
     return probes[0]
 
 
@@ -384,24 +402,17 @@ def main(arguments: Sequence[str]) -> int:
 def _survivors(chosen: Sequence[Mutant], trial: _Trial, sources: dict[str, str]) -> list[Mutant]:
     """Those that the tests have passed with."""
     found = []
-    with _copies() as copies, ThreadPoolExecutor(len(copies)) as pool:
-        free: queue.SimpleQueue[Path] = queue.SimpleQueue()
-        for copy in copies:
-            free.put(copy)
 
-        def meet(mutant: Mutant) -> None:
-            copy = free.get()
-            try:
-                noticed, count = trial.noticed_by(mutant, copy)
-            finally:
-                free.put(copy)
-            if not noticed:
-                found.append(mutant)
-            by = noticed or f"by {count} tests that reach it"
-            shown = mutant.shown(sources[mutant.path].encode())
-            print(f"{'noticed ' if noticed else 'SURVIVED'} {mutant.path}:{mutant.line}  {by}\n{shown}", flush=True)
+    def meet(mutant: Mutant, copy: Path) -> None:
+        noticed, count = trial.noticed_by(mutant, copy)
+        if not noticed:
+            found.append(mutant)
+        by = noticed or f"by {count} tests that reach it"
+        shown = mutant.shown(sources[mutant.path].encode())
+        print(f"{'noticed ' if noticed else 'SURVIVED'} {mutant.path}:{mutant.line}  {by}\n{shown}", flush=True)
 
-        list(pool.map(meet, chosen))
+    with _copies() as copies:
+        _in_each(copies, meet, chosen)
     return found
 
 
@@ -418,4 +429,7 @@ def _show_table(places: Sequence[Mutant], chosen: Sequence[Mutant], survivors: S
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        sys.exit(130)
