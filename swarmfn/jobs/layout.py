@@ -31,6 +31,21 @@ a job's hash does not fetch them too."""
 PLAIN_RQ_MARGIN = 30
 """Seconds a plain `rq worker` grants beyond exec_timeout, for connecting and reading the answer."""
 
+RUN_FIELDS = (
+    "state",
+    "ended_at",
+    "failures",
+    "attempts",
+    "interruptions",
+    "response",
+    "answer",
+    "large_answer",
+    "callback",
+    "delivery",
+    "expires",
+)
+"""The fields that a run which has ended leaves in the job's hash: one that is run again begins without them."""
+
 CANCELLED_TTL = 86400
 """Seconds the record of a cancelled call is kept."""
 

@@ -16,17 +16,6 @@ from swarmfn.wire.invocations import Delivery, Invocation, StoredResponse
 _LARGE_ANSWER_TTL = 3600
 _FAILED_BODY_TTL = 7 * 86400
 _DELIVERY_JOB_TIMEOUT = 60
-_OF_ONE_RUN = (
-    "state",
-    "failures",
-    "attempts",
-    "interruptions",
-    "response",
-    "answer",
-    "large_answer",
-    "callback",
-    "expires",
-)
 
 
 def begin_anew(client: redis.Redis, work: Invocation | Delivery) -> None:
@@ -34,8 +23,10 @@ def begin_anew(client: redis.Redis, work: Invocation | Delivery) -> None:
     job_id = work.call_id if isinstance(work, Invocation) else work.delivery_id
     kind = f"failed:{work.function}:{work.queue}" if isinstance(work, Invocation) else f"undelivered:{work.function}"
     client.zrem(keys.dead_letters(kind), job_id)
-    client.hdel(keys.job(job_id), *_OF_ONE_RUN, "delivery")
+    client.hdel(keys.job(job_id), *layout.RUN_FIELDS)
+    client.delete(keys.response_body(job_id))
     client.persist(keys.job(job_id))
+    client.persist(keys.request_body(job_id))
     if isinstance(work, Invocation):
         client.hincrby(keys.TOTALS, f"redriven:{work.function}:{work.queue}", 1)
 

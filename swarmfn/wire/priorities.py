@@ -6,7 +6,7 @@ NORMAL = "normal"
 PRIORITIES = ("high", NORMAL, "low")
 """Those that come first, first."""
 
-_SUFFIXES = (":high", ":low")
+_SUFFIXES = tuple(f":{priority}" for priority in PRIORITIES if priority != NORMAL)
 
 
 def lane(queue: str, priority: str) -> str:

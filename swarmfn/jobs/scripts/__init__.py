@@ -1,8 +1,8 @@
 """The atomic steps of a job's life, each one Lua script that handles a whole batch in one round trip.
 
 Each is a file NAME.lua that says in its first comment what it does, which parts of the prelude it needs (prelude/ holds
-the functions that several share), which keys it touches itself (a name that ends in `:` is the beginning of many), its
-arguments and what they mean, and its reply. `#!lua flags=allow-oom` is for scripts that must run in a Redis whose
+the functions that several share), which keys it touches itself (by their names in swarmfn/jobs/keys.py), its arguments
+and what they mean, and its reply. `#!lua flags=allow-oom` is for scripts that must run in a Redis whose
 memory is full: they end calls, which is what frees memory, and keep leases, without which calls would run twice.
 
 The names of the arguments are given there, once for Lua and Python: `arguments` come once, then the values of each of

@@ -1,45 +1,40 @@
 #!lua flags=allow-oom
 -- Takes calls off their queues.
 --
--- prelude: now, each, tally, letters, held
--- keys: rq:deferred:, rq:job:, rq:queue:, rq:suspended, rq:wip:, swarmfn:alone, swarmfn:body:, swarmfn:claims:, swarmfn:held,
---   swarmfn:held:, swarmfn:leases, swarmfn:response:, swarmfn:running:, swarmfn:set-aside:
+-- prelude: now, each, tally, dead_letters, rerun, held
+-- keys: ALONE, CLAIMS, DEFERRED, HELD, HELD_CALLS, JOB, LEASES, QUEUE, RUNNING, SET_ASIDE, SUSPENDED, WIP
+-- constants: CALLBACKS, LANES
 -- arguments: worker, prefix, lease, moment, data
 -- items: queue, wanted, limits
 -- meaning: prefix: what the executions begin with; lease: seconds; moment: now in RQ's form; data: what every job has;
 --   wanted: how many calls; limits: '' or JSON: for each limited function how many of its calls may run, and whether the
 --   queue has others too. Beside a queue may be two more, for calls of high and of low priority; those of callbacks have
---   none. In place of a queue `swarmfn:alone` asks for one of those that are to be run alone; its limits are those of
+--   none. In place of a queue ALONE asks for one of those that are to be run alone; its limits are those of
 --   all functions
 -- reply: the claims (for each: id, execution, queue, data, call, body, large, failures, attempts, `1` if it waited
 --   too long), and the queues that may hold more
 
 local claims, more = {}, {}
-if redis.call('EXISTS', 'rq:suspended') == 1 then return {claims, more} end
+if redis.call('EXISTS', SUSPENDED) == 1 then return {claims, more} end
 
 -- A job with one of these states was run, cancelled or claimed meanwhile, and its id is in the list once too often.
 local not_waiting = {started = true, finished = true, failed = true, canceled = true, stopped = true,
   scheduled = true, deferred = true}
 
 local function fields(id)
-  return redis.call('HMGET', 'rq:job:' .. id, 'status', 'state', 'data', 'call', 'body', 'large', 'failures',
+  return redis.call('HMGET', JOB .. id, 'status', 'state', 'data', 'call', 'body', 'large', 'failures',
     'attempts', 'execution', 'description', 'expires')
 end
 
 local function is_running(id, execution, queue)
-  return execution and redis.call('ZSCORE', 'swarmfn:leases', id .. ':' .. execution .. ':' .. queue)
+  return execution and redis.call('ZSCORE', LEASES, id .. ':' .. execution .. ':' .. queue)
 end
 
-local function begin_anew(key, id, job, queue)
+local function begin_anew(id, job, queue)
   -- Final before, and queued again by hand (rq-dashboard, rq requeue): its attempts start again.
-  redis.call('HDEL', key, 'state', 'ended_at', 'failures', 'attempts', 'interruptions', 'response', 'answer',
-    'large_answer', 'callback', 'delivery', 'expires')
-  redis.call('DEL', 'swarmfn:response:' .. id)
-  redis.call('PERSIST', key)
-  redis.call('PERSIST', 'swarmfn:body:' .. id)
+  forget_last_run(id, job[2], job[4], queue)
   local fn = function_of(job[4])
   if fn then count('redriven:' .. fn .. ':' .. queue) end
-  drop_letter(letter_of(job[2], job[4], queue), id)
   job[7], job[8], job[11] = false, false, false
 end
 
@@ -53,12 +48,12 @@ local function take(queue, id, was_held)
     count('unreadable::' .. queue) -- RQ refuses such ids, so nobody could look at it
     return
   end
-  local key = 'rq:job:' .. id
+  local key = JOB .. id
   local fine, job = pcall(fields, id)
   if not fine then
     -- No hash: moved away, and what takes its place is seen to fail.
-    redis.call('RENAME', key, 'swarmfn:set-aside:' .. id)
-    redis.call('EXPIRE', 'swarmfn:set-aside:' .. id, 604800)
+    redis.call('RENAME', key, SET_ASIDE .. id)
+    redis.call('EXPIRE', SET_ASIDE .. id, 604800)
     job = {'queued'}
   elseif not job[1] and redis.call('EXISTS', key) == 0 then
     return -- deleted: ids stay in the list for a while
@@ -74,7 +69,7 @@ local function take(queue, id, was_held)
     redis.call('HSET', key, 'status', final)
     return
   end
-  if job[2] then begin_anew(key, id, job, queue) end
+  if job[2] then begin_anew(id, job, queue) end
   if not job[3] then repair(key, queue, job) end
   local execution = prefix .. (#claims + 1)
   local has_expired = job[11] and now >= (tonumber(job[11]) or now + 1)
@@ -98,10 +93,10 @@ end
 local function rooms_of(limits, wanted)
   local rooms, sum = {}, 0
   for fn, limit in pairs(limits) do
-    local key = 'swarmfn:running:' .. fn
+    local key = RUNNING .. fn
     if limit - redis.call('SCARD', key) < wanted then
       for _, entry in ipairs(redis.call('SMEMBERS', key)) do
-        if not redis.call('ZSCORE', 'swarmfn:leases', entry) then redis.call('SREM', key, entry) end
+        if not redis.call('ZSCORE', LEASES, entry) then redis.call('SREM', key, entry) end
       end
     end
     rooms[fn] = math.max(0, limit - redis.call('SCARD', key))
@@ -113,20 +108,20 @@ end
 local started, leased, entries -- of one queue
 local function note_claim(queue, id, execution, fn)
   local entry = id .. ':' .. execution
-  -- RQ's own cleanup would FAIL entries whose score has passed; the true lease is in swarmfn:leases.
+  -- RQ's own cleanup would FAIL entries whose score has passed; the true lease is in LEASES.
   started[#started + 1], started[#started + 2] = '+inf', entry
   entry = entry .. ':' .. queue
   leased[#leased + 1], leased[#leased + 2] = now + lease, entry
   entries[#entries + 1] = entry
   if fn then
-    redis.call('SADD', 'swarmfn:running:' .. fn, entry)
-    redis.call('EXPIRE', 'swarmfn:running:' .. fn, 86400)
+    redis.call('SADD', RUNNING .. fn, entry)
+    redis.call('EXPIRE', RUNNING .. fn, 86400)
   end
 end
 
 -- Both return how much of what was wanted is used up, and whether there may be more.
 local function claim_any(queue, wanted)
-  local ids = redis.call('LPOP', 'rq:queue:' .. queue, wanted) or {}
+  local ids = redis.call('LPOP', QUEUE .. queue, wanted) or {}
   for _, id in ipairs(ids) do
     local fine, execution = pcall(take, queue, id)
     if fine and execution then note_claim(queue, id, execution) end
@@ -139,29 +134,29 @@ end
 local function hold(queue, id, fn, status)
   if status and not_waiting[status] then return end
   local name = fn .. ':' .. queue
-  redis.call('RPUSH', 'swarmfn:held:' .. name, id)
-  redis.call('SADD', 'swarmfn:held', name)
-  redis.call('ZADD', 'rq:deferred:' .. queue, now, id)
-  redis.call('HSET', 'rq:job:' .. id, 'status', 'deferred')
+  redis.call('RPUSH', HELD_CALLS .. name, id)
+  redis.call('SADD', HELD, name)
+  redis.call('ZADD', DEFERRED .. queue, now, id)
+  redis.call('HSET', JOB .. id, 'status', 'deferred')
 end
 
-local holding -- the members of swarmfn:held, read when the first limited queue is claimed from
+local holding -- the members of HELD, read when the first limited queue is claimed from
 local function is_holding(fn, queue)
   if not holding then
     holding = {}
-    for _, name in ipairs(redis.call('SMEMBERS', 'swarmfn:held')) do holding[name] = true end
+    for _, name in ipairs(redis.call('SMEMBERS', HELD)) do holding[name] = true end
   end
   return holding[fn .. ':' .. queue]
 end
 
 local function claim_held(queue, fn, wanted)
-  local list, taken, looked_at = 'swarmfn:held:' .. fn .. ':' .. queue, 0, 0
+  local list, taken, looked_at = HELD_CALLS .. fn .. ':' .. queue, 0, 0
   -- Those that were cancelled or deleted through RQ are still there, and keep no other waiting.
   while taken < wanted and looked_at < wanted + 500 do
     local id = redis.call('LPOP', list)
     if not id then break end
     looked_at = looked_at + 1
-    redis.call('ZREM', 'rq:deferred:' .. queue, id)
+    redis.call('ZREM', DEFERRED .. queue, id)
     local fine, execution = pcall(take, queue, id, true)
     if fine and execution then
       note_claim(queue, id, execution, fn)
@@ -185,10 +180,10 @@ local function claim_within(queue, wanted, limits)
     end
   end
   while taken < wanted and looked_at < wanted + 500 do
-    local id = redis.call('LPOP', 'rq:queue:' .. queue)
+    local id = redis.call('LPOP', QUEUE .. queue)
     if not id then break end
     looked_at = looked_at + 1
-    local readable, job = pcall(redis.call, 'HMGET', 'rq:job:' .. id, 'call', 'status')
+    local readable, job = pcall(redis.call, 'HMGET', JOB .. id, 'call', 'status')
     local fn = readable and function_of(job[1])
     if not rooms[fn or ''] then fn = nil end
     if fn and rooms[fn] == 0 then
@@ -209,9 +204,9 @@ end
 local function write_claims(queue)
   if #entries == 0 then return end
   -- A claim at a time is at most a few dozen jobs, so these may be unpacked.
-  redis.call('ZADD', 'rq:wip:' .. queue, unpack(started))
-  redis.call('ZADD', 'swarmfn:leases', unpack(leased))
-  redis.call('SADD', 'swarmfn:claims:' .. worker, unpack(entries))
+  redis.call('ZADD', WIP .. queue, unpack(started))
+  redis.call('ZADD', LEASES, unpack(leased))
+  redis.call('SADD', CLAIMS .. worker, unpack(entries))
 end
 
 local function claim_lane(queue, wanted, limits)
@@ -224,16 +219,16 @@ end
 
 -- What ran in a process that died, one at a time. Those over their function's limit go to the list's end.
 local function claim_alone(limits)
-  for _ = 1, math.min(redis.call('LLEN', 'swarmfn:alone'), 100) do
-    local member = redis.call('LPOP', 'swarmfn:alone')
+  for _ = 1, math.min(redis.call('LLEN', ALONE), 100) do
+    local member = redis.call('LPOP', ALONE)
     local id, queue = string.match(member, '^([^:]*):(.*)$')
-    local readable, job = pcall(redis.call, 'HMGET', 'rq:job:' .. (id or ''), 'call', 'status')
+    local readable, job = pcall(redis.call, 'HMGET', JOB .. (id or ''), 'call', 'status')
     local fn = readable and function_of(job[1])
     if not limits[fn or ''] then fn = nil end
     if fn and job[2] == 'deferred' and rooms_of({[fn] = limits[fn]}, 1)[fn] == 0 then
-      redis.call('RPUSH', 'swarmfn:alone', member)
+      redis.call('RPUSH', ALONE, member)
     elseif id then
-      redis.call('ZREM', 'rq:deferred:' .. queue, id)
+      redis.call('ZREM', DEFERRED .. queue, id)
       started, leased, entries = {}, {}, {}
       local fine, execution = pcall(take, queue, id, true)
       if fine and execution then
@@ -243,19 +238,19 @@ local function claim_alone(limits)
       end
     end
   end
-  return redis.call('EXISTS', 'swarmfn:alone') == 1
+  return redis.call('EXISTS', ALONE) == 1
 end
 
-local lanes, alone = {':high', '', ':low'}, {''}
+local NO_LANES = {''}
 local function claim(item)
   local queue, left, is_more = item.queue, tonumber(item.wanted), false
   local readable, limits = pcall(cjson.decode, item.limits)
-  if queue == 'swarmfn:alone' then
+  if queue == ALONE then
     if claim_alone(readable and limits.limits or {}) then more[#more + 1] = queue end
     return
   end
-  local is_callbacks = queue == 'callbacks' or string.sub(queue, 1, 10) == 'callbacks:'
-  for _, lane in ipairs(is_callbacks and alone or lanes) do
+  local is_callbacks = queue == CALLBACKS or string.sub(queue, 1, #CALLBACKS + 1) == CALLBACKS .. ':'
+  for _, lane in ipairs(is_callbacks and NO_LANES or LANES) do
     local used, has_more = claim_lane(queue .. lane, left, readable and limits)
     left, is_more = left - used, is_more or has_more
     if left <= 0 then break end
@@ -264,6 +259,6 @@ local function claim(item)
 end
 
 each(claim)
-if #claims > 0 then redis.call('EXPIRE', 'swarmfn:claims:' .. worker, 86400) end
+if #claims > 0 then redis.call('EXPIRE', CLAIMS .. worker, 86400) end
 write_tally()
 return {claims, more}

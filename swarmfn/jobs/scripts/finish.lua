@@ -1,34 +1,33 @@
 #!lua flags=allow-oom
 -- Ends claims for good.
 --
--- prelude: now, each, tally, letters, queueing, release, parents
--- keys: rq:failed:, rq:finished:, rq:job:, rq:results:, swarmfn:bodies, swarmfn:body:, swarmfn:response:,
---   swarmfn:upload:
+-- prelude: now, each, tally, dead_letters, queueing, release, parents
+-- keys: BODIES, BODY, FAILED, FINISHED, JOB, RESPONSE, RESULTS, UPLOAD
 -- arguments: worker, moment, data, margin
 -- items: id, execution, queue, counter, state, ttl, response, answer, large_answer, result_type, return_value, exc_string,
 --   attempts, started_at, delivery, delivery_queue, delivery_call, delivery_body, delivery_large, delivery_timeout, parent,
 --   note
 -- meaning: moment: now in RQ's form; data: what every job has; margin: seconds a record outlives its registry entry;
---   counter: a field of swarmfn:totals (succeeded:echo:echo); large_answer, delivery_large: the size of a large body ('':
---   it is a small one), which waits at swarmfn:upload:ID:EXECUTION; delivery: the id of one to queue ('': none); parent:
+--   counter: a field of TOTALS (succeeded:echo:echo); large_answer, delivery_large: the size of a large body ('':
+--   it is a small one), which waits at UPLOAD .. ID:EXECUTION; delivery: the id of one to queue ('': none); parent:
 --   the call whose callback this was; note: what to note there
 -- reply: for each item 1 when it is recorded, 0 when the job is no longer this execution's, text when it cannot be
 
-local function upload(id, execution) return 'swarmfn:upload:' .. id .. ':' .. execution end
+local function upload(id, execution) return UPLOAD .. id .. ':' .. execution end
 
 local function queue_delivery(item, key)
   local delivery = item.delivery
-  local delivery_key = 'rq:job:' .. delivery
+  local delivery_key = JOB .. delivery
   redis.call('HSET', key, 'delivery', delivery, 'callback', 'queued')
   redis.call('HSET', delivery_key, 'data', data, 'created_at', moment, 'enqueued_at', moment, 'origin',
     item.delivery_queue, 'description', 'callback of ' .. item.id, 'status', 'queued', 'timeout', item.delivery_timeout,
     'call', item.delivery_call)
   if item.delivery_large ~= '' then
-    local body = 'swarmfn:body:' .. delivery
+    local body = BODY .. delivery
     redis.call('RENAME', upload(delivery, item.execution), body)
     redis.call('PERSIST', body)
     redis.call('HSET', delivery_key, 'large', item.delivery_large)
-    redis.call('SADD', 'swarmfn:bodies', delivery)
+    redis.call('SADD', BODIES, delivery)
   elseif item.delivery_body ~= '' then
     redis.call('HSET', delivery_key, 'body', item.delivery_body)
   end
@@ -36,8 +35,8 @@ local function queue_delivery(item, key)
 end
 
 local function keep_large_answer(item, key)
-  redis.call('RENAME', upload(item.id, item.execution), 'swarmfn:response:' .. item.id)
-  redis.call('EXPIRE', 'swarmfn:response:' .. item.id, item.ttl + margin)
+  redis.call('RENAME', upload(item.id, item.execution), RESPONSE .. item.id)
+  redis.call('EXPIRE', RESPONSE .. item.id, item.ttl + margin)
   redis.call('HSET', key, 'large_answer', item.large_answer)
 end
 
@@ -45,11 +44,11 @@ local function drop_body(id, key, ttl, succeeded, is_large)
   redis.call('HDEL', key, 'execution', unpack(succeeded and {'body', 'large'} or {}))
   if not is_large then return end
   if succeeded then
-    redis.call('DEL', 'swarmfn:body:' .. id)
-    redis.call('SREM', 'swarmfn:bodies', id)
+    redis.call('DEL', BODY .. id)
+    redis.call('SREM', BODIES, id)
   else
     -- Kept, so that a failed invocation can be run again.
-    redis.call('EXPIRE', 'swarmfn:body:' .. id, ttl + margin)
+    redis.call('EXPIRE', BODY .. id, ttl + margin)
   end
 end
 
@@ -78,7 +77,7 @@ local function finish(item)
     if item.delivery_large ~= '' then redis.call('DEL', upload(item.delivery, execution)) end
     return 0
   end
-  local key, results, succeeded = 'rq:job:' .. id, 'rq:results:' .. id, item.state == 'succeeded'
+  local key, results, succeeded = JOB .. id, RESULTS .. id, item.state == 'succeeded'
   if item.large_answer ~= '' then keep_large_answer(item, key) end
   redis.call('XADD', results, 'MAXLEN', 10, '*', 'type', item.result_type, 'worker_name', worker,
     succeeded and 'return_value' or 'exc_string', succeeded and item.return_value or item.exc_string,
@@ -87,10 +86,10 @@ local function finish(item)
   drop_body(id, key, ttl, succeeded, is_large)
   redis.call('EXPIRE', results, ttl + margin)
   redis.call('EXPIRE', key, ttl + margin)
-  register((succeeded and 'rq:finished:' or 'rq:failed:') .. queue, now + ttl, id)
+  register((succeeded and FINISHED or FAILED) .. queue, now + ttl, id)
   release(id, execution, queue, worker)
   count(item.counter)
-  if not succeeded then keep_letter(item.counter, id, now) end
+  if not succeeded then keep_dead_letter(item.counter, id, now) end
   if item.delivery ~= '' then queue_delivery(item, key) end
   tell_parent(item.parent, id, item.note)
   return 1

@@ -3,7 +3,7 @@
 -- more.
 --
 -- prelude: queueing, held
--- keys: rq:deferred:, rq:job:, swarmfn:held:
+-- keys: DEFERRED, HELD_CALLS, JOB
 -- arguments: fn, queue, limit
 -- meaning: limit: how many to look at
 -- reply: how many were looked at
@@ -11,14 +11,14 @@
 local name = fn .. ':' .. queue
 local looked_at = 0
 while looked_at < tonumber(limit) do
-  local id = redis.call('RPOP', 'swarmfn:held:' .. name) -- the last one first: so they keep their order
+  local id = redis.call('RPOP', HELD_CALLS .. name) -- the last one first: so they keep their order
   if not id then break end
   looked_at = looked_at + 1
-  redis.call('ZREM', 'rq:deferred:' .. queue, id)
+  redis.call('ZREM', DEFERRED .. queue, id)
   -- Deleted or cancelled through RQ, it is not made again.
-  if redis.pcall('HGET', 'rq:job:' .. id, 'status') == 'deferred' then
+  if redis.pcall('HGET', JOB .. id, 'status') == 'deferred' then
     enqueue(queue, id, true)
-    redis.call('HSET', 'rq:job:' .. id, 'status', 'queued')
+    redis.call('HSET', JOB .. id, 'status', 'queued')
   end
 end
 forget_empty(fn, queue)

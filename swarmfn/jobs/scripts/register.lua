@@ -3,17 +3,17 @@
 -- makes room.
 --
 -- prelude: each
--- keys: rq:worker:, rq:workers, rq:workers:
+-- keys: WORKER, WORKERS, WORKERS_OF
 -- arguments: worker, ttl, queues
 -- items: field, value
 -- meaning: ttl: seconds until its entry expires; queues: JSON: the names of those it serves
 -- reply: 1
 
-local key = 'rq:worker:' .. worker
+local key = WORKER .. worker
 each(function(item) redis.call('HSET', key, item.field, item.value) end)
 redis.call('EXPIRE', key, ttl)
-redis.call('SADD', 'rq:workers', key)
+redis.call('SADD', WORKERS, key)
 for _, queue in ipairs(cjson.decode(queues)) do
-  redis.call('SADD', 'rq:workers:' .. queue, key)
+  redis.call('SADD', WORKERS_OF .. queue, key)
 end
 return 1

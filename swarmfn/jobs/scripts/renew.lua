@@ -2,7 +2,7 @@
 -- Prolongs the leases that are still there; one that was handed back is not made again.
 --
 -- prelude: now
--- keys: rq:job:, swarmfn:claims:, swarmfn:leases
+-- keys: CLAIMS, JOB, LEASES
 -- arguments: worker, lease
 -- list: entries
 -- meaning: lease: seconds
@@ -10,13 +10,13 @@
 
 local function renew(entry)
   -- Cancelled through RQ, which knows nothing of leases: this one may lapse.
-  if redis.pcall('HGET', 'rq:job:' .. string.match(entry, '^[^:]*'), 'status') == 'canceled' then return false end
-  return redis.call('ZADD', 'swarmfn:leases', 'XX', 'CH', now + lease, entry) == 1
-    or redis.call('ZSCORE', 'swarmfn:leases', entry)
+  if redis.pcall('HGET', JOB .. string.match(entry, '^[^:]*'), 'status') == 'canceled' then return false end
+  return redis.call('ZADD', LEASES, 'XX', 'CH', now + lease, entry) == 1
+    or redis.call('ZSCORE', LEASES, entry)
 end
 local lost = {}
 for _, entry in ipairs(entries) do
   if not renew(entry) then lost[#lost + 1] = entry end
 end
-redis.call('EXPIRE', 'swarmfn:claims:' .. worker, 86400)
+redis.call('EXPIRE', CLAIMS .. worker, 86400)
 return lost

@@ -1,4 +1,4 @@
-"""A Lua script of this folder, put together from its file and what the file declares: arguments and prelude."""
+"""A Lua script of this folder, put together from its file and what the file declares: arguments, names and prelude."""
 
 from __future__ import annotations
 
@@ -10,14 +10,26 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from swarmfn.jobs import keys
+from swarmfn.jobs.layout import CALLBACK_QUEUE, RUN_FIELDS
+from swarmfn.wire.priorities import lanes
+
 _FOLDER = files(__package__)
 _SHEBANG = "#!lua"
 _PRELUDE = re.compile(r"^-- prelude: (.*)$", re.MULTILINE)
 _NAMES = r"^-- %s: ((?:.*,\n--   )*.*)$"
+_KEYS: dict[str, str] = {name: value for name, value in vars(keys).items() if name.isupper()}
+_CONSTANTS: dict[str, str | tuple[str, ...]] = {
+    "CALLBACKS": CALLBACK_QUEUE,
+    "LANES": lanes(""),
+    "RUN_FIELDS": RUN_FIELDS,
+}
+"""What else Lua and Python both know. CALLBACKS: what queues of deliveries begin with; LANES: what the names of the
+queues for each priority end in; RUN_FIELDS: what a run leaves in the job's hash."""
 
 
-class BadPrelude(Exception):
-    """A file needs a part of the prelude that is not there, or that comes too late."""
+class BadScript(Exception):
+    """A file needs a part of the prelude that is not there or that comes too late, or names what there is not."""
 
 
 @dataclass(frozen=True)
@@ -47,18 +59,19 @@ class Script:
 
 def load(name: str) -> Script:
     """The script in NAME.lua. Its first line may be Redis's own `#!lua flags=…`; its comment may have a line
-    `-- prelude: PART, …`: those files of prelude/ come before it, in that order. Raises BadPrelude.
+    `-- prelude: PART, …`: those files of prelude/ come before it, in that order. Raises BadScript.
 
-    The names in its comment are Lua's and Python's: `-- arguments: NAME, …` are local variables, `-- items: NAME, …`
-    fields of the table that each item is for prelude/each.lua, `-- list: NAME` is a table of all that follows."""
+    The names in its comment are Lua's and Python's. Those after `-- keys:` are of swarmfn/jobs/keys.py, after
+    `-- constants:` of this module; after `-- arguments:` they are local variables, after `-- items:` fields of
+    the table that each item is for prelude/each.lua; `-- list: NAME` is a table of all that follows."""
     first, text = _split_shebang(_FOLDER.joinpath(f"{name}.lua").read_text("utf-8"))
     parts = prelude_of(text)
     for number, part in enumerate(parts):
         if missing := [needed for needed in prelude_of(_part(part)) if needed not in parts[:number]]:
-            raise BadPrelude(f"{name}.lua: {part} needs {', '.join(missing)} before it")
+            raise BadScript(f"{name}.lua: {part} needs {', '.join(missing)} before it")
     arguments, items, rest = (_declared(word, text) for word in ("arguments", "items", "list"))
-    before = _locals(arguments, items, "".join(rest))
-    whole = first + "".join([before, *map(_part, parts), text])
+    texts = [*map(_part, parts), text]
+    whole = first + "".join([_names(name, texts), _locals(arguments, items, "".join(rest)), *texts])
     return Script(whole, arguments, items, "".join(rest))
 
 
@@ -67,6 +80,26 @@ def _declared(word: str, text: str) -> tuple[str, ...]:
     if found is None or found[1] == "none":
         return ()
     return tuple(name.strip(" \n-") for name in found[1].split(","))
+
+
+def _names(script: str, texts: Iterable[str]) -> str:
+    """The Lua that gives the keys and constants of a script and its prelude their names."""
+    known: dict[str, str | tuple[str, ...]] = {}
+    for text in texts:
+        for word, there in (("keys", _KEYS), ("constants", _CONSTANTS)):
+            names = _declared(word, text)
+            if unknown := [name for name in names if name not in there]:
+                raise BadScript(f"{script}.lua: there are no {word} called {', '.join(unknown)}")
+            known |= {name: there[name] for name in names}
+    if not known:
+        return ""
+    return f"local {', '.join(known)} = {', '.join(map(_lua, known.values()))}\n"
+
+
+def _lua(value: str | tuple[str, ...]) -> str:
+    if isinstance(value, str):
+        return f"'{value}'"
+    return "{" + ", ".join(map(_lua, value)) + "}"
 
 
 def _locals(arguments: tuple[str, ...], items: tuple[str, ...], rest: str) -> str:
@@ -102,7 +135,7 @@ def prelude_of(text: str) -> list[str]:
 def _part(name: str) -> str:
     part = _FOLDER.joinpath("prelude", f"{name}.lua")
     if not part.is_file():
-        raise BadPrelude(f"there is no prelude/{name}.lua")
+        raise BadScript(f"there is no prelude/{name}.lua")
     return part.read_text("utf-8")
 
 

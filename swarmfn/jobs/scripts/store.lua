@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- A plain SET, also in a Redis whose memory is full: for what calls need to come to their end.
 --
--- keys: those it is given
+-- keys: none
 -- arguments: key, value, expires, channel
 -- meaning: expires: seconds until it does (0: never); channel: where to publish the value ('': nowhere)
 -- reply: 1

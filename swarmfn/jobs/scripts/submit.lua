@@ -1,8 +1,8 @@
 -- Stores calls.
 --
 -- prelude: now, each, tally, queueing
--- keys: rq:deferred:, rq:job:, rq:queue:, rq:scheduled:, swarmfn:bodies, swarmfn:body:, swarmfn:due, swarmfn:held,
---   swarmfn:held:, swarmfn:idempotency:
+-- keys: BODIES, BODY, DEFERRED, DUE, HELD, HELD_CALLS, IDEMPOTENCY, JOB, QUEUE, SCHEDULED
+-- constants: LANES
 -- arguments: data, moment
 -- items: id, queue, fn, call, body, size, upload, timeout, terms
 -- meaning: data: what every job has; moment: now in RQ's form; body: a small one; size, upload: of a large one, and the key
@@ -17,7 +17,7 @@ local function drop(upload)
 end
 
 local function replay_of(terms)
-  local seen = terms.key and redis.call('GET', 'swarmfn:idempotency:' .. terms.key)
+  local seen = terms.key and redis.call('GET', IDEMPOTENCY .. terms.key)
   if not seen then return end
   local id, print = string.match(seen, '^(%S+) (.*)$')
   return print == terms.print and {'replay', id} or {'reused'}
@@ -29,13 +29,13 @@ local function due_of(terms)
 end
 
 -- Of the queue itself and those of its priorities: how many wait or are put off, and since when the first one waits.
-local lanes, depths, since = {':high', '', ':low'}, {}, {}
+local depths, since = {}, {}
 local function depth_of(queue)
   if not depths[queue] then
     depths[queue] = 0
-    for _, lane in ipairs(lanes) do
-      depths[queue] = depths[queue] + redis.call('LLEN', 'rq:queue:' .. queue .. lane)
-        + redis.call('ZCARD', 'rq:scheduled:' .. queue .. lane) + redis.call('ZCARD', 'rq:deferred:' .. queue .. lane)
+    for _, lane in ipairs(LANES) do
+      depths[queue] = depths[queue] + redis.call('LLEN', QUEUE .. queue .. lane)
+        + redis.call('ZCARD', SCHEDULED .. queue .. lane) + redis.call('ZCARD', DEFERRED .. queue .. lane)
     end
   end
   return depths[queue]
@@ -45,22 +45,22 @@ local function waits_since(queue)
   since[queue] = ''
   local function look_at(list)
     local first = redis.call('LINDEX', list, 0)
-    local moment = first and redis.pcall('HGET', 'rq:job:' .. first, 'enqueued_at')
+    local moment = first and redis.pcall('HGET', JOB .. first, 'enqueued_at')
     if type(moment) == 'string' and (since[queue] == '' or moment < since[queue]) then since[queue] = moment end
   end
   local own = {}
-  for _, lane in ipairs(lanes) do
+  for _, lane in ipairs(LANES) do
     own[queue .. lane] = true
-    look_at('rq:queue:' .. queue .. lane)
+    look_at(QUEUE .. queue .. lane)
   end
-  for _, name in ipairs(redis.call('SMEMBERS', 'swarmfn:held')) do
-    if own[string.match(name, '^[^:]*:(.*)$') or false] then look_at('swarmfn:held:' .. name) end
+  for _, name in ipairs(redis.call('SMEMBERS', HELD)) do
+    if own[string.match(name, '^[^:]*:(.*)$') or false] then look_at(HELD_CALLS .. name) end
   end
   return since[queue]
 end
 local function refusal(terms, due)
   if due and terms.put_off then
-    local number = redis.call('ZCARD', 'swarmfn:due')
+    local number = redis.call('ZCARD', DUE)
     if number >= terms.put_off then return {'full', 'put_off', number, ''} end
   end
   if not terms.queue then return end
@@ -74,14 +74,14 @@ end
 
 local function put_off(queue, id, due)
   due = string.format('%.6f', due)
-  redis.call('ZADD', 'rq:scheduled:' .. queue, due, id)
-  redis.call('ZADD', 'swarmfn:due', due, id .. ':' .. queue)
+  redis.call('ZADD', SCHEDULED .. queue, due, id)
+  redis.call('ZADD', DUE, due, id .. ':' .. queue)
   know(queue)
 end
 
 local function submit(item)
   local id, queue, fn, call, upload = item.id, item.queue, item.fn, item.call, item.upload
-  local key = 'rq:job:' .. id
+  local key = JOB .. id
   local terms = item.terms ~= '' and cjson.decode(item.terms)
   if terms then
     local replay = replay_of(terms)
@@ -111,9 +111,9 @@ local function submit(item)
   if due then redis.call('HDEL', key, 'enqueued_at') end
   if terms and depths[terms.queue] then depths[terms.queue] = depths[terms.queue] + 1 end
   if upload ~= '' then
-    redis.call('RENAME', upload, 'swarmfn:body:' .. id)
-    redis.call('PERSIST', 'swarmfn:body:' .. id)
-    redis.call('SADD', 'swarmfn:bodies', id)
+    redis.call('RENAME', upload, BODY .. id)
+    redis.call('PERSIST', BODY .. id)
+    redis.call('SADD', BODIES, id)
     redis.call('HSET', key, 'large', item.size)
   elseif item.body ~= '' then
     redis.call('HSET', key, 'body', item.body)
@@ -122,7 +122,7 @@ local function submit(item)
     redis.call('HSET', key, 'expires', string.format('%.3f', (due or now) + terms.max_age))
   end
   if terms and terms.key then
-    redis.call('SET', 'swarmfn:idempotency:' .. terms.key, id .. ' ' .. terms.print, 'PX', terms.window)
+    redis.call('SET', IDEMPOTENCY .. terms.key, id .. ' ' .. terms.print, 'PX', terms.window)
   end
   count('accepted:' .. fn .. ':' .. queue)
   return 1

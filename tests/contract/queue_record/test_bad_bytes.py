@@ -14,7 +14,7 @@ from rq.job import JobStatus
 from swarmfn.jobs.consumer import CannotRecord
 from swarmfn.jobs.layout import JOB_DATA
 from swarmfn.wire.invocations import Foreign, Invocation
-from tests.support.queue_stage import QueueStage, failure, invocation, success
+from tests.support.queue_stage import CALLBACKS, QueueStage, delivery, failure, invocation, success
 
 GOOD_CALL = invocation("bad").to_json()
 
@@ -135,6 +135,16 @@ def test_a_job_whose_end_cannot_be_recorded_does_not_spoil_its_batch(stage: Queu
     assert stage.counts() == {"started": 1, "finished": 2}
     stage.lapse()
     assert stage.reap() == 1
+
+
+def test_a_delivery_is_recorded_though_what_is_there_for_its_call_is_no_job(stage: QueueStage) -> None:
+    stage.submit("a")
+    stage.finish(stage.claim_one(), success(delivery=delivery("cb_1", "a"), delivery_body=b"out"))
+    stage.redis.delete("rq:job:a")
+    stage.redis.set("rq:job:a", "no job")
+    done = success(counter="delivered:echo", parent="a", parent_note="delivered")
+    assert stage.finish(stage.claim_one(CALLBACKS), done)
+    assert stage.ledger.total("delivered") == 1
 
 
 def test_a_newer_workers_extra_fields_do_not_disturb(stage: QueueStage) -> None:

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from swarmfn.jobs import scripts
+from swarmfn.jobs.layout import RUN_FIELDS
 from swarmfn.jobs.records import FIELDS
 from tests.support.processes import REPOSITORY
 
@@ -33,3 +34,10 @@ _RESULT_FIELDS = {"execution_started_at", "execution_ended_at", "return_value", 
 
 def test_every_field_of_a_record_is_in_the_reference() -> None:
     assert set(FIELDS) - NAMED == set()
+
+
+def test_the_reference_says_what_a_run_leaves_behind() -> None:
+    said = re.search(r"what the last run left \(([^)]+)\)", REFERENCE)
+    assert said
+    names = re.findall(r"`([^`]+)`", said[1])
+    assert {name for name in names if ":" not in name} == set(RUN_FIELDS)

@@ -7,6 +7,8 @@ from rq.job import JobStatus
 from rq.scheduler import RQScheduler
 from rq.suspension import resume, suspend
 
+from swarmfn.jobs import plain_rq_records
+from swarmfn.jobs.layout import RUN_FIELDS
 from tests.support.queue_stage import CALLBACKS, QueueStage, delivery, failure, invocation, postponement, success
 
 
@@ -53,6 +55,17 @@ def test_a_failed_call_queued_again_starts_anew(stage: QueueStage) -> None:
     assert stage.answer("a") == b"this time"
     assert not stage.redis.exists("swarmfn:response:a")
     assert stage.ledger.total("redriven") == 1
+
+
+def test_a_failed_call_starts_anew_in_a_plain_rq_worker_too(stage: QueueStage) -> None:
+    stage.submit("a", b"L" * 100_000)
+    stage.finish(stage.claim_one(), failure(b"x" * 99_999, delivery=delivery("cb_1", "a")))
+    stage.job("a").requeue()
+    plain_rq_records.begin_anew(stage.redis, invocation("a"))
+    assert [field for field in RUN_FIELDS if stage.redis.hexists("rq:job:a", field)] == []
+    assert not stage.redis.exists("swarmfn:response:a")
+    assert (stage.redis.ttl("rq:job:a"), stage.redis.ttl("swarmfn:body:a")) == (-1, -1)
+    assert stage.redis.zcard("swarmfn:letters:failed:echo:echo") == 0
 
 
 def test_a_large_body_is_there_for_a_call_queued_again(stage: QueueStage) -> None:

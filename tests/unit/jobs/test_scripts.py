@@ -9,13 +9,16 @@ import lupa.lua51
 import pytest
 
 from swarmfn.jobs import scripts
-from swarmfn.jobs.scripts.script import BadPrelude, Script, load, prelude_of
+from swarmfn.jobs.scripts.script import BadScript, Script, load, prelude_of
+from swarmfn.wire.priorities import PRIORITIES
 from tests.support.processes import REPOSITORY
 
 FOLDER = REPOSITORY / "swarmfn" / "jobs" / "scripts"
 SCRIPTS = sorted(FOLDER.glob("*.lua"))
 PARTS = sorted(FOLDER.glob("prelude/*.lua"))
-KEY = re.compile(r"'((?:rq|swarmfn):[a-z:-]+)'")
+SPELT_OUT = re.compile(r"'(?:rq|swarmfn):")
+NAME = re.compile(r"\b[A-Z][A-Z_]+\b")
+GIVEN = {"FIRST_ITEM", "ITEM_WIDTH"}
 
 
 def parse(text: str) -> None:
@@ -30,7 +33,7 @@ def head_of(path: Path) -> dict[str, str]:
     said: dict[str, str] = {}
     word = "about"
     for line in comment[1].splitlines():
-        named = re.match(r"-- (prelude|keys|arguments|items|list|meaning|gives|reply): (.+)", line)
+        named = re.match(r"-- (prelude|keys|constants|arguments|items|list|meaning|gives|reply): (.+)", line)
         if named:
             word = named[1]
             said[word] = named[2]
@@ -67,10 +70,40 @@ def test_each_script_says_what_it_does_its_keys_its_arguments_and_its_reply(path
     assert found & {"arguments", "items", "list"}
 
 
+def code_of(path: Path) -> str:
+    """Without comments and texts."""
+    return re.sub(r"'[^']*'", "''", re.sub(r"--.*", "", path.read_text()))
+
+
 @pytest.mark.parametrize("path", [*SCRIPTS, *PARTS], ids=lambda path: path.stem)
-def test_the_keys_that_are_stated_are_those_that_are_touched(path: Path) -> None:
-    stated = set(re.findall(r"(?:rq|swarmfn):[a-z:-]+", head_of(path).get("keys", "")))
-    assert stated == set(KEY.findall(path.read_text()))
+def test_the_keys_and_constants_that_are_stated_are_those_that_are_used(path: Path) -> None:
+    said = head_of(path)
+    stated = NAME.findall(said.get("keys", "")) + NAME.findall(said.get("constants", ""))
+    used = set(NAME.findall(code_of(path))) - GIVEN - {"ARGV"} - local_names(path)
+    assert sorted(stated) == sorted(used)
+
+
+def local_names(path: Path) -> set[str]:
+    """The constants of its own."""
+    return set(re.findall(r"(?m)^local ([A-Z_]+) =", path.read_text()))
+
+
+@pytest.mark.parametrize("path", [*SCRIPTS, *PARTS], ids=lambda path: path.stem)
+def test_no_key_and_no_lane_is_spelt_out(path: Path) -> None:
+    code = re.sub(r"--.*", "", path.read_text())
+    assert SPELT_OUT.findall(code) == []
+    assert [priority for priority in PRIORITIES if f":{priority}" in code] == []
+
+
+def test_a_script_has_the_names_of_its_parts_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "prelude").mkdir()
+    (tmp_path / "prelude" / "part.lua").write_text("-- keys: JOB, DUE\n")
+    (tmp_path / "some.lua").write_text("-- prelude: part\n-- keys: JOB\n-- constants: LANES\nreturn JOB .. LANES[1]")
+    (tmp_path / "bad.lua").write_text("-- keys: JOB, JOBS\nreturn JOB")
+    monkeypatch.setattr("swarmfn.jobs.scripts.script._FOLDER", tmp_path)
+    assert load("some").text.startswith("local JOB, DUE, LANES = 'rq:job:', 'swarmfn:due', {':high', '', ':low'}\n")
+    with pytest.raises(BadScript, match="there are no keys called JOBS"):
+        load("bad")
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
@@ -128,7 +161,7 @@ def test_a_part_that_comes_too_late_is_named(tmp_path: Path, monkeypatch: pytest
     good = load("good").text
     assert good.startswith("#!lua flags=allow-oom\n")
     assert good.index("local one") < good.index("local two") < good.index("return two")
-    with pytest.raises(BadPrelude, match=r"bad\.lua: second needs first before it"):
+    with pytest.raises(BadScript, match=r"bad\.lua: second needs first before it"):
         load("bad")
-    with pytest.raises(BadPrelude, match="third"):
+    with pytest.raises(BadScript, match="third"):
         load("lost")

@@ -1,14 +1,14 @@
 -- Putting claims back at the head of their queues, or where they wait to be run alone.
 --
 -- prelude: now, tally, queueing, release
--- keys: rq:deferred:, rq:job:, swarmfn:alone
+-- keys: ALONE, DEFERRED, JOB
 -- gives: put_all_back(entries, current, fate_of): fate_of(id, worker) says whether it is to be run alone, and whether it
 --   counts as a failure
 
 local function put_back(entry, current, fate_of)
   local id, execution, queue = string.match(entry, '^([^:]*):([^:]*):(.*)$')
   if not id then return 0 end
-  local key = 'rq:job:' .. id
+  local key = JOB .. id
   local worker = redis.call('HGET', key, 'worker_name') or ''
   if not still_holds(id, execution, queue, worker) then return 0 end
   local is_alone, is_charged = fate_of(id, worker)
@@ -17,8 +17,8 @@ local function put_back(entry, current, fate_of)
     enqueue(queue, id, true)
   else
     -- What brings its process down comes last, so that the others are through with it first.
-    redis.call(is_charged and 'RPUSH' or 'LPUSH', 'swarmfn:alone', id .. ':' .. queue)
-    redis.call('ZADD', 'rq:deferred:' .. queue, now, id)
+    redis.call(is_charged and 'RPUSH' or 'LPUSH', ALONE, id .. ':' .. queue)
+    redis.call('ZADD', DEFERRED .. queue, now, id)
     know(queue)
   end
   release(id, execution, queue, worker)

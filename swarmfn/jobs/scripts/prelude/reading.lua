@@ -1,13 +1,13 @@
 -- What steers looks at a whole job first.
 --
 -- prelude: tally
--- keys: rq:job:
--- gives: read(id), is_pending, count_call(event, job), tell_parent(job, id, note)
+-- keys: JOB
+-- gives: read(id), is_pending, count_call(event, job)
 
 -- What a job is: status, state, origin, size of a large body, its call, the call as a table, and its execution while a
 -- worker has it.
 local function read(id)
-  local job = redis.pcall('HMGET', 'rq:job:' .. id, 'status', 'state', 'origin', 'large', 'call', 'execution')
+  local job = redis.pcall('HMGET', JOB .. id, 'status', 'state', 'origin', 'large', 'call', 'execution')
   if job.err or not job[1] or not job[5] then return nil end
   local readable, document = pcall(cjson.decode, job[5])
   if not readable or type(document) ~= 'table' or type(document.fn) ~= 'string' then return nil end
@@ -16,8 +16,3 @@ local function read(id)
 end
 local is_pending = {queued = true, scheduled = true, started = true, deferred = true}
 local function count_call(event, job) count(event .. ':' .. job.fn .. ':' .. job.queue) end
-local function tell_parent(job, id, note)
-  if type(job.of) == 'string' and redis.pcall('HGET', 'rq:job:' .. job.of, 'delivery') == id then
-    redis.call('HSET', 'rq:job:' .. job.of, 'callback', note)
-  end
-end

@@ -1,8 +1,8 @@
--- Letting go of claims. An entry in swarmfn:leases and swarmfn:claims:WORKER is id:execution:queue; RQ's registry has
+-- Letting go of claims. An entry in LEASES and CLAIMS of its worker is id:execution:queue; RQ's registry has
 -- id:execution. They are taken out all together at the end: write_releases() must follow.
 --
 -- prelude: tally
--- keys: rq:job:, rq:wip:, swarmfn:claims:, swarmfn:leases
+-- keys: CLAIMS, JOB, LEASES, WIP
 -- gives: release(id, execution, queue, worker), write_releases(), still_holds(id, execution, queue, worker)
 
 local gone = {}
@@ -16,14 +16,14 @@ local function forget(key, entry)
 end
 local function release(id, execution, queue, worker)
   local entry = id .. ':' .. execution
-  forget('rq:wip:' .. queue, entry)
+  forget(WIP .. queue, entry)
   entry = entry .. ':' .. queue
-  forget('swarmfn:leases', entry)
-  forget('swarmfn:claims:' .. worker, entry)
+  forget(LEASES, entry)
+  forget(CLAIMS .. worker, entry)
 end
 local function write_releases()
   for key, entries in pairs(gone) do
-    local remove = string.sub(key, 1, 15) == 'swarmfn:claims:' and 'SREM' or 'ZREM'
+    local remove = string.sub(key, 1, 15) == CLAIMS and 'SREM' or 'ZREM'
     for first = 1, #entries, 1000 do
       redis.pcall(remove, key, unpack(entries, first, math.min(first + 999, #entries)))
     end
@@ -31,7 +31,7 @@ local function write_releases()
 end
 -- Whether the claim is still good, and whether its body is a large one.
 local function still_holds(id, execution, queue, worker)
-  local key = 'rq:job:' .. id
+  local key = JOB .. id
   local job = redis.call('HMGET', key, 'execution', 'status', 'large')
   if job[1] == execution and job[2] ~= 'canceled' then return true, job[3] end
   -- Another worker has taken over, the job is gone, or it was cancelled through RQ: leave nothing of this claim.

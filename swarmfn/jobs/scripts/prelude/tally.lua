@@ -1,13 +1,13 @@
 -- Counting what happens; written all together at the end: write_tally() must follow.
 --
--- keys: swarmfn:totals
--- gives: count(counter), a field of swarmfn:totals; write_tally(); function_of(call), the function of a call, nil
+-- keys: TOTALS
+-- gives: count(counter), a field of TOTALS; write_tally(); function_of(call), the function of a call, nil
 --   for a delivery and for what is neither
 
 local tally = {}
 local function count(counter) tally[counter] = (tally[counter] or 0) + 1 end
 local function write_tally()
-  for counter, number in pairs(tally) do redis.pcall('HINCRBY', 'swarmfn:totals', counter, number) end
+  for counter, number in pairs(tally) do redis.pcall('HINCRBY', TOTALS, counter, number) end
 end
 local function function_of(call)
   local readable, document = pcall(cjson.decode, call or '')
