@@ -9,9 +9,9 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stack.embedded.identity import ProcessIdentity, identify
 from stack.embedded.records import Records
 from stack.embedded.spec import ServiceSpec
+from swarmfn.process_identity import ProcessIdentity, identify, identify_child
 
 _ADOPTED_POLL = 0.1
 
@@ -69,7 +69,7 @@ def launch(spec: ServiceSpec, records: Records) -> Child:
         except subprocess.SubprocessError as exc:
             # Why, the child cannot tell.
             raise OSError("its record cannot be written; is the disk full?") from exc
-    process = identify(started.pid) or ProcessIdentity(started.pid, 0, "")
+    process = identify_child(started.pid)
     # The supervisor reaps every child itself, orphans included; to Popen this one is done.
     started.returncode = 0
     return Child(process, is_adopted=False)

@@ -13,11 +13,14 @@ from typing import Any
 
 from stack.embedded.code import code_fingerprint
 from stack.embedded.control import SupervisorGone, ask
-from stack.embedded.identity import identify
 from stack.embedded.log_files import last_lines
 from stack.embedded.spec import ServiceSpec
 from stack.errors import StackError
 from stack.state import StateDirectory
+from swarmfn.process_identity import identify
+
+_SUPERVISOR = ("stack.embedded", "swarmfn.backoff", "swarmfn.private_files", "swarmfn.process_identity")
+"""What a supervisor is made of: one with other code is replaced."""
 
 _START_TIMEOUT = 20.0
 _SLACK = 15.0
@@ -42,7 +45,7 @@ class SupervisorClient:
     def __init__(self, state: StateDirectory, root: Path) -> None:
         self._state = state
         self._root = root
-        self._code = code_fingerprint(root, "stack.embedded", "swarmfn.backoff", "swarmfn.private_files")
+        self._code = code_fingerprint(root, *_SUPERVISOR)
 
     def pid(self) -> int | None:
         """The supervisor's pid, or None when there is none."""

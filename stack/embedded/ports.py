@@ -8,8 +8,8 @@ import secrets
 import socket
 from pathlib import Path
 
-from stack.embedded.identity import command_of
 from stack.errors import StackError
+from swarmfn.process_identity import command_of
 from swarmfn.wire.visible import visible
 
 _LISTENING = "0A"

@@ -6,10 +6,10 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from stack.embedded.identity import ProcessIdentity
 from stack.embedded.spec import ServiceSpec
 from stack.state import StateDirectory
 from swarmfn.private_files import write_private
+from swarmfn.process_identity import ProcessIdentity
 
 
 class Records:

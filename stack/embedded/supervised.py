@@ -8,10 +8,10 @@ import time
 from typing import Any
 
 from stack.embedded.child import Child, launch
-from stack.embedded.identity import ProcessIdentity
 from stack.embedded.records import Records
 from stack.embedded.spec import ServiceSpec
 from swarmfn.backoff import backoff, failures_in_a_row
+from swarmfn.process_identity import ProcessIdentity
 
 log = logging.getLogger("supervisor")
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import re
 import socket
 import struct
 import threading
@@ -18,9 +17,9 @@ from pathlib import Path
 from queue import Queue
 from types import TracebackType
 
+from swarmfn.process_identity import identify_child
 from swarmfn.provider.local.decisions import Phase
 from swarmfn.provider.local.definitions import Definition, DefinitionStore
-from swarmfn.provider.local.processes import ProcessId, boot_id
 from swarmfn.provider.local.programs import Program
 from swarmfn.provider.local.records import Record, RecordStore
 from swarmfn.provider.local.state_dir import StateDir
@@ -256,7 +255,7 @@ def leave_running(
             id=f"staged-{name}-{number}",
             name=name,
             number=number,
-            process=_process_id(replica.placeholder.pid),
+            process=identify_child(replica.placeholder.pid),
             port=replica.port,
             revision=definition.revision,
             venv="",
@@ -264,8 +263,3 @@ def leave_running(
             phase=Phase.READY,
         )
         RecordStore(state).save(record)
-
-
-def _process_id(pid: int) -> ProcessId:
-    fields = re.sub(r"^.*\) ", "", Path(f"/proc/{pid}/stat").read_text())
-    return ProcessId(pid, int(fields.split()[19]), boot_id())

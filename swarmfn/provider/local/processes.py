@@ -1,8 +1,7 @@
-"""Operating-system processes: started apart from ours, recognised beyond any doubt, signalled and reaped.
+"""Operating-system processes: started apart from ours, marked, signalled and reaped.
 
-A pid alone is never trusted, since the system uses it again: a process is known by its pid, its start time and the
-boot it was started in, and signalled through a pidfd. Each replica, and so every process it starts, carries
-`swarmfn_replica` in its environment, by which ours are found even if nothing was written down about them.
+Each replica, and so every process it starts, carries `swarmfn_replica` in its environment, by which ours are found even
+if nothing was written down about them.
 """
 
 from __future__ import annotations
@@ -15,20 +14,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from swarmfn.process_identity import ProcessIdentity, identify_child
 from swarmfn.provider.local.resource_limits import DEFAULTS, ResourceLimits
 
 MARKER = "swarmfn_replica"
 _PROC = Path("/proc")
 _KILL_ROUNDS = 5
-
-
-@dataclass(frozen=True)
-class ProcessId:
-    """One process for all time: `start_time` is in clock ticks since the boot named by `boot`."""
-
-    pid: int
-    start_time: int
-    boot: str
 
 
 @dataclass(frozen=True)
@@ -50,7 +41,7 @@ def start(
     log: Path,
     descriptor: int,
     limits: ResourceLimits = DEFAULTS,
-) -> tuple[ProcessId, int]:
+) -> tuple[ProcessIdentity, int]:
     """Starts `argv` in a session of its own, with `descriptor` passed on under the same number; also its pidfd.
 
     It is held to `limits`. Its output is appended to `log`. It is not stopped by our end. Raises OSError.
@@ -71,26 +62,7 @@ def start(
     # Popen is not to look after it: it may outlive us, and `exit_status` reaps it.
     process.returncode = 0
     # Even if it has ended by now, it stays in the process table until it is reaped.
-    return ProcessId(process.pid, _start_time(process.pid) or 0, boot_id()), os.pidfd_open(process.pid)
-
-
-def boot_id() -> str:
-    return (_PROC / "sys/kernel/random/boot_id").read_text().strip()
-
-
-def open_process(process: ProcessId) -> int | None:
-    """A pidfd of `process`, None if it is gone (a zombie is not yet). The caller closes it."""
-    if process.boot != boot_id():
-        return None
-    try:
-        descriptor = os.pidfd_open(process.pid)
-    except ProcessLookupError:
-        return None
-    # Compared after opening: from then on the pid cannot become another process's unnoticed.
-    if _start_time(process.pid) == process.start_time:
-        return descriptor
-    os.close(descriptor)
-    return None
+    return identify_child(process.pid), os.pidfd_open(process.pid)
 
 
 def send_signal(pidfd: int, number: signal.Signals) -> None:
@@ -150,16 +122,6 @@ def _kill_once(is_unwanted: Callable[[Mark], bool]) -> int:
             finally:
                 os.close(pidfd)
     return killed
-
-
-def _start_time(pid: int) -> int | None:
-    """Field 22 of /proc/PID/stat; None for a process that is gone."""
-    try:
-        text = (_PROC / str(pid) / "stat").read_text(errors="replace")
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    # The second field is the name in brackets, which may hold spaces and brackets.
-    return int(text[text.rindex(")") + 2 :].split()[19])
 
 
 def _mark(pid: int) -> Mark | None:

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from swarmfn.private_files import UNFINISHED, write_private
+from swarmfn.process_identity import ProcessIdentity
 from swarmfn.provider.local.decisions import Phase
-from swarmfn.provider.local.processes import ProcessId
 from swarmfn.provider.local.state_dir import StateDir
 
 logger = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ class Record:
     id: str
     name: str
     number: int
-    process: ProcessId
+    process: ProcessIdentity
     port: int
     revision: str
     venv: str
@@ -55,7 +55,8 @@ class RecordStore:
         return records
 
     def save(self, record: Record) -> None:
-        document = {**asdict(record), "phase": record.phase.value}
+        process = {"pid": record.process.pid, "start_time": record.process.start_time, "boot": record.process.boot_id}
+        document = {**asdict(record), "process": process, "phase": record.phase.value}
         write_private(self._path(record.id), json.dumps(document), is_durable=False)
 
     def delete(self, replica_id: str) -> None:
@@ -67,6 +68,7 @@ class RecordStore:
 
 def _decode(content: bytes) -> Record:
     document = json.loads(content)
-    process = ProcessId(**document.pop("process"))
+    found = document.pop("process")
+    process = ProcessIdentity(found["pid"], found["start_time"], found["boot"])
     phase = Phase(document.pop("phase"))
     return Record(process=process, phase=phase, **document)

@@ -82,7 +82,7 @@ class Replicas:
     def adopt(self) -> None:
         """Takes over what an earlier provider left running, and kills what it did not come to write down."""
         for record in self._records.load():
-            pidfd = processes.open_process(record.process)
+            pidfd = record.process.open_pidfd()
             if pidfd is None:
                 self._ended.add(record.id)
             else:

@@ -41,7 +41,7 @@ def _stop(records: list[Record], timeout: float) -> None:
     started = time.monotonic()
     deadlines = {}
     for record in records:
-        if (pidfd := processes.open_process(record.process)) is not None:
+        if (pidfd := record.process.open_pidfd()) is not None:
             deadlines[pidfd] = started + min(timeout, record.drain)
             # A watchdog that is told a second time drops what it is running.
             if record.phase is not Phase.STOPPING:

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from stack.embedded.client import SupervisorClient
-from stack.embedded.identity import identify
 from stack.embedded.records import Records
 from stack.embedded.spec import ServiceSpec
 from stack.state import StateDirectory
+from swarmfn.process_identity import identify
 from tests.support.processes import REPOSITORY, is_running
 from tests.support.waiting import wait_until
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from stack.embedded.identity import ProcessIdentity
 from stack.embedded.records import Records
+from swarmfn.process_identity import ProcessIdentity
 from swarmfn.provider.local import stop_all
 from tests.integration.stack.conftest import kill_all
 from tests.support.local_stack import Stack, deployer, processes_of

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from swarmfn.process_identity import ProcessIdentity
 from swarmfn.provider.local.decisions import Phase
 from swarmfn.provider.local.definitions import Definition, DefinitionStore
-from swarmfn.provider.local.processes import ProcessId
 from swarmfn.provider.local.programs import Program
 from swarmfn.provider.local.records import Record, RecordStore
 from swarmfn.provider.local.state_dir import Lock, StateDir
@@ -100,7 +100,7 @@ def test_a_half_written_definition_is_not_seen(state: StateDir) -> None:
 
 
 def record(replica_id: str = "1f") -> Record:
-    return Record(replica_id, "echo", 1, ProcessId(10, 20, "boot"), 4000, "r", "", 5.0, Phase.READY)
+    return Record(replica_id, "echo", 1, ProcessIdentity(10, 20, "boot"), 4000, "r", "", 5.0, Phase.READY)
 
 
 def test_a_record_is_read_back_equal(state: StateDir) -> None:
@@ -109,6 +109,18 @@ def test_a_record_is_read_back_equal(state: StateDir) -> None:
     assert store.load() == [record()]
     store.delete("1f")
     assert store.load() == []
+
+
+def test_a_record_keeps_its_form_so_that_the_next_release_adopts_the_replica(state: StateDir) -> None:
+    (state.records / "1f.json").write_text(
+        '{"id": "1f", "name": "echo", "number": 1, "process": {"pid": 10, "start_time": 20, "boot": "boot"}, '
+        '"port": 4000, "revision": "r", "venv": "", "drain": 5.0, "phase": "ready"}'
+    )
+    written = (state.records / "1f.json").read_text()
+    store = RecordStore(state)
+    assert store.load() == [record()]
+    store.save(record())
+    assert (state.records / "1f.json").read_text() == written
 
 
 def test_an_unreadable_record_is_dropped(state: StateDir) -> None:
