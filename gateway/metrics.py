@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
-from itertools import accumulate
 from operator import itemgetter
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -22,46 +21,29 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector
 
+from swarmfn.exposition.histograms import CALL_SECONDS, Buckets, Row, count_of
 from swarmfn.wire.names import qualified
 from swarmfn.wire.replicas import ReplicaTable
 
-BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
-"""Seconds: from a handler that answers at once to a long computation."""
+_BUCKETS = Buckets(CALL_SECONDS)
 
 _METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"})
 
-_BOUNDS = [f"{bound:g}" for bound in BUCKETS] + ["+Inf"]
-
-
-class _Answers:
-    """The calls of one function that ended with one status."""
-
-    __slots__ = ("buckets", "seconds")
-
-    def __init__(self) -> None:
-        self.buckets = [0] * len(_BOUNDS)
-        self.seconds = 0.0
-
-    def copy(self) -> _Answers:
-        copied = _Answers()
-        copied.buckets, copied.seconds = self.buckets[:], self.seconds
-        return copied
-
 
 class _Function:
-    """Everything counted about one function."""
+    """Everything counted about one function. answers: how long its calls took, by the status they ended with."""
 
     __slots__ = ("answers", "finished", "started")
 
     def __init__(self) -> None:
         self.started = 0
         self.finished = 0
-        self.answers: dict[int, _Answers] = {}
+        self.answers: dict[int, Row] = {}
 
     def copy(self) -> _Function:
         copied = _Function()
         copied.started, copied.finished = self.started, self.finished
-        copied.answers = {status: answers.copy() for status, answers in self.answers.items()}
+        copied.answers = {status: row.copy() for status, row in self.answers.items()}
         return copied
 
 
@@ -102,15 +84,15 @@ class InvocationMetrics:
 
     def finished(self, name: str, status: int, seconds: float) -> None:
         """A call of `name` that was counted as started has ended with `status`."""
-        bucket = bisect_left(BUCKETS, seconds)
+        bucket = bisect_left(CALL_SECONDS, seconds)
         with self._lock:
             function = self._functions[name]
             function.finished += 1
-            answers = function.answers.get(status)
-            if answers is None:
-                answers = function.answers[status] = _Answers()
-            answers.buckets[bucket] += 1
-            answers.seconds += seconds
+            row = function.answers.get(status)
+            if row is None:
+                row = function.answers[status] = _BUCKETS.empty_row()
+            row[bucket] += 1
+            row[-1] += seconds
 
     def ended(self) -> dict[str, int]:
         """Calls that have ended since this gateway started, by function."""
@@ -166,10 +148,9 @@ def _answered(rows: list[tuple[str, _Function]]) -> list[Metric]:
         "gateway_functions_seconds", "How long calls took.", labels=["function_name", "code"]
     )
     for name, function in rows:
-        for status, answers in sorted(function.answers.items()):
-            buckets = list(zip(_BOUNDS, accumulate(answers.buckets), strict=True))
-            total.add_metric([name, str(status)], sum(answers.buckets))
-            seconds.add_metric([name, str(status)], buckets, answers.seconds)
+        for status, row in sorted(function.answers.items()):
+            total.add_metric([name, str(status)], count_of(row))
+            _BUCKETS.show(seconds, [name, str(status)], row)
     return [total, seconds]
 
 
