@@ -7,6 +7,17 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from stack.options import (
+    CommandLine,
+    DeployOptions,
+    DownOptions,
+    LogsOptions,
+    Options,
+    PrepareOptions,
+    StatusOptions,
+    Target,
+    UpOptions,
+)
 from stack.program import COMMAND, state_directory
 from swarmfn import __version__
 
@@ -43,18 +54,40 @@ exit codes:
 """
 
 
-def parse(arguments: Sequence[str]) -> argparse.Namespace:
+def parse(arguments: Sequence[str]) -> CommandLine:
     """The parsed arguments; `up` where no command is named. Exits with 2, or 0 after --help."""
+    found = _parsed(arguments)
+    return CommandLine(found.command, Target(found.state_dir, found.engine, found.stack), _options(found))
+
+
+def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
     words = list(arguments)
     is_named = bool(words) and words[0] in (*COMMANDS, "-h", "--help", "--version")
     parser = _parser()
-    options, unknown = parser.parse_known_args(words if is_named else ["up", *words])
+    found, unknown = parser.parse_known_args(words if is_named else ["up", *words])
     late = next((word for word in unknown if word in COMMANDS and not is_named), None)
     if late:
         parser.error(f"the command comes before its options: {COMMAND} {late} ...")
     if unknown:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
-    return options
+    return found
+
+
+def _options(found: argparse.Namespace) -> Options:
+    """What argparse found, as the record of its command."""
+    if found.command == "up":
+        return UpOptions(_deploy(found), found.port, found.management_port, found.listen, not found.no_examples)
+    if found.command == "prepare":
+        return PrepareOptions(_deploy(found), found.with_registry_auth)
+    if found.command == "down":
+        return DownOptions(found.purge)
+    if found.command == "status":
+        return StatusOptions(found.json)
+    return LogsOptions(found.service, found.lines, found.follow)
+
+
+def _deploy(found: argparse.Namespace) -> DeployOptions:
+    return DeployOptions(tuple(found.files), found.image, found.registry, found.pin, found.init_swarm)
 
 
 def _parser() -> argparse.ArgumentParser:

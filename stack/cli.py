@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import signal
@@ -18,6 +17,14 @@ from stack.engine import Stack
 from stack.engines import Engines
 from stack.errors import StackError
 from stack.examples import failure_lines
+from stack.options import (
+    CommandLine,
+    DownOptions,
+    LogsOptions,
+    PrepareOptions,
+    StatusOptions,
+    UpOptions,
+)
 from stack.posture import warning_lines
 from stack.program import COMMAND, ROOT
 from stack.state import StateDirectory
@@ -29,16 +36,15 @@ INTERRUPTED = 130
 def main(arguments: Sequence[str]) -> int:
     """Runs one command; its exit code. SIGTERM is an interruption like Ctrl-C."""
     signal.signal(signal.SIGTERM, _interrupt)
-    options = parse(arguments)
-    command = {"up": up, "prepare": prepare, "down": down, "status": status, "logs": logs}[options.command]
+    line = parse(arguments)
     try:
-        with closing(_stack(options)) as stack:
-            return command(stack, options)
+        with closing(_stack(line)) as stack:
+            return _run(stack, line)
     except StackError as exc:
-        say(f"{options.command} failed: {exc}" if exc.exit_code == 1 else str(exc))
+        say(f"{line.command} failed: {exc}" if exc.exit_code == 1 else str(exc))
         return exc.exit_code
     except KeyboardInterrupt:
-        if options.command in ("up", "down"):
+        if line.command in ("up", "down"):
             say("interrupted; the next up or down goes on from here")
         return INTERRUPTED
     except BrokenPipeError:
@@ -47,13 +53,26 @@ def main(arguments: Sequence[str]) -> int:
         return 0
 
 
-def up(stack: Stack, options: argparse.Namespace) -> int:
+def _run(stack: Stack, line: CommandLine) -> int:
+    match line.options:
+        case UpOptions() as options:
+            return up(stack, options, StateDirectory(line.target.state_dir))
+        case PrepareOptions() as options:
+            return prepare(stack, options)
+        case DownOptions() as options:
+            return down(stack, options)
+        case StatusOptions() as options:
+            return status(stack, options)
+        case LogsOptions() as options:
+            return logs(stack, options)
+
+
+def up(stack: Stack, options: UpOptions, state: StateDirectory) -> int:
     """Starts or changes the stack, then its examples; 1 when one of those does not serve as described."""
     outcome = stack.up(options)
     if not outcome.has_changed and not outcome.problems:
         print("nothing to do: everything runs as described\n")
-    credentials = StateDirectory(options.state_dir).credentials
-    words = closing_words(outcome.url, outcome.management_url, credentials, not options.no_examples, COMMAND)
+    words = closing_words(outcome.url, outcome.management_url, state.credentials, options.has_examples, COMMAND)
     print(words, end="", flush=True)
     for line in warning_lines(outcome.warnings):
         say(line)
@@ -62,40 +81,41 @@ def up(stack: Stack, options: argparse.Namespace) -> int:
     return 1 if outcome.problems else 0
 
 
-def prepare(stack: Stack, options: argparse.Namespace) -> int:
+def prepare(stack: Stack, options: PrepareOptions) -> int:
     """Makes what `docker stack deploy` needs."""
     print(stack.prepare(options))
     return 0
 
 
-def down(stack: Stack, options: argparse.Namespace) -> int:
+def down(stack: Stack, options: DownOptions) -> int:
     """Stops the stack, and removes what it kept when asked to."""
-    print(stack.down(options.purge))
+    print(stack.down(options.must_purge))
     return 0
 
 
-def status(stack: Stack, options: argparse.Namespace) -> int:
+def status(stack: Stack, options: StatusOptions) -> int:
     """Shows the stack; 0 when it is healthy, else 1."""
     found = stack.status()
-    print(json.dumps(found.to_json(), indent=2) if options.json else found.rendered())
+    print(json.dumps(found.to_json(), indent=2) if options.is_json else found.rendered())
     return 0 if found.is_healthy else 1
 
 
-def logs(stack: Stack, options: argparse.Namespace) -> int:
+def logs(stack: Stack, options: LogsOptions) -> int:
     """Shows logs, and goes on when asked to."""
 
     def write(line: str) -> None:
         print(line, flush=True)
 
-    stack.logs(options.service, options.lines, options.follow, write)
+    stack.logs(options, write)
     return 0
 
 
-def _stack(options: argparse.Namespace) -> Stack:
-    state = StateDirectory(options.state_dir)
+def _stack(line: CommandLine) -> Stack:
+    state = StateDirectory(line.target.state_dir)
     engines = Engines(state, ROOT, os.environ, lambda: runs_locally(state), say)
-    must_init = getattr(options, "init_swarm", False)
-    return engines.choose(options.engine, options.stack, must_init, options.command not in ("up", "prepare"))
+    changes = isinstance(line.options, UpOptions | PrepareOptions)
+    must_init = isinstance(line.options, UpOptions | PrepareOptions) and line.options.deploy.must_init
+    return engines.choose(line.target.engine, line.target.stack, must_init, not changes)
 
 
 def say(line: str) -> None:

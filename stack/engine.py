@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from stack.options import LogsOptions, PrepareOptions, UpOptions
 from stack.status import Status
 
 
@@ -25,11 +25,11 @@ class Outcome:
 class Stack(Protocol):
     """The stack of one state directory on one engine. Every method may raise StackError."""
 
-    def up(self, options: argparse.Namespace) -> Outcome:
+    def up(self, options: UpOptions) -> Outcome:
         """Brings everything to what the compose file and the options say; undoes what it did when that fails. A
         function that fails is not a failure of the stack."""
 
-    def prepare(self, options: argparse.Namespace) -> str:
+    def prepare(self, options: PrepareOptions) -> str:
         """Makes what Docker's own command needs to deploy the stack; words on how to go on."""
 
     def down(self, purge: bool) -> str:
@@ -38,7 +38,7 @@ class Stack(Protocol):
     def status(self) -> Status:
         """What is there, without changing anything."""
 
-    def logs(self, name: str | None, lines: int, is_following: bool, write: Callable[[str], None]) -> None:
+    def logs(self, options: LogsOptions, write: Callable[[str], None]) -> None:
         """The last lines of a service or function, of every service without a name; then new ones as they come."""
 
     def close(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import redis
@@ -26,6 +26,7 @@ from stack.embedded.redis_config import redis_config, with_password
 from stack.embedded.redis_data import note_writer
 from stack.embedded.services import EmbeddedServices, reachable
 from stack.errors import StackError
+from stack.options import UpOptions
 from stack.settings_check import check_settings
 from stack.state import Settings, StateDirectory, refuse_one_port
 from swarmfn.private_files import write_private
@@ -33,16 +34,6 @@ from swarmfn.provider.local import stop_all
 
 FUNCTION_STOP_TIMEOUT = 30.0
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What the user asked for in this run; None: what was chosen before, or the default."""
-
-    port: int | None = None
-    management_port: int | None = None
-    listen_address: str | None = None
-    files: Sequence[Path] = ()
 
 
 class EmbeddedEngine:
@@ -54,16 +45,16 @@ class EmbeddedEngine:
         self._say = say
         self.supervisor = SupervisorClient(state, root)
 
-    def up(self, choice: Choice) -> bool:
-        """Brings the services to what the compose file and `choice` say; whether that changed anything.
+    def up(self, options: UpOptions) -> bool:
+        """Brings the services to what the compose file and `options` say; whether that changed anything.
 
         Raises StackError. What a first start began is stopped again when it fails.
         """
         is_first_start = self.supervisor.pid() is None and not Records(self.state.run / "services").running()
-        files = choose_files(choice.files, self.state.settings().compose_files, self._root, self._say)
+        files = choose_files(options.deploy.files, self.state.settings().compose_files, self._root, self._say)
         compose = self._compose(files_of(files, self._root))
         program = program_for(self.state.redis)
-        settings = self._settle(choice, files)
+        settings = self._settle(options, files)
         credentials = make_credentials(self.state)
         config, desired = self._desired(settings, credentials, program.path, compose)
         renewal = self._renewal(settings, credentials)
@@ -110,14 +101,14 @@ class EmbeddedEngine:
             self._say("functions: stopping")
             stop_all(self.state.root, FUNCTION_STOP_TIMEOUT)
 
-    def _settle(self, choice: Choice, files: tuple[str, ...]) -> Settings:
+    def _settle(self, options: UpOptions, files: tuple[str, ...]) -> Settings:
         """The settings of this run, remembered for the next: every port in them is ours or free."""
         before = self.state.settings()
         settings = replace(
             before,
-            port=choice.port or before.port,
-            management_port=before.management_port if choice.management_port is None else choice.management_port,
-            listen_address=choice.listen_address or before.listen_address,
+            port=options.port or before.port,
+            management_port=before.management_port if options.management_port is None else options.management_port,
+            listen_address=options.listen_address or before.listen_address,
             compose_files=files,
         )
         refuse_one_port(settings)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,53 +10,40 @@ from typing import Any
 
 import docker
 
-from stack.chosen_files import COMPOSE_FILE, choose_files, files_of
+from stack.chosen_files import choose_files, files_of
 from stack.credentials import NAMES, Credentials, put_in_force, read_credentials
 from stack.engine import Outcome
 from stack.errors import StackError
 from stack.lock import exclusive
+from stack.options import LogsOptions, PrepareOptions, UpOptions
 from stack.posture import NOTHING_KNOWN, read_posture
 from stack.state import Settings, StateDirectory, refuse_one_port
 from stack.status import Status
 from stack.swarm import passwords
 from stack.swarm.addresses import candidates, likely_address, reach_gateway
 from stack.swarm.data_server import require_reader
-from stack.swarm.deployment import Deployment, stages_of
+from stack.swarm.docker_command import how_to_deploy
 from stack.swarm.engine_client import SwarmState, engine_errors
-from stack.swarm.failures import FailureReports
 from stack.swarm.function_examples import deploy_swarm_examples
-from stack.swarm.health import HealthWait
-from stack.swarm.images import STACK_IMAGE, images_of, remove_superseded
+from stack.swarm.images import images_of, remove_superseded
 from stack.swarm.log_view import logs as show_logs
 from stack.swarm.objects import StackObjects
 from stack.swarm.observe import observe
 from stack.swarm.placement import Placement
-from stack.swarm.preparation import REDIS, REQUIRED, Preparation, Prepared, data_node, variables_of
+from stack.swarm.preparation import REDIS, REQUIRED, Preparation, Prepared, data_node
 from stack.swarm.references import is_local_only
 from stack.swarm.registry_logins import has_login, renew_logins
-from stack.swarm.removal import Removal
+from stack.swarm.rollout import ServiceRollout
 from stack.swarm.secrets import has_secrets
-from stack.swarm.secrets import remove_superseded as remove_superseded_secrets
 from stack.swarm.services import StackServices
-from stack.swarm.spec import SpecContext, service_spec
 from stack.swarm.stored_functions import restore, stored_configs, stored_images
 from stack.swarm.taking_down import TakingDown
-from swarmfn.provider.swarm.hardening import offers_no_new_privileges
-from swarmfn.wire.secret_files import REDIS_PASSWORD, REGISTRY_LOGINS
+from swarmfn.wire.secret_files import REGISTRY_LOGINS
 
 Say = Callable[[str], None]
 
 _PORT_INSIDE = 8080
 """Where the gateway listens in its container, whatever its node publishes."""
-
-_USUAL = {
-    "gateway_port": "8080",
-    "management_port": "",
-    "SWARMFN_STACK": "swarmfn",
-    "SWARMFN_IMAGE": STACK_IMAGE,
-    "REDIS_IMAGE": "redis:7",
-    "docker_socket": "/var/run/docker.sock",
-}
 
 
 class SwarmStack:
@@ -82,37 +68,38 @@ class SwarmStack:
         self._name = stack or state.settings().stack
         self._services = StackServices(client, self._name)
 
-    def up(self, options: argparse.Namespace) -> Outcome:
+    def up(self, options: UpOptions) -> Outcome:
         self._state.make()
         with exclusive(self._state.run / "command.lock", "up", self._say):
             with self._undone_at_first():
                 settings, prepared = self._prepare(options)
                 self._renew_logins(prepared, settings)
-                has_changed = self._deploy(prepared, settings)
+                rollout = ServiceRollout(self._client, self._name, self._services, self._say)
+                has_changed = rollout.run(prepared, settings, self._placement(settings))
                 put_in_force(self._state, self._names_of(prepared))
             self._state.remember(replace(settings, redis_image=prepared.redis_image))
             restored = restore(self._client, self._name, self._say)
             has_changed = has_changed or bool(restored.names)
             address = reach_gateway(lambda: self._addresses(settings.managing_port), prepared.credentials)
             deployed, problems = (
-                (False, {}) if options.no_examples else self._deploy_examples(address, prepared.credentials, settings)
+                self._deploy_examples(address, prepared.credentials, settings) if options.has_examples else (False, {})
             )
             self._remove_old_images()
         warnings = read_posture(address, prepared.credentials).warnings
         urls = (f"http://{_at(address, settings.port)}", f"http://{address}")
         return Outcome(has_changed or deployed, *urls, warnings, problems)
 
-    def prepare(self, options: argparse.Namespace) -> str:
+    def prepare(self, options: PrepareOptions) -> str:
         self._state.make()
         with exclusive(self._state.run / "command.lock", "prepare", self._say):
             with self._undone_at_first():
-                settings, prepared = self._prepare(options)
+                settings, prepared = self._prepare(UpOptions(options.deploy))
             self._state.remember(settings)
             # Who runs Docker's own command next, and whether it succeeds, nobody tells us.
             put_in_force(self._state, self._names_of(prepared))
             pulled = [image for image in prepared.images.values() if not is_local_only(image)]
-            gives_login = options.with_registry_auth or has_login(self._client, pulled)
-        return _how_to_deploy(settings, prepared, self._environ, self._root, gives_login)
+            gives_logins = options.gives_logins or has_login(self._client, pulled)
+        return how_to_deploy(settings, prepared, self._environ, self._root, gives_logins)
 
     def down(self, purge: bool) -> str:
         is_unused = self._state.is_unused()
@@ -141,8 +128,8 @@ class SwarmStack:
         files = [] if self._state.is_unused() else [str(file) for file in files_of(settings.compose_files, self._root)]
         return observe(self._client, self._name, *urls, REQUIRED, posture, files)
 
-    def logs(self, name: str | None, lines: int, is_following: bool, write: Callable[[str], None]) -> None:
-        show_logs(self._client, self._name, name, lines, is_following, write)
+    def logs(self, options: LogsOptions, write: Callable[[str], None]) -> None:
+        show_logs(self._client, self._name, options.name, options.lines, options.is_following, write)
 
     def close(self) -> None:
         self._client.close()
@@ -173,31 +160,30 @@ class SwarmStack:
             or TakingDown(self._client, self._name, self._services, self._say).volumes()
         )
 
-    def _prepare(self, options: argparse.Namespace) -> tuple[Settings, Prepared]:
+    def _prepare(self, options: UpOptions) -> tuple[Settings, Prepared]:
         settings = self._settle(options)
         present = self._present_redis(settings)
-        prepared = self._preparation(options, settings).prepare(settings, present)
+        prepared = self._preparation(options.deploy.image, settings).prepare(settings, present)
         return self._with_data_server(settings, present, prepared), prepared
 
-    def _settle(self, options: argparse.Namespace) -> Settings:
+    def _settle(self, options: UpOptions) -> Settings:
         """The settings of this run. Once it has succeeded they are remembered for the next; only the stack's name is at
         once, for the `down` after an interruption."""
-        if getattr(options, "listen", None):
+        if options.listen_address:
             raise StackError(
                 "--listen is for local processes: on a Swarm a port is published on every address of a node."
             )
-        before = self._state.settings()
-        wanted = getattr(options, "management_port", None)
+        before, deploy = self._state.settings(), options.deploy
         settings = replace(
             before,
             stack=self._name,
-            port=getattr(options, "port", None) or before.port,
-            management_port=before.management_port if wanted is None else wanted,
+            port=options.port or before.port,
+            management_port=before.management_port if options.management_port is None else options.management_port,
             data_node=data_node(self._client, before.data_node, self._swarm.node_id),
-            registry=before.registry if options.registry is None else options.registry,
-            is_pinned=before.is_pinned if options.pin is None else options.pin,
+            registry=before.registry if deploy.registry is None else deploy.registry,
+            is_pinned=before.is_pinned if deploy.is_pinned is None else deploy.is_pinned,
             base_image=self._environ.get("SWARMFN_BASE_IMAGE", before.base_image),
-            compose_files=choose_files(options.files, before.compose_files, self._root, self._say),
+            compose_files=choose_files(deploy.files, before.compose_files, self._root, self._say),
         )
         refuse_one_port(settings)
         if settings.management_port == _PORT_INSIDE:
@@ -212,9 +198,8 @@ class SwarmStack:
     def _placement(self, settings: Settings) -> Placement:
         return Placement(self._swarm.node_id, settings.registry, settings.is_pinned)
 
-    def _preparation(self, options: argparse.Namespace, settings: Settings) -> Preparation:
-        image = {"SWARMFN_IMAGE": options.image} if options.image else {}
-        environ = {**self._environ, **image}
+    def _preparation(self, image: str | None, settings: Settings) -> Preparation:
+        environ = {**self._environ, **({"SWARMFN_IMAGE": image} if image else {})}
         return Preparation(self._client, self._root, self._state, environ, self._placement(settings), self._say)
 
     def _present_redis(self, settings: Settings) -> str:
@@ -230,41 +215,6 @@ class SwarmStack:
         gateway, wanted = self._services.find(f"{self._name}_gateway"), prepared.secrets.get(REGISTRY_LOGINS)
         if settings.registry and gateway and wanted and passwords.granted(gateway, REGISTRY_LOGINS) != wanted:
             renew_logins(self._client, self._name, self._services, settings.registry)
-
-    def _deploy(self, prepared: Prepared, settings: Settings) -> bool:
-        """Brings the services to what is wanted; whether anything was changed."""
-        objects = StackObjects(self._client, self._name)
-        health = HealthWait(self._services, FailureReports(self._client), self._say)
-        deployment = Deployment(self._services, objects, health, Removal(self._services, self._say), self._say)
-        compose, wanted = prepared.compose, prepared.secrets
-        services, secrets, is_changing = compose.services, dict(wanted), False
-        if REDIS_PASSWORD in wanted:
-            present = self._services.find(f"{self._name}_{REDIS}")
-            client = self._services.find(f"{self._name}_gateway")
-            is_changing = passwords.is_changing(present, wanted[REDIS_PASSWORD])
-            if before := passwords.password_before(present, client, wanted[REDIS_PASSWORD]):
-                services = passwords.with_password_before(services, REDIS)
-                secrets[passwords.BEFORE] = before
-        try:
-            context = SpecContext(
-                stack=self._name,
-                images=prepared.images,
-                networks=objects.ensure_networks(compose.networks.values()),
-                configs=objects.ensure_configs(compose.configs.values()),
-                secrets=secrets,
-                volumes=compose.volumes,
-                data_node=settings.data_node,
-                constraints=self._placement(settings).constraints,
-                has_no_new_privileges=offers_no_new_privileges(self._client.api.api_version),
-            )
-            stages = stages_of(services, {name: service_spec(service, context) for name, service in services.items()})
-            plan = deployment.apply(stages[::-1] if is_changing else stages)
-        except StackError:
-            deployment.restore()
-            raise
-        objects.remove_configs(keep=context.configs.values())
-        remove_superseded_secrets(self._client, self._name, compose.secrets, {secret.id for secret in secrets.values()})
-        return not plan.is_empty
 
     def _names_of(self, prepared: Prepared) -> list[str]:
         kept = [name for name in prepared.secrets if name != REGISTRY_LOGINS]
@@ -298,27 +248,3 @@ class SwarmStack:
 def _at(address: str, port: int) -> str:
     """The same host at another port."""
     return f"{address.rpartition(':')[0]}:{port}"
-
-
-def _versions(prepared: Prepared) -> dict[str, str]:
-    """What the compose file adds to the names of secrets whose value is not their first one."""
-    return {
-        f"{key.replace('-', '_')}_version": secret.name.removeprefix(prepared.compose.secrets[key].external_name)
-        for key, secret in prepared.secrets.items()
-        if secret.name != prepared.compose.secrets[key].external_name
-    }
-
-
-def _how_to_deploy(
-    settings: Settings, prepared: Prepared, environ: Mapping[str, str], root: Path, gives_login: bool
-) -> str:
-    files = [file.name if file == root / COMPOSE_FILE else file for file in files_of(settings.compose_files, root)]
-    named = " ".join(f"-c {file}" for file in files)
-    is_pushed = bool(settings.registry) and prepared.stack_image == STACK_IMAGE
-    own = prepared.images["gateway"] if is_pushed else prepared.stack_image
-    redis = own if prepared.redis_image == prepared.stack_image else prepared.redis_image
-    images = {"SWARMFN_IMAGE": own, "REDIS_IMAGE": redis}
-    variables = {**variables_of(settings, environ), **images, **_versions(prepared)}
-    put_in = "".join(f"{name}={value} " for name, value in variables.items() if value != _USUAL.get(name))
-    flags = "--with-registry-auth --resolve-image never" if gives_login else "--resolve-image never"
-    return f"ready for Docker's own command:\n  {put_in}docker stack deploy {flags} {named} {settings.stack}"

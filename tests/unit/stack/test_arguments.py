@@ -10,6 +10,16 @@ from pathlib import Path
 import pytest
 
 from stack.arguments import COMMANDS, parse
+from stack.options import (
+    DeployOptions,
+    DownOptions,
+    LogsOptions,
+    Options,
+    PrepareOptions,
+    StatusOptions,
+    Target,
+    UpOptions,
+)
 from stack.status import FunctionLine, ServiceLine, StackStatus, render
 from tests.support.processes import REPOSITORY
 
@@ -17,12 +27,36 @@ ROOT = Path("/somewhere")
 
 
 def test_up_is_the_default_command() -> None:
-    assert parse([]).command == "up"
-    assert parse(["--port", "9000"]).port == 9000
+    assert (parse([]).command, parse([]).options) == ("up", UpOptions())
+    assert parse(["--port", "9000"]).options == UpOptions(port=9000)
 
 
 def test_the_state_directory_lies_beside_the_program() -> None:
-    assert parse(["status"]).state_dir == REPOSITORY / ".swarmfn"
+    assert parse(["status"]).target == Target(REPOSITORY / ".swarmfn")
+    given = ["down", "--state-dir", "/state", "--engine", "swarm", "--stack", "mine"]
+    assert parse(given).target == Target(Path("/state"), "swarm", "mine")
+
+
+@pytest.mark.parametrize(
+    ("words", "options"),
+    [
+        ("up --management-port 9001 --listen 0.0.0.0", UpOptions(management_port=9001, listen_address="0.0.0.0")),
+        ("up --management-port 0 --no-examples", UpOptions(management_port=0, has_examples=False)),
+        ("up -f /a.yml --file /b.yml", UpOptions(DeployOptions(files=(Path("/a.yml"), Path("/b.yml"))))),
+        ("up --image mine:1 --init-swarm", UpOptions(DeployOptions(image="mine:1", must_init=True))),
+        ("up --registry here:5000 --no-pin", UpOptions(DeployOptions(registry="here:5000", is_pinned=False))),
+        ("prepare", PrepareOptions()),
+        ("prepare --pin --with-registry-auth", PrepareOptions(DeployOptions(is_pinned=True), gives_logins=True)),
+        ("down", DownOptions()),
+        ("down --purge", DownOptions(must_purge=True)),
+        ("status --json", StatusOptions(is_json=True)),
+        ("logs", LogsOptions(None, 50)),
+        ("logs gateway -f -n 5", LogsOptions("gateway", 5, is_following=True)),
+    ],
+)
+def test_a_command_comes_with_what_it_is_asked_to_do(words: str, options: Options) -> None:
+    line = parse(words.split())
+    assert (line.command, line.options) == (words.split()[0], options)
 
 
 @pytest.mark.parametrize(
