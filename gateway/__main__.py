@@ -59,6 +59,7 @@ from swarmfn.provider.local import LocalProvider, ResourceLimits, Timing
 from swarmfn.repeated_failures import RepeatedFailures
 from swarmfn.stopping import on_stop
 from swarmfn.upstream import Upstream
+from swarmfn.wire.addresses import join_address
 from swarmfn.wire.descriptors import allow_many_descriptors
 from swarmfn.wire.errors import FaasError, NewerLayout, SettingsError
 from swarmfn.wire.logs import configure_logging
@@ -238,7 +239,7 @@ class Gateway:
         try:
             return serve_metrics(port, self._metrics.exposition, address, lambda: not self._stop.is_set())
         except OSError as exc:
-            raise PortTaken(f"cannot listen on {address}:{port}: {exc.strerror}.") from exc
+            raise PortTaken(f"cannot listen on {join_address(address, port)}: {exc.strerror}.") from exc
 
     async def _follow_replicas(self, stack: AsyncExitStack, publisher: Publisher, upstream: Upstream) -> None:
         """Publishes each new table, and waits no longer for replicas whose node is down."""

@@ -12,6 +12,7 @@ from gateway.connection_limiter import ConnectionLimiter
 from gateway.fastlane.client_connection import client_connection
 from gateway.fastlane.exchange import App, Exchange
 from gateway.limits import Limits
+from swarmfn.wire.addresses import family_of, join_address
 
 
 class PortTaken(Exception):
@@ -20,15 +21,14 @@ class PortTaken(Exception):
 
 def listen(address: str, port: int) -> socket.socket:
     """A listening socket. Raises PortTaken."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener = socket.socket(family_of(address), socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((address, port))
         listener.listen(2048)
     except OSError as exc:
         listener.close()
-        raise PortTaken(f"cannot listen on {address}:{port}: {exc.strerror}.") from exc
+        raise PortTaken(f"cannot listen on {join_address(address, port)}: {exc.strerror}.") from exc
     return listener
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from urllib.parse import urlsplit
 
 from swarmfn.upstream import Names
+from swarmfn.wire.addresses import is_ip_address
 from swarmfn.wire.callback_guard import CALLS, CallbackGuard
 from swarmfn.wire.errors import InvalidRequest
 from swarmfn.wire.headers import CALLBACK_URL
@@ -33,7 +33,7 @@ class Callbacks:
                 f"{CALLBACK_URL}: on this platform's own gateway a callback can only call functions.",
                 "Send a URL such as http://gateway:8080/function/NAME.",
             )
-        if _is_address(host) and not self._guard.trusts(host, port) and not self._guard.permits(host):
+        if is_ip_address(host) and not self._guard.trusts(host, port) and not self._guard.permits(host):
             raise _forbidden(host)
 
     async def check_addresses(self, url: str) -> None:
@@ -56,14 +56,6 @@ class Callbacks:
 def _place(url: str) -> tuple[str, int]:
     parts = urlsplit(url)
     return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _forbidden(host: str) -> InvalidRequest:

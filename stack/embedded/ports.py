@@ -10,6 +10,7 @@ from pathlib import Path
 
 from stack.errors import StackError
 from swarmfn.process_identity import command_of
+from swarmfn.wire.addresses import family_of, join_address
 from swarmfn.wire.visible import visible
 
 _LISTENING = "0A"
@@ -43,8 +44,7 @@ def _lowest_picked() -> int:
 
 def is_free(address: str, port: int) -> bool:
     """Whether a program could listen there. Raises StackError for an address this machine does not have."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family) as listener:
+    with socket.socket(family_of(address)) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((address, port))
@@ -52,7 +52,7 @@ def is_free(address: str, port: int) -> bool:
         except OSError as exc:
             if exc.errno == errno.EADDRINUSE:
                 return False
-            raise StackError(f"cannot listen on {address}:{port}: {exc.strerror}.") from exc
+            raise StackError(f"cannot listen on {join_address(address, port)}: {exc.strerror}.") from exc
     return True
 
 

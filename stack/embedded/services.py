@@ -12,6 +12,7 @@ from stack.embedded.code import code_fingerprint
 from stack.embedded.spec import ServiceSpec
 from stack.errors import ComposeFileError
 from stack.state import Settings, StateDirectory
+from swarmfn.wire.addresses import join_address
 
 GATEWAY_PORT = 8080
 """Inside the stack the gateway is `gateway:8080`, whatever its port on this machine is."""
@@ -97,5 +98,4 @@ class EmbeddedServices:
 def reachable(settings: Settings, port: int = 0) -> str:
     """host:port under which this machine reaches the gateway; without a port, that for calls."""
     address = settings.listen_address
-    host = "127.0.0.1" if address in _EVERYWHERE else f"[{address}]" if ":" in address else address
-    return f"{host}:{port or settings.port}"
+    return join_address("127.0.0.1" if address in _EVERYWHERE else address, port or settings.port)

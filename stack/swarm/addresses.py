@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from stack.credentials import Credentials
 from stack.errors import StackError
 from stack.gateway_client import ANSWER_TIMEOUT, GatewayClient
 from stack.swarm.engine_client import engine_host
+from swarmfn.wire.addresses import join_address, parse_engine_address
 
 PATIENCE = 20.0
 _POLL = 0.3
@@ -25,10 +25,17 @@ def candidates(variables: Mapping[str, str], own_node: str, gateway_node: Mappin
     """
     hosts = []
     if gateway_node.get("ID") == own_node:
-        hosts.append(urlsplit(engine_host(variables)).hostname or "127.0.0.1")
+        hosts.append(_engines_machine(engine_host(variables)) or "127.0.0.1")
     if address := (gateway_node.get("Status") or {}).get("Addr"):
         hosts.append(address)
-    return [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host in dict.fromkeys(hosts)]
+    return [join_address(host, port) for host in dict.fromkeys(hosts)]
+
+
+def _engines_machine(engine: str) -> str:
+    try:
+        return parse_engine_address(engine)
+    except ValueError:
+        return ""  # whatever it is, docker-py has found the engine with it
 
 
 def reach_gateway(addresses: Callable[[], Sequence[str]], credentials: Credentials, patience: float = PATIENCE) -> str:

@@ -8,14 +8,22 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 
 from swarmfn.exposition import CONTENT_TYPE
+from swarmfn.wire.addresses import family_of
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self, host: str, port: int, handler: type[BaseHTTPRequestHandler]) -> None:
+        self.address_family = family_of(host)
+        super().__init__((host, port), handler)
 
 
 class MetricsListener:
     """Serves `/metrics` and `/healthz` from threads of its own until `close()`."""
 
     def __init__(self, host: str, port: int, exposition: Callable[[], bytes], is_ready: Callable[[], bool]) -> None:
-        self._server = ThreadingHTTPServer((host, port), _handler(exposition, is_ready))
-        self._server.daemon_threads = True
+        self._server = _Server(host, port, _handler(exposition, is_ready))
         self._thread = threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True)
         self._thread.start()
 

@@ -6,10 +6,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
-import ipaddress
 import socket
 import threading
 from collections.abc import Callable, Sequence
+
+from swarmfn.wire.addresses import is_ip_address
 
 _KEPT = 5.0
 """Seconds an answer is good for: replicas behind a name come and go."""
@@ -47,7 +48,7 @@ class Names:
 
         Unless it `waits`, a name that others keep from being looked up at once is an OSError.
         """
-        if _is_address(host):
+        if is_ip_address(host):
             return (host,)
         task = self._asked.get(host)
         if task is None:
@@ -109,11 +110,3 @@ class Names:
 def _system_lookup(host: str) -> Sequence[str]:
     found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     return tuple(dict.fromkeys(str(place[0]) for *_, place in found))
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

@@ -1,12 +1,14 @@
-"""Hosts and ports as text: the one parser of them, for every setting and every program."""
+"""Hosts and ports as text: the one way to read and to write them, for every setting and every program."""
 
 from __future__ import annotations
 
 import re
+import socket
 
 # A health check imports this every few seconds: nothing expensive is imported before it is needed.
 _NAME = re.compile(r"\w([\w.-]*[\w.])?")
 _IPV6 = re.compile(r"[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(%[\w.-]+)?")
+_ENGINE_PORT = 2375
 _ENGINE = re.compile(r"(unix|npipe)://.+|(tcp|http|https|ssh)://([^\s/@]*@)?([^\s/@]+)(/\S*)?|([^\s/@]+:[0-9]+)")
 
 
@@ -43,22 +45,41 @@ def split_address(text: str, default_port: int | None = None) -> tuple[str, int]
     return parse_host(host), parse_port(port)
 
 
-def check_engine_address(text: str) -> None:
-    """Raises ValueError unless a Docker client could make something of it: a URL of its socket or host."""
-    found = _ENGINE.fullmatch(text)
-    if found is None:
-        raise ValueError(f"{text!r} does not say where a Docker Engine listens")
-    if place := found[4] or found[6]:
-        split_address(place, 2375)
+def join_address(host: str, port: int) -> str:
+    """`host:port`, with an IPv6 address in brackets: what `split_address` takes apart."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _is_ipv6(text: str) -> bool:
-    if not _IPV6.fullmatch(text):
-        return False
+def as_url(address: str) -> str:
+    """`http://` and the address, unless it is a URL already."""
+    return address if "://" in address else f"http://{address}"
+
+
+def family_of(host: str) -> socket.AddressFamily:
+    """How to listen at an IP address."""
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def is_ip_address(host: str) -> bool:
+    """Whether this is an IPv4 or IPv6 address (without brackets), and no name."""
     import ipaddress  # as above
 
     try:
-        ipaddress.IPv6Address(text)
+        ipaddress.ip_address(host)
     except ValueError:
         return False
     return True
+
+
+def parse_engine_address(text: str) -> str:
+    """The host where a Docker Engine listens, "" for a socket of this machine. Raises ValueError unless a Docker client
+    could make something of `text`: a URL of a socket or host."""
+    found = _ENGINE.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text!r} does not say where a Docker Engine listens")
+    place = found[4] or found[6]
+    return split_address(place, _ENGINE_PORT)[0] if place else ""
+
+
+def _is_ipv6(text: str) -> bool:
+    return _IPV6.fullmatch(text) is not None and is_ip_address(text)

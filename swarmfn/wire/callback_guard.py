@@ -6,6 +6,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 
+from swarmfn.wire.addresses import join_address
 from swarmfn.wire.environment import Environment
 
 OFF, PRIVATE, LISTED = "off", "private", "listed"
@@ -50,12 +51,12 @@ class CallbackGuard:
 
     def is_in_stack(self, host: str, port: int) -> bool:
         """Whether this names the platform's own gateway."""
-        return f"{host.lower().removesuffix('.')}:{port}" in self.in_stack
+        return join_address(host.lower().removesuffix("."), port) in self.in_stack
 
     def trusts(self, host: str, port: int) -> bool:
         """Whether a callback may go there whatever address it has."""
         # With a dot at its end it is not the name that the worker knows, but whatever the network's own DNS says.
-        if not self.is_on or f"{host.lower()}:{port}" in self.in_stack:
+        if not self.is_on or join_address(host.lower(), port) in self.in_stack:
             return True
         name = host.lower().removesuffix(".")
         if name in self.names:

@@ -8,7 +8,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from swarmfn.wire.addresses import check_engine_address, parse_host, split_address
+from swarmfn.wire.addresses import parse_engine_address, parse_host, split_address
 from swarmfn.wire.durations import parse_duration
 from swarmfn.wire.errors import SettingsError
 from swarmfn.wire.nearest import nearest
@@ -136,7 +136,7 @@ class Environment:
         """Where a Docker Engine listens, as Docker's clients take it; "" unless set."""
 
         def parse(text: str) -> str:
-            check_engine_address(text)
+            parse_engine_address(text)
             return text
 
         return self.parsed(name, "", parse, "unix:///path or tcp://host:port")

@@ -6,7 +6,7 @@ import re
 from typing import NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from swarmfn.wire.addresses import split_address
+from swarmfn.wire.addresses import join_address, split_address
 
 EXPECTED = "host:port, or a URL such as redis://host:6379/0, rediss://user:password@host:6380 or unix:///run/redis.sock"
 
@@ -30,8 +30,7 @@ class RedisAddress(NamedTuple):
 
     def __str__(self) -> str:
         """For people, without the password."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return self.path or f"{host}:{self.port}"
+        return self.path or join_address(self.host, self.port)
 
     @property
     def url(self) -> str:

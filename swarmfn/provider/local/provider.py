@@ -19,6 +19,7 @@ from swarmfn.provider.local.resource_limits import DEFAULTS, ResourceLimits
 from swarmfn.provider.local.state_dir import Lock, StateDir
 from swarmfn.provider.local.venvs import Venvs
 from swarmfn.provider.notifications import Notifier
+from swarmfn.wire.addresses import as_url
 from swarmfn.wire.errors import FunctionExists, FunctionNotFound, InvalidFunction, InvalidRequest
 from swarmfn.wire.functions import SCALE_MIN_LABEL, FunctionSpec, FunctionStatus
 from swarmfn.wire.replicas import ReplicaTable
@@ -63,7 +64,7 @@ class LocalProvider:
                 self._output,
                 venvs,
                 default_exec_timeout=default_exec_timeout,
-                gateway_url=gateway_address if "://" in gateway_address else f"http://{gateway_address}",
+                gateway_url=as_url(gateway_address),
                 limits=limits,
             )
             self._engine = Engine(

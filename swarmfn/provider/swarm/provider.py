@@ -24,6 +24,7 @@ from swarmfn.provider.swarm.replica_rows import status
 from swarmfn.provider.swarm.service_context import ContextFinder
 from swarmfn.provider.swarm.service_spec import check_constraints, marked, service_spec, warnings, with_login_noted
 from swarmfn.provider.swarm.timing import Timing
+from swarmfn.wire.addresses import as_url
 from swarmfn.wire.errors import EngineUnavailable, FunctionExists, FunctionNotFound, InvalidFunction, InvalidRequest
 from swarmfn.wire.functions import SCALE_MIN_LABEL, FunctionSpec, FunctionStatus
 from swarmfn.wire.names import check_new_name
@@ -68,7 +69,7 @@ class SwarmProvider:
         self._timing = timing
         self._start_timeout = start_timeout
         self._default_exec_timeout = default_exec_timeout
-        gateway_url = gateway_address if "://" in gateway_address else f"http://{gateway_address}"
+        gateway_url = as_url(gateway_address)
         with ExitStack() as undo:
             # Each thread has connections of its own: one that hangs holds up no other.
             apis = [EngineApi(docker_host, timing.poll_timeout, network) for _ in range(3)]

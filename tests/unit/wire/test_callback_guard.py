@@ -98,10 +98,12 @@ def test_listed_names_are_trusted_whatever_they_resolve_to(mode: str) -> None:
 
 @pytest.mark.parametrize("mode", [PRIVATE, LISTED])
 def test_this_platforms_own_gateway_is_always_allowed_at_its_port(mode: str) -> None:
-    guard = parse_guard(mode, "", frozenset({"Other:80"}))
+    guard = parse_guard(mode, "", frozenset({"Other:80", "[FD00::1]:8080"}))
     assert guard.trusts("gateway", 8080)
     assert guard.trusts("GATEWAY", 8080)
     assert guard.trusts("other", 80)
+    assert guard.trusts("fd00::1", 8080)
+    assert guard.is_in_stack("fd00::1", 8080)
     # In DNS that is another name, which the worker does not know as its own.
     assert not guard.trusts("gateway.", 8080)
     assert not guard.trusts("gateway", 6379)

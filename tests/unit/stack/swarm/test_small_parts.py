@@ -20,6 +20,11 @@ HERE = {"ID": "n1", "Status": {"Addr": "10.0.0.1"}}
         ({}, "n2", ["10.0.0.1:8080"]),
         ({"DOCKER_HOST": "tcp://example.org:2375"}, "n1", ["example.org:8080", "10.0.0.1:8080"]),
         ({"DOCKER_HOST": "tcp://10.0.0.1:2375"}, "n1", ["10.0.0.1:8080"]),
+        ({"DOCKER_HOST": "10.0.0.1:2375"}, "n1", ["10.0.0.1:8080"]),
+        ({"DOCKER_HOST": "ssh://me@example.org"}, "n1", ["example.org:8080", "10.0.0.1:8080"]),
+        ({"DOCKER_HOST": "tcp://[fd00::2]:2375"}, "n1", ["[fd00::2]:8080", "10.0.0.1:8080"]),
+        ({"DOCKER_HOST": "unix:///run/docker.sock"}, "n1", ["127.0.0.1:8080", "10.0.0.1:8080"]),
+        ({"DOCKER_HOST": "fd://"}, "n1", ["127.0.0.1:8080", "10.0.0.1:8080"]),
     ],
 )
 def test_the_gateway_is_looked_for_where_its_node_is(
