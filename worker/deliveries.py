@@ -9,11 +9,11 @@ import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult, unquote_to_bytes, urlsplit
 
 from swarmfn.jobs.outgoing import callback_target, offer_headers
 from swarmfn.upstream import Broken, DeadlinePassed, NotPermitted, Response, Upstream, UpstreamFailure
 from swarmfn.wire.callback_guard import CALLS, IN_STACK, OPENFAAS_NAME, CallbackGuard
+from swarmfn.wire.callback_urls import parse_callback_url
 from swarmfn.wire.headers import CALL_HOPS, MAX_HOPS, first, hops_in
 from swarmfn.wire.invocations import Delivery
 from swarmfn.wire.time_limits import is_about_over, says_out_of_time
@@ -44,25 +44,17 @@ class Receiver:
 
 def receiver_of(url: str, aliases: Mapping[str, str]) -> Receiver:
     """The receiver that `url` names; `aliases` say where a host:port really is. Raises ValueError."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"{url[:200]!r} is not an absolute http(s) URL")
-    is_tls = parts.scheme == "https"
-    name = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    port = parts.port or (443 if is_tls else 80)
-    named = f"{name}:{port}"
-    if named.lower() == OPENFAAS_NAME:
-        named = IN_STACK
-    host = parts.netloc.rpartition("@")[2]
-    target = callback_target(parts.path, parts.query)
-    return Receiver(aliases.get(named.lower(), named), host, target, is_tls, parts.hostname, port, _basic(parts))
-
-
-def _basic(parts: SplitResult) -> str:
-    if "@" not in parts.netloc:
-        return ""
-    user, password = unquote_to_bytes(parts.username or ""), unquote_to_bytes(parts.password or "")
-    return f"Basic {base64.b64encode(user + b':' + password).decode()}"
+    parsed = parse_callback_url(url)
+    named = IN_STACK if parsed.address == OPENFAAS_NAME else parsed.address
+    return Receiver(
+        address=aliases.get(named, named),
+        host=parsed.authority,
+        target=callback_target(parsed.path, parsed.query),
+        is_tls=parsed.is_tls,
+        name=parsed.host,
+        port=parsed.port,
+        authorization="" if parsed.login is None else f"Basic {base64.b64encode(parsed.login).decode()}",
+    )
 
 
 def unreached(failure: UpstreamFailure) -> tuple[str, str]:

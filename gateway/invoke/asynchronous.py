@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeVar
@@ -35,6 +34,7 @@ from swarmfn.jobs.uploads import Upload
 from swarmfn.upstream import Names
 from swarmfn.wire.call_ids import new_call_id
 from swarmfn.wire.callback_guard import ANYWHERE, CallbackGuard
+from swarmfn.wire.callback_urls import origin_of
 from swarmfn.wire.durations import format_duration
 from swarmfn.wire.errors import (
     AlreadyEnded,
@@ -483,19 +483,6 @@ def _not_found(call_id: str) -> InvocationNotFound:
     return InvocationNotFound(
         f'no call "{call_id[:100]}" is on record.', "Records are kept for a while after the end (result_ttl)."
     )
-
-
-def origin_of(url: str) -> str:
-    """Scheme and host: what anybody may see of a URL. Path or query hold the receiver's secret (Slack, Discord, …)."""
-    scheme, mark, rest = url.partition("://")
-    return f"{scheme}{mark}{re.split('[/?#]', rest, maxsplit=1)[0].rpartition('@')[2]}"
-
-
-def without_credentials(url: str) -> str:
-    """`url` without its user and password, which nobody is shown."""
-    scheme, mark, rest = url.partition("://")
-    authority = re.split("[/?#]", rest, maxsplit=1)[0]
-    return f"{scheme}{mark}{authority.rpartition('@')[2]}{rest[len(authority) :]}"
 
 
 def _stored_headers(incoming: Incoming, call_id: str, own: Credentials | None, max_hops: int) -> Headers:

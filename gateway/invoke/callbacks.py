@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from urllib.parse import urlsplit
 
 from swarmfn.upstream import Names
 from swarmfn.wire.addresses import is_ip_address
 from swarmfn.wire.callback_guard import CALLS, CallbackGuard
+from swarmfn.wire.callback_urls import CallbackUrl, parse_callback_url
 from swarmfn.wire.errors import InvalidRequest
 from swarmfn.wire.headers import CALLBACK_URL
 
 _MAX_URL = 8192
-
-
 _LOOKUP_TIMEOUT = 2.0
 
 
@@ -26,9 +24,9 @@ class Callbacks:
 
     def check(self, url: str) -> None:
         """What can be told from the URL alone. Raises InvalidRequest."""
-        check_callback(url)
-        host, port = _place(url)
-        if self._guard.is_in_stack(host, port) and not urlsplit(url).path.startswith(CALLS):
+        parsed = _parsed(url)
+        host, port = parsed.host, parsed.port
+        if self._guard.is_in_stack(host, port) and not parsed.path.startswith(CALLS):
             raise InvalidRequest(
                 f"{CALLBACK_URL}: on this platform's own gateway a callback can only call functions.",
                 "Send a URL such as http://gateway:8080/function/NAME.",
@@ -41,21 +39,16 @@ class Callbacks:
         left to the worker. Raises InvalidRequest."""
         if not self._guard.is_on:
             return
-        host, port = _place(url)
-        if self._guard.trusts(host, port):
+        parsed = parse_callback_url(url)
+        if self._guard.trusts(parsed.host, parsed.port):
             return
         try:
             async with asyncio.timeout(_LOOKUP_TIMEOUT):
-                addresses = await self._names.addresses(host, waits=False)
+                addresses = await self._names.addresses(parsed.host, waits=False)
         except (OSError, ValueError):
             return
         if not any(map(self._guard.permits, addresses)):
-            raise _forbidden(host)
-
-
-def _place(url: str) -> tuple[str, int]:
-    parts = urlsplit(url)
-    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+            raise _forbidden(parsed.host)
 
 
 def _forbidden(host: str) -> InvalidRequest:
@@ -66,25 +59,20 @@ def _forbidden(host: str) -> InvalidRequest:
     )
 
 
-def check_callback(url: str) -> None:
-    """Raises InvalidRequest unless `url` is an absolute http(s) URL."""
-    problem = _problem(url)
-    if problem:
-        raise InvalidRequest(
-            f"{CALLBACK_URL}: {problem}.", "Send an absolute URL such as http://gateway:8080/function/NAME."
-        )
-
-
-def _problem(url: str) -> str:
+def _parsed(url: str) -> CallbackUrl:
+    """Raises InvalidRequest unless `url` is an absolute http(s) URL that can be sent to as it is."""
     try:
-        parts = urlsplit(url)
-        port = parts.port
+        parsed = parse_callback_url(url)
     except ValueError as exc:
-        return f"{url[:200]!r} is not a URL ({exc})"
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        return f"{url[:200]!r} is not an absolute http or https URL"
-    if port == 0 or len(url) > _MAX_URL:
-        return f"{url[:200]!r} cannot be called"
+        raise _unusable(str(exc)) from None
+    if len(url) > _MAX_URL:
+        raise _unusable(f"{url[:200]!r} cannot be called")
     if not all("!" <= char <= "~" for char in url):
-        return f"{url[:200]!r} holds characters that must be percent-encoded"
-    return ""
+        raise _unusable(f"{url[:200]!r} holds characters that must be percent-encoded")
+    return parsed
+
+
+def _unusable(problem: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"{CALLBACK_URL}: {problem}.", "Send an absolute URL such as http://gateway:8080/function/NAME."
+    )

@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.invoke.asynchronous import describe, without_credentials
+from gateway.invoke.asynchronous import describe
 from swarmfn.jobs.records import Record
+from swarmfn.wire.callback_urls import without_credentials
 from swarmfn.wire.headers import CREDENTIALS
 
 NOT_SHOWN = "(not shown)"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from swarmfn import __version__
 from swarmfn.jobs.layout import CALLBACK_QUEUE, callback_queue
 from swarmfn.wire import headers as names
+from swarmfn.wire.callback_urls import parse_callback_url
 from swarmfn.wire.headers import Headers, end_to_end, first, hops_in
 from swarmfn.wire.invocations import Delivery, Invocation, StoredResponse
 from swarmfn.wire.names import NAMESPACE
@@ -114,12 +115,12 @@ def delivery_place(url: str) -> str:
     """The receiver that `url` names; "" for a URL that names none. Functions behind a gateway are receivers of their
     own. Does not raise."""
     try:
-        parts = urlsplit(url)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
+        parsed = parse_callback_url(url)
     except ValueError:
         return ""
-    place = f"{parts.hostname or ''}:{port}"
-    function = _FUNCTION_PATH.match(parts.path)
+    # Queues are chosen by this: an IPv6 address has no brackets in it, as ever.
+    place = f"{parsed.host}:{parsed.port}"
+    function = _FUNCTION_PATH.match(parsed.path)
     if function is not None:
         place += f":{function[1]}:{function[2].removesuffix('.' + NAMESPACE)}"
     return _NOT_IN_QUEUE.sub("_", place)[:_LONGEST_PLACE]
