@@ -1,12 +1,13 @@
 """`./test --mutants [ROOM]`: puts faults into the code, one at a time, and shows which of them no test notices.
 
-usage: ./test --mutants [ROOM] [--seed N] [--count N] [--unit]
+usage: ./test --mutants [ROOM] [--seed N] [--count N] [--unit] [--seconds N]
 
   ROOM         a folder of the code, such as worker or swarmfn/jobs, or one file of it; without it, all rooms in
                proportion
   --seed N     draws other faults; the same seed draws the same ones while the code stays as it is
   --count N    how many (20)
   --unit       only unit tests, which is quicker
+  --seconds N  how long the tests of one fault take at most, were there none: the quickest of each file are run (40)
 
 First the tests run without any fault, to learn which of them reach which statement, wherever it runs: the unit and
 contract tests of the room, or of all rooms. That is kept until a file changes. Then each fault is met by the tests that
@@ -23,18 +24,17 @@ import ast
 import collections
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import pickle
 import queue
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +44,8 @@ from tests.support.reach import MAP, ONLY, RECORD, ROOMS, Probes, Reach, put_pro
 
 SEED = 41
 """The usual one. Who wants to see other faults takes another."""
+
+SECONDS = 40.0
 
 TESTS = {
     "worker": ("tests/unit/worker", "tests/contract/queue_record"),
@@ -63,10 +65,16 @@ T = TypeVar("T")
 
 _ROOT = Path(__file__).resolve().parents[2]
 _COPIES = 2
-_MARK = "MUTANTS_RUN"
 _PARTS = 8
-_GRACE = 20.0
 _TAKEN_AS_LOST = 300.0
+
+_APART = (
+    *("unshare", *(("--user", "--map-root-user") if os.geteuid() else ())),
+    *("--pid", "--mount-proc", "--fork", "--kill-child", "--", "sh", "-c", '"$@"; exit $?', "sh"),
+)
+"""Tests run where they see no other process than their own: a fault may kill whatever it finds. None of theirs outlives
+them; `sh` waits for those whose parents have ended."""
+
 _OPPOSITE: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Eq: ast.NotEq,
     ast.Lt: ast.GtE,
@@ -159,9 +167,14 @@ def _others(node: ast.stmt | ast.expr) -> list[str]:
 
 def mutants_of(path: str, source: bytes) -> list[Mutant]:
     """Every fault that can be put into a file."""
+    return [mutant for mutant in _places(path, source) if _is_python(mutant.applied(source))]
+
+
+def _places(path: str, source: bytes) -> list[Mutant]:
+    """The same, and a few that are not Python."""
     places = _Places(path, source)
     places.visit(ast.parse(source))
-    return [mutant for mutant in places.found if _is_python(mutant.applied(source))]
+    return places.found
 
 
 def _is_python(source: bytes) -> bool:
@@ -179,9 +192,8 @@ def folders_of(room: str) -> Sequence[str]:
     return TESTS[next(name for name in (room, *map(str, Path(room).parents), "") if name in TESTS)]
 
 
-def drawn(places: Sequence[Mutant], count: int, seed: int) -> list[Mutant]:
+def drawn(places: Sequence[Mutant], count: int, seed: int, sources: Mapping[str, str]) -> list[Mutant]:
     """`count` of them, of each room as many as its share of the places."""
-    chance = random.Random(seed)
     rooms: dict[str, list[Mutant]] = {}
     for place in places:
         rooms.setdefault(place.room, []).append(place)
@@ -190,7 +202,12 @@ def drawn(places: Sequence[Mutant], count: int, seed: int) -> list[Mutant]:
     missing = min(count, len(places)) - sum(shares.values())
     for room in sorted(exact, key=lambda room: (shares[room] - exact[room], room))[:missing]:
         shares[room] += 1
-    return [mutant for room, found in sorted(rooms.items()) for mutant in chance.sample(found, shares[room])]
+    chosen: list[Mutant] = []
+    for room, found in sorted(rooms.items()):
+        random.Random(f"{seed} {room}").shuffle(found)
+        good = (mutant for mutant in found if _is_python(mutant.applied(sources[mutant.path].encode())))
+        chosen += itertools.islice(good, shares[room])
+    return chosen
 
 
 def _listed() -> list[str]:
@@ -226,42 +243,22 @@ def _in_each(copies: Sequence[Path], do: Callable[[T, Path], None], things: Sequ
             free.put(copy)
 
     with ThreadPoolExecutor(len(copies)) as pool:
-        try:
-            list(pool.map(with_copy, things))
-        except KeyboardInterrupt:
-            _end_all(f"{_MARK}={os.getpid()}-")
-            raise
+        list(pool.map(with_copy, things))
 
 
 def _pytest(folder: Path, words: Sequence[str], variables: dict[str, str], limit: float | None) -> tuple[int, str]:
-    """Its exit code and what it has said. Raises TimeoutExpired; nothing that it has started is left then, or ever."""
+    """Its exit code and what it has said. Raises TimeoutExpired."""
     command = [sys.executable, "-m", "pytest", "-p", "tests.support.reach_plugin", "-q", "-n", "0", "--tb=no", *words]
-    mark = f"{os.getpid()}-{threading.get_ident()}."
-    environment = {**os.environ, **variables, "PYTHONPATH": str(folder), _MARK: mark}
+    environment = {**os.environ, **variables, "PYTHONPATH": str(folder)}
     with subprocess.Popen(
-        command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        start_new_session=True, env=environment,
+        [*_APART, *command], cwd=folder, env=environment, text=True,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     ) as process:  # fmt: skip
         try:
             said, _ = process.communicate(timeout=limit)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGINT)  # so that fixtures end what they have started
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.communicate(timeout=_GRACE)
-            process.kill()
-            raise
         finally:
-            _end_all(f"{_MARK}={mark}")
+            process.kill()
     return process.returncode, said
-
-
-def _end_all(start: str) -> None:
-    """Ends what has such a variable, which every process of a run hands down: with a fault, some are left behind."""
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                if any(word.startswith(start.encode()) for word in (entry / "environ").read_bytes().split(b"\0")):
-                    os.kill(int(entry.name), signal.SIGKILL)
 
 
 def _learnt(tests: Sequence[str]) -> tuple[Probes, Reach]:
@@ -271,7 +268,7 @@ def _learnt(tests: Sequence[str]) -> tuple[Probes, Reach]:
     all_tests = [name for name in listed if Path(name).name.startswith("test_")]
     files = [name for name in all_tests if name.startswith(tuple(tests))]
     now = {name: _digest([name]) for name in files}
-    rest = _digest([name for name in listed if name not in all_tests])
+    rest = _digest([name for name in listed if name not in (*all_tests, "tests/support/mutants.py")])
     kept = _ROOT / ".pytest_cache" / "reach.pickle"
     probes, reach, before = Probes(), Reach(), dict[str, str]()
     if kept.exists():
@@ -318,7 +315,8 @@ def _record(files: Sequence[str], reach: Reach) -> Probes:
 class _Trial:
     """Meets faults with tests, in copies of the checkout."""
 
-    def __init__(self, probes: Probes, reach: Reach, sources: dict[str, str]) -> None:
+    def __init__(self, probes: Probes, reach: Reach, sources: dict[str, str], most_seconds: float) -> None:
+        self._most_seconds = most_seconds
         self._probes = probes
         self._reach = reach
         self._sources = sources
@@ -343,18 +341,25 @@ class _Trial:
         reach = self._reach
         found = reaching(mutant.path, mutant.line, self._probes, reach, self._sources)
         files: dict[str, list[str]] = {}
-        for test in reach.seconds:
-            if test in found:
-                files.setdefault(test.partition("::")[0], []).append(test)
+        for test in sorted(found, key=reach.seconds.__getitem__):
+            files.setdefault(test.partition("::")[0], []).append(test)
         took = {file: sum(reach.seconds[test] for test in tests) for file, tests in files.items()}
-        order = sorted(
-            files, key=lambda file: (not file.startswith("tests/unit/"), took[file] / len(files[file]), file)
-        )
-        return {test: reach.seconds[test] for file in order for test in files[file]}
+        order = sorted(files, key=lambda file: (file.startswith("tests/contract/"), took[file] / len(files[file])))
+        # What every test reaches would take all of their time: then it is the quickest of each file.
+        in_turns = [test for tests in itertools.zip_longest(*files.values()) for test in tests if test]
+        spent = itertools.accumulate(map(reach.seconds.__getitem__, in_turns), initial=0.0)
+        chosen = {test for test, before in zip(in_turns, spent, strict=False) if before < self._most_seconds}
+        return {test: reach.seconds[test] for file in order for test in files[file] if test in chosen}
 
     def _run(self, folder: Path, tests: dict[str, float]) -> tuple[str, int]:
-        if not tests:
-            return "", 0
+        """Unit tests by themselves first: most faults are noticed there, and the others' files take time to read."""
+        for are_unit in (True, False):
+            part = {test: took for test, took in tests.items() if test.startswith("tests/unit/") is are_unit}
+            if part and (noticed := self._failed(folder, part)):
+                return noticed, len(tests)
+        return "", len(tests)
+
+    def _failed(self, folder: Path, tests: dict[str, float]) -> str:
         only = folder.with_suffix(".only")
         only.write_text(json.dumps(tests))
         limit = _TAKEN_AS_LOST + 3 * sum(tests.values())
@@ -362,21 +367,22 @@ class _Trial:
         try:
             code, said = _pytest(folder, ["-x", *files], {ONLY: str(only)}, limit)
         except subprocess.TimeoutExpired:
-            return f"no end within {limit:.0f} s", len(tests)
+            return f"no end within {limit:.0f} s"
         if code == 0:
-            return "", len(tests)
+            return ""
         lines = [line for line in said.splitlines() if line.startswith(("FAILED ", "ERROR "))] or [
             f"status {code}: {' '.join(said.splitlines()[-1:])}"
         ]
-        return lines[0].partition(" - ")[0].removeprefix("FAILED "), len(tests)
+        return lines[0].partition(" - ")[0].removeprefix("FAILED ")
 
 
 def main(arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="./test --mutants", usage="%(prog)s [ROOM] [--seed N] [--count N] [--unit]")
+    parser = argparse.ArgumentParser(prog="./test --mutants", usage="%(prog)s [ROOM] [options]")
     parser.add_argument("room", nargs="?", default="")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--count", type=int, default=20)
     parser.add_argument("--unit", action="store_true")
+    parser.add_argument("--seconds", type=float, default=SECONDS)
     options = parser.parse_args(arguments)
     room = options.room.rstrip("/")
     try:
@@ -385,16 +391,19 @@ def main(arguments: Sequence[str]) -> int:
         parser.error(f"{room} is not a room: take one of {', '.join(filter(None, TESTS))}, or something in it")
     if not (_ROOT / room).exists():
         parser.error(f"there is no {room}")
+    if subprocess.run([*_APART, "true"], check=False).returncode:
+        print("cannot run tests apart from this machine's other processes, which a fault may kill", file=sys.stderr)
+        return 1
     probes, reach = _learnt(tests)
     names = [name for name in _listed() if name.endswith(".py") and name.startswith((*ROOMS, "tests/"))]
     sources = {name: (_ROOT / name).read_text() for name in names}
     own = [name for name in names if name.startswith(f"{room}/" if room and not room.endswith(".py") else room)]
     places = [
-        mutant for name in own if not name.startswith("tests/") for mutant in mutants_of(name, sources[name].encode())
+        mutant for name in own if not name.startswith("tests/") for mutant in _places(name, sources[name].encode())
     ]
-    chosen = drawn(places, options.count, options.seed)
+    chosen = drawn(places, options.count, options.seed, sources)
     print(f"{room or 'all rooms'}: {len(places)} faults can be put in, {len(chosen)} of them are", flush=True)
-    survivors = _survivors(chosen, _Trial(probes, reach, sources), sources)
+    survivors = _survivors(chosen, _Trial(probes, reach, sources, options.seconds), sources)
     _show_table(places, chosen, survivors, options.seed)
     return 0
 

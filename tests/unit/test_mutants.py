@@ -87,11 +87,12 @@ def test_each_room_gets_its_share_of_the_faults_and_a_seed_draws_them_again() ->
     places = [
         Mutant(f"{room}/x.py", line, 0, 0, "") for room, n in (("a", 70), ("b", 24), ("c", 6)) for line in range(n)
     ]
-    found = drawn(places, 10, seed=1)
+    sources = {f"{room}/x.py": "" for room in "abc"}
+    found = drawn(places, 10, 1, sources)
     assert Counter(mutant.room for mutant in found) == {"a": 7, "b": 2, "c": 1}
-    assert drawn(places, 10, seed=1) == found
-    assert drawn(places, 10, seed=2) != found
-    assert set(drawn(places, 1000, seed=1)) == set(places)
+    assert drawn(places, 10, 1, sources) == found
+    assert drawn(places, 10, 2, sources) != found
+    assert set(drawn(places, 1000, 1, sources)) == set(places)
 
 
 CODE = '''
