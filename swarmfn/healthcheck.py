@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from swarmfn.wire.redis_address import RedisAddress, parse_redis_address
-from swarmfn.wire.secret_files import PREVIOUS, REDIS_PASSWORD, read_secret
+from swarmfn.wire.secret_files import PREVIOUS, REDIS_PASSWORD, read_secret, redis_passwords
 
 _PATIENCE = 4.0
 
@@ -158,13 +158,14 @@ def _age(heartbeat: str) -> float:
 
 def _passwords(variables: Mapping[str, str]) -> list[str]:
     folder = variables.get("secret_mount_path") or "/run/secrets"
-    found = []
-    for name in (REDIS_PASSWORD, REDIS_PASSWORD + PREVIOUS):
-        try:
-            found.append(read_secret(os.path.join(folder, name)))
-        except OSError:
-            continue
-    return [password for password in found if password]
+    return redis_passwords(_secret(folder, REDIS_PASSWORD), _secret(folder, REDIS_PASSWORD + PREVIOUS))
+
+
+def _secret(folder: str, name: str) -> str | None:
+    try:
+        return read_secret(os.path.join(folder, name))
+    except OSError:
+        return None
 
 
 CHECKS: Mapping[str, Check] = {"gateway": gateway, "redis": redis, "worker": worker}

@@ -17,7 +17,7 @@ from redis.asyncio.connection import AbstractConnection as AsyncConnection
 from redis.connection import AbstractConnection
 from redis.exceptions import AuthenticationError, ResponseError
 
-from swarmfn.wire.secret_files import PREVIOUS, REDIS_PASSWORD, SecretFile
+from swarmfn.wire.secret_files import PREVIOUS, REDIS_PASSWORD, SecretFile, redis_passwords
 
 
 class Passwords(Protocol):
@@ -27,43 +27,46 @@ class Passwords(Protocol):
 
 
 class MountedPasswords:
-    """Those in the secret files of a folder. The previous one is tried where the new one is refused: while both are
-    there nobody knows which of them Redis has by now."""
+    """Those in the secret files of a folder."""
 
     def __init__(self, directory: str | Path) -> None:
         self._now = SecretFile(directory, REDIS_PASSWORD)
         self._before = SecretFile(directory, REDIS_PASSWORD + PREVIOUS)
 
     def candidates(self) -> Sequence[str]:
-        found = [password for password in (self._now.value(), self._before.value()) if password]
-        # Once more: Redis may have been given the new one between two attempts.
-        return [*found, found[0]] if len(found) > 1 else found
+        return redis_passwords(self._now.value(), self._before.value())
+
+
+class _Login:
+    """How one connection logs in, whether a thread waits for it or an event loop. Their classes differ only in that."""
+
+    def __init__(self, passwords: Passwords | None, shown_as: str) -> None:
+        self._passwords = passwords
+        self.naming = ("CLIENT", "SETNAME", shown_as) if shown_as else ()
+
+    def candidates(self, own: str | None) -> Sequence[str | None]:
+        """The passwords to try, `own` where there are none."""
+        return (self._passwords and self._passwords.candidates()) or [own]
 
 
 class _LogsIn(AbstractConnection):
     def __init__(self, *words: Any, passwords: Passwords | None = None, shown_as: str = "", **options: Any) -> None:
         super().__init__(*words, **options)
-        self._passwords = passwords
-        self._shown_as = shown_as
+        self._login = _Login(passwords, shown_as)
 
     def on_connect_check_health(self, *words: Any, **options: Any) -> None:
         super().on_connect_check_health(*words, **options)
-        if self._shown_as:
+        if self._login.naming:
             untyped: Any = self
-            untyped.send_command("CLIENT", "SETNAME", self._shown_as, check_health=False)
+            untyped.send_command(*self._login.naming, check_health=False)
             with contextlib.suppress(ResponseError):
                 untyped.read_response()
 
-    def _candidates(self) -> Sequence[str | None]:
-        return (self._passwords and self._passwords.candidates()) or [self.password]
-
     def connect_check_health(self, *words: Any, **options: Any) -> Any:
-        *others, last = self._candidates()
+        *others, last = self._login.candidates(self.password)
         for self.password in others:
-            try:
+            with contextlib.suppress(AuthenticationError):
                 return super().connect_check_health(*words, **options)
-            except AuthenticationError:
-                continue
         self.password = last
         return super().connect_check_health(*words, **options)
 
@@ -85,26 +88,20 @@ class AsyncLogsIn(AsyncConnection):
 
     def __init__(self, *words: Any, passwords: Passwords | None = None, shown_as: str = "", **options: Any) -> None:
         super().__init__(*words, **options)
-        self._passwords = passwords
-        self._shown_as = shown_as
+        self._login = _Login(passwords, shown_as)
 
     async def on_connect_check_health(self, *words: Any, **options: Any) -> None:
         await super().on_connect_check_health(*words, **options)
-        if self._shown_as:
-            await self.send_command("CLIENT", "SETNAME", self._shown_as, check_health=False)
+        if self._login.naming:
+            await self.send_command(*self._login.naming, check_health=False)
             with contextlib.suppress(ResponseError):
                 await self.read_response()
 
-    def _candidates(self) -> Sequence[str | None]:
-        return (self._passwords and self._passwords.candidates()) or [self.password]
-
     async def connect_check_health(self, *words: Any, **options: Any) -> None:
-        *others, last = self._candidates()
+        *others, last = self._login.candidates(self.password)
         for self.password in others:
-            try:
+            with contextlib.suppress(AuthenticationError):
                 await super().connect_check_health(*words, **options)
-            except AuthenticationError:
-                continue
-            return
+                return
         self.password = last
         await super().connect_check_health(*words, **options)

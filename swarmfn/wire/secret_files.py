@@ -29,6 +29,14 @@ def read_secret(path: str | os.PathLike[str]) -> str:
     return text
 
 
+def redis_passwords(now: str | None, before: str | None) -> list[str]:
+    """What may open Redis, in the order to try it, of its password and its previous one. While both are there nobody
+    knows which of them Redis has by now."""
+    found = [password for password in (now, before) if password]
+    # Once more: Redis may have been given the new one between two attempts.
+    return [*found, found[0]] if len(found) > 1 else found
+
+
 class SecretFile:
     """One that may be replaced while a program runs; not for more than a thread at a time, except that all of them may
     read."""

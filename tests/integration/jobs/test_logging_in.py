@@ -56,12 +56,6 @@ def test_the_password_of_before_is_tried_as_well(server: RedisServer, tmp_path: 
     ping(server, tmp_path)
 
 
-def test_redis_may_be_given_the_new_password_between_two_attempts(server: RedisServer, tmp_path: Path) -> None:
-    (tmp_path / "redis-password").write_text("new")
-    (tmp_path / "redis-password-previous").write_text("old")
-    assert list(MountedPasswords(tmp_path).candidates()) == ["new", "old", "new"]
-
-
 def test_a_url_s_password_is_used_where_no_file_is(server: RedisServer, tmp_path: Path) -> None:
     with connect_blocking(f"redis://:old@{server.address}", MountedPasswords(tmp_path)) as client:
         client.ping()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from swarmfn.private_files import write_private
-from swarmfn.wire.secret_files import SecretFile, read_secret
+from swarmfn.wire.secret_files import SecretFile, read_secret, redis_passwords
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,10 @@ def test_a_file_that_is_replaced_is_read_again(tmp_path: Path) -> None:
     assert secret.value() == "two"
     path.unlink()
     assert secret.value() is None
+
+
+def test_redis_may_be_given_the_new_password_between_two_attempts() -> None:
+    assert redis_passwords("new", "old") == ["new", "old", "new"]
+    assert redis_passwords("new", None) == ["new"]
+    assert redis_passwords("", "old") == ["old"]
+    assert redis_passwords(None, None) == []
