@@ -123,6 +123,7 @@ def test_the_compose_file_asks_redis_whether_it_is_up(
 
     assert code(full_disk) == 0
     assert mark.exists()
+    (tmp_path / "redis-password").write_text(redis_server.password)
     assert code(redis_server) == 0
     (tmp_path / "redis-password").write_text("wrong")
     assert code(redis_server) == 1
