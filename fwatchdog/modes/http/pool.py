@@ -17,8 +17,9 @@ _LOOPBACK = ("127.0.0.1", "::1")
 class Pool:
     """Gives the connection used last first, so that no more are kept than are needed."""
 
-    def __init__(self, address: HttpAddress) -> None:
+    def __init__(self, address: HttpAddress, idle_time: float = IDLE_TIME) -> None:
         self._address = address
+        self._idle_time = idle_time
         self._loop = asyncio.get_running_loop()
         self._idle: list[tuple[float, ServerConnection]] = []
         self._sweep: asyncio.TimerHandle | None = None
@@ -49,9 +50,9 @@ class Pool:
 
     def release(self, connection: ServerConnection) -> None:
         """Takes back a connection whose exchange is complete."""
-        self._idle.append((self._loop.time() + IDLE_TIME, connection))
+        self._idle.append((self._loop.time() + self._idle_time, connection))
         if self._sweep is None:
-            self._sweep = self._loop.call_later(IDLE_TIME, self._close_unused)
+            self._sweep = self._loop.call_later(self._idle_time, self._close_unused)
 
     def close(self) -> None:
         if self._sweep is not None:

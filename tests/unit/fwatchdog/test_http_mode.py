@@ -99,3 +99,32 @@ async def test_a_connection_that_was_closed_while_it_was_unused_is_not_given_out
         assert (given is connection, is_used) == (is_kept, is_kept)
         given.close()
         pool.close()
+
+
+async def test_connections_that_stay_unused_are_closed_each_at_its_time() -> None:
+    async with ScriptedServer(stay) as server:
+        pool = Pool(HttpAddress.parse(f"http://{server.address}"), idle_time=0.2)
+        first, second, third = [await pool.connect() for _ in range(3)]
+        pool.release(first)
+        await asyncio.sleep(0.1)
+        pool.release(second)
+        await eventually(lambda: not first.is_open)
+        assert second.is_open
+        assert third.is_open
+        await eventually(lambda: not second.is_open)
+        pool.release(third)
+        await eventually(lambda: not third.is_open)
+        pool.close()
+
+
+async def test_the_connection_that_was_used_last_is_given_out_first() -> None:
+    async with ScriptedServer(stay) as server:
+        pool = Pool(HttpAddress.parse(f"http://{server.address}"))
+        kept = [await pool.connect() for _ in range(3)]
+        for connection in kept:
+            pool.release(connection)
+        assert [(await pool.acquire())[0] for _ in kept] == kept[::-1]
+        for connection in kept:
+            pool.release(connection)
+        pool.close()
+        assert not any(connection.is_open for connection in kept)

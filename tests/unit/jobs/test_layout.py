@@ -38,3 +38,17 @@ def test_times_are_in_rqs_format(seconds: float) -> None:
 def test_notes_are_stored_as_rq_reads_results_and_failures() -> None:
     assert pickle.loads(b64decode(layout.rq_return_value("echo answered 200"))) == "echo answered 200"
     assert zlib.decompress(b64decode(layout.rq_exc_string("echo answered 500"))) == b"echo answered 500"
+
+
+def test_deliveries_to_a_receiver_stay_on_the_same_queue_in_every_version() -> None:
+    """Another worker or gateway may be of an earlier version; a queue of its own per receiver was earlier still."""
+    places = ["receiver:80", "10.0.0.5:8080", "[::1]:443"]
+    assert [layout.callback_queue(place) for place in places] == ["callbacks:5", "callbacks:56", "callbacks:54"]
+    assert layout.successor("callbacks:receiver:80") == layout.callback_queue("receiver:80")
+    assert [layout.successor(queue) for queue in ("callbacks", "callbacks:7", "echo")] == [None] * 3
+    assert [
+        queue for queue in ("callbacks", "callbacks:7", "callbacksX", "echo") if layout.is_callback_queue(queue)
+    ] == [
+        "callbacks",
+        "callbacks:7",
+    ]

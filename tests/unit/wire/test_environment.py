@@ -83,6 +83,21 @@ def test_a_number_below_its_minimum_is_a_problem() -> None:
         env.finish()
 
 
+@pytest.mark.parametrize(("text", "minimum"), [("0", 0), ("65535", 0), ("1", 1)])
+def test_a_port_may_be_any_there_is(text: str, minimum: int) -> None:
+    env = Environment({"port": text})
+    assert env.port("port", 8080, minimum) == int(text)
+    env.finish()
+
+
+@pytest.mark.parametrize("text", ["-1", "65536", "http"])
+def test_no_other_number_is_a_port(text: str) -> None:
+    env = Environment({"port": text})
+    assert env.port("port", 8080) == 8080
+    with pytest.raises(SettingsError, match="port: expected a whole number"):
+        env.finish()
+
+
 def test_a_secret_is_its_files_text_without_the_last_newline(tmp_path: Path) -> None:
     (tmp_path / "plain").write_text("s3cret")
     (tmp_path / "line").write_text("s3cret\n")
