@@ -1,4 +1,4 @@
-"""How much memory this process may take, as Linux tells it."""
+"""How much memory there is, and how much of it this process may take, as Linux tells it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ _UNKNOWN = 1 << 30
 
 def memory_for_us(root: Path = Path("/")) -> int:
     """Bytes: the lowest limit of our cgroup and those around it; without one, what the machine has available now."""
-    available = _available(root)
-    return min([available, *_cgroup_limits(root)])
+    return min([meminfo("MemAvailable", root) or _UNKNOWN, *cgroup_limits(root)])
 
 
-def _cgroup_limits(root: Path) -> list[int]:
+def cgroup_limits(root: Path = Path("/")) -> list[int]:
+    """Bytes: the limits of our cgroup and of all around it, in either version of cgroups. `root` is where /proc and
+    /sys are."""
     limits = []
     for line in _text(root / "proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
@@ -32,11 +33,12 @@ def _upwards(mount: Path, path: str, name: str) -> list[int]:
     return [int(text) for text in texts if text.isdigit()]  # the other word is `max`
 
 
-def _available(root: Path) -> int:
+def meminfo(name: str, root: Path = Path("/")) -> int:
+    """Bytes, of a line of /proc/meminfo such as `MemTotal`; 0 where there is no such line."""
     for line in _text(root / "proc/meminfo").splitlines():
-        if line.startswith("MemAvailable:"):
+        if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1024
-    return _UNKNOWN
+    return 0
 
 
 def _text(path: Path) -> str:
