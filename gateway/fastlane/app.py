@@ -6,7 +6,7 @@ import logging
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from gateway.fastlane.exchange import App, ClientGone, Exchange
+from gateway.fastlane.exchange import DUE, App, ClientGone, Exchange
 from gateway.invoke.asynchronous import Asynchronous
 from gateway.invoke.bodies import BodyBudget, Held
 from gateway.invoke.error_replies import nothing_here, render_error, unexpected
@@ -88,7 +88,7 @@ class FastLane:
             reference = uuid.uuid4().hex[:12]
             logger.exception(
                 "a call failed unexpectedly; %s",
-                "its answer was cut off" if exchange.is_started else "the client was given this reference",
+                "the client was given this reference" if exchange.progress is DUE else "its answer was cut off",
                 extra={"event": "request_failed", "reference": reference, "call_id": call_id},
             )
             await _send_error(exchange, unexpected(reference), incoming, call_id)
@@ -252,7 +252,7 @@ def _result_of(path: str) -> str | None:
 
 
 async def _send_error(exchange: Exchange, error: FaasError, incoming: Incoming, call_id: str) -> None:
-    if exchange.is_started:
+    if exchange.progress is not DUE:
         return  # in the middle of an answer it would be taken for a part of that; left incomplete, it is cut off
     status, named, body = render_error(error, incoming.header(b"accept"))
     await send_whole(exchange, status, [*_encoded(named), *call_headers(incoming, call_id), duration(incoming)], body)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from enum import Enum
 from http import HTTPStatus
 from typing import Protocol
 
@@ -16,6 +17,20 @@ HELD_BODY = 64 * 1024
 """Unread bytes of a request's body above which its client has to wait."""
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+class Progress(Enum):
+    """How far the answer has come."""
+
+    DUE = 1
+    BEGUN = 2
+    """Its head is made, and may wait for the first piece of the body."""
+    OVER = 3
+    """Nothing can be sent any more: the client has been answered, or has left."""
+
+
+# An enum takes as long to look up a name as Python takes for a call of a function.
+DUE, BEGUN, OVER = Progress
 
 
 class ClientGone(Exception):
@@ -69,15 +84,14 @@ class Exchange:
         "_waiter",
         "client",
         "headers",
-        "is_gone",
         "is_http_1_0",
         "is_received",
-        "is_started",
         "keep_alive",
         "length",
         "method",
         "path",
         "port",
+        "progress",
         "query",
         "task",
         "wants_continue",
@@ -110,10 +124,7 @@ class Exchange:
         self.is_http_1_0 = is_http_1_0
         self.is_received = False
         """The whole request is here."""
-        self.is_started = False
-        """The answer has begun; its head may wait for the first piece of the body."""
-        self.is_gone = False
-        """Nothing can be sent any more: the client has left, or has been answered."""
+        self.progress = DUE
         self.task: asyncio.Task[None] | None = None
         """In which the app runs."""
         self._pieces: list[bytes] = []
@@ -132,7 +143,7 @@ class Exchange:
         except Exception:
             logger.exception("a request failed unexpectedly", extra={"event": "request_failed"})
         finally:
-            if not self.is_gone:
+            if self.progress is not OVER:
                 self._connection.cut_off(self)
             self._connection.on_ended(self)
 
@@ -140,7 +151,7 @@ class Exchange:
 
     def feed(self, data: bytes) -> None:
         """A piece of the request's body."""
-        if self.is_gone:
+        if self.progress is OVER:
             return  # what is left of a body whose request has been answered
         self._pieces.append(data)
         self._size += len(data)
@@ -157,7 +168,7 @@ class Exchange:
 
     def leave(self) -> None:
         """The client has gone."""
-        self.is_gone = True
+        self.progress = OVER
         if self._waiter is not None:
             self._wake()
 
@@ -169,7 +180,9 @@ class Exchange:
 
     def whole_body(self) -> bytes | None:
         """The body, if all of it is here already; else None, and nothing is taken."""
-        return self._take() if self.is_received and not (self.is_gone or self.wants_continue) else None
+        if not self.is_received or self.wants_continue or self.progress is OVER:
+            return None
+        return self._take()
 
     async def next_piece(self) -> bytes:
         """All that has come of the body and was not taken, as soon as there is something; b"" for nothing more. It was
@@ -177,12 +190,12 @@ class Exchange:
         if self.wants_continue:
             self.wants_continue = False
             self._connection.write(_CONTINUE)
-        while not (self._pieces or self.is_received or self.is_gone):
+        while not (self._pieces or self.is_received or self.progress is OVER):
             self._connection.resume_reading()
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
             self._waiter = None
-        if self.is_gone:
+        if self.progress is OVER:
             raise ClientGone
         return self._take()
 
@@ -208,7 +221,7 @@ class Exchange:
         """All of it at once."""
         if self._connection.is_full:
             await self._connection.drain()
-        if not self.is_gone:
+        if self.progress is not OVER:
             self._begin(status, headers)
             self._send(body, is_last=True)
 
@@ -216,25 +229,25 @@ class Exchange:
         """The head. It goes out with the first piece of the body, an empty one if need be."""
         if self._connection.is_full:
             await self._connection.drain()
-        if not self.is_gone:
+        if self.progress is not OVER:
             self._begin(status, headers)
 
     async def write(self, piece: bytes) -> None:
         """A piece of the body; returns when the client takes more."""
         if self._connection.is_full:
             await self._connection.drain()
-        if not self.is_gone:
+        if self.progress is not OVER:
             self._send(piece, is_last=False)
 
     async def finish(self) -> None:
         """The end of the body."""
         if self._connection.is_full:
             await self._connection.drain()
-        if not self.is_gone:
+        if self.progress is not OVER:
             self._send(b"", is_last=True)
 
     def _begin(self, status: int, headers: RawHeaders) -> None:
-        self.is_started = True
+        self.progress = BEGUN
         self._head = self._encode_head(status, headers)
 
     def _send(self, body: bytes, is_last: bool) -> None:
@@ -253,7 +266,7 @@ class Exchange:
         if body:
             self._connection.write(body)
         if is_last:
-            self.is_gone = True
+            self.progress = OVER
             self._connection.on_answered(self)
 
     def _encode_head(self, status: int, headers: RawHeaders) -> bytes:

@@ -22,6 +22,8 @@ _LAST_SENT_AT = 44  # tcpi_last_data_sent, in milliseconds (linux/tcp.h)
 class HalfClosed:
     """What is known of one such client."""
 
+    __slots__ = ("pause",)
+
     def __init__(self) -> None:
         self.pause = _FIRST
         """Seconds until the next look."""

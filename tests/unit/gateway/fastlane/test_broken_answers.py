@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from uvicorn.server import ServerState
 
-from gateway.connection_limiter import ConnectionLimiter
 from gateway.fastlane.app import FastLane
-from gateway.fastlane.client_connection import client_connection
-from gateway.fastlane.exchange import App, Exchange
+from gateway.fastlane.exchange import Exchange
 from gateway.invoke.bodies import BodyBudget
 from gateway.invoke.incoming import RawHeaders
-from gateway.limits import Limits
 from swarmfn.upstream import Broken
 from swarmfn.wire.errors import NoReplicas
+from tests.support.fast_lane import all_of, talk
 
 GET = b"GET /function/echo HTTP/1.1\r\nHost: x\r\n\r\n"
 LENGTH: RawHeaders = [(b"Content-Length", b"1000")]
@@ -57,35 +54,6 @@ def lane(outcome: Outcome | Exception) -> FastLane:
 
     synchronous: Any = SimpleNamespace(call=call)
     return FastLane(synchronous, None, otherwise, lambda: True, BodyBudget(1 << 20))  # type: ignore[arg-type]  # no queue
-
-
-def talk(app: App, talking: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[bytes]]) -> bytes:
-    """What a client receives that does `talking`."""
-
-    async def scenario() -> bytes:
-        kind = client_connection(Limits(60, 60), ConnectionLimiter(10, 10))
-        config: Any = SimpleNamespace(loaded_app=app)
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: kind(config, ServerState(), {}), "127.0.0.1", 0)
-        async with server, asyncio.timeout(30):
-            reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-            try:
-                return await talking(reader, writer)
-            finally:
-                writer.close()
-
-    return asyncio.run(scenario())
-
-
-async def all_of(reader: asyncio.StreamReader) -> bytes:
-    """Everything until the connection's end, whatever kind of end that is."""
-    received = b""
-    try:
-        while piece := await reader.read(65536):
-            received += piece
-    except ConnectionError:
-        pass
-    return received
 
 
 async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
