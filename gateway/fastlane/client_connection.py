@@ -27,7 +27,7 @@ _RESET = struct.pack("ii", 1, 0)
 
 
 class Stage(Enum):
-    """What becomes of what the client sends. Each stage may be followed by any later one."""
+    """What is done with what the client sends. Each stage may be followed by any later one."""
 
     OPEN = 1
     """Its requests are read."""
@@ -328,7 +328,8 @@ class ClientConnection(asyncio.Protocol):
         broken = None if reader is None else reader.receiving
         answering = self._answering
         if answering is not None and answering is not broken:
-            # An earlier request is in order, and is answered first.
+            # An earlier request is in order, and is answered first. That may take longer than a request may.
+            self._timer.deadline = None
             self._waiting.clear()
             answering.keep_alive = False
             return
