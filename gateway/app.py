@@ -9,6 +9,7 @@ from flask import Flask
 
 from gateway.api.invoke import Rest, invoke_routes
 from gateway.api.management import Management, add_management
+from gateway.invoke.accepted_calls import AcceptedCalls
 from gateway.invoke.asynchronous import Asynchronous
 from gateway.invoke.bodies import BodyBudget
 from gateway.invoke.bridge import Bridge
@@ -22,6 +23,7 @@ class Parts:
     management: Management
     synchronous: Synchronous
     asynchronous: Asynchronous
+    accepted_calls: AcceptedCalls
     bridge: Bridge
     is_ready: Callable[[], bool]
     bodies: BodyBudget
@@ -36,6 +38,13 @@ def create_app(parts: Parts) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     add_management(app, parts.management)
     app.register_blueprint(
-        invoke_routes(parts.synchronous, parts.asynchronous, parts.bridge, parts.is_ready, parts.bodies)
+        invoke_routes(
+            parts.synchronous,
+            parts.asynchronous,
+            parts.accepted_calls,
+            parts.bridge,
+            parts.is_ready,
+            parts.bodies,
+        )
     )
     return app

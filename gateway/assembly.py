@@ -13,6 +13,7 @@ from gateway.api.management import Management
 from gateway.app import Parts
 from gateway.background import Background
 from gateway.call_counts import CallCounts
+from gateway.invoke.accepted_calls import AcceptedCalls
 from gateway.invoke.asynchronous import Asynchronous, Rules
 from gateway.invoke.bridge import Bridge
 from gateway.invoke.credentials import MountedCredentials
@@ -72,6 +73,7 @@ class Assembly:
     def parts(self, clients: Clients, views: Views, background: Background) -> Parts:
         credentials = _credentials(self.settings)
         settings, table = self.settings, self.provider.table
+        submissions = Submissions(clients.connections, _upload_ttl(settings))
         self.metrics.add(QueueMetrics(clients.blocking))
         return Parts(
             management=self._management(clients.blocking, views, background, credentials),
@@ -80,14 +82,14 @@ class Assembly:
             ),
             asynchronous=Asynchronous(
                 table,
-                Submissions(clients.connections, _upload_ttl(settings)),
+                submissions,
                 settings.async_max_body,
-                settings.upstream_timeout,
                 _rules(settings),
                 own=credentials,
                 capacity=views.capacity,
                 unfinished=self.load.unfinished,
             ),
+            accepted_calls=AcceptedCalls(table, submissions, settings.upstream_timeout),
             bridge=Bridge(asyncio.get_running_loop()),
             is_ready=self.is_ready,
             bodies=self.load.bodies,

@@ -106,7 +106,15 @@ class FrontEnds:
     def _fast_lane_server(self, otherwise: FlaskProxy) -> uvicorn.Server:
         settings, parts = self.settings, self.parts
         public_port = 0 if self.listeners.management is None else settings.port
-        lane = FastLane(parts.synchronous, parts.asynchronous, otherwise, parts.is_ready, parts.bodies, public_port)
+        lane = FastLane(
+            parts.synchronous,
+            parts.asynchronous,
+            parts.accepted_calls,
+            otherwise,
+            parts.is_ready,
+            parts.bodies,
+            public_port,
+        )
         exchange = cross_origin_exchange(CrossOrigin(settings.cors_origins)) if settings.cors_origins else Exchange
         return fast_lane_server(lane, self._limits, self.load.limiters[0], self._drain_timeout, exchange)
 
@@ -130,7 +138,7 @@ class FrontEnds:
         )
 
     def _begin_to_stop(self) -> None:
-        self.parts.asynchronous.stop_waiting()
+        self.parts.accepted_calls.stop_waiting()
         logger.info(
             "gateway stopping; calls in flight have %g s to end", self._drain_timeout, extra={"event": "stopping"}
         )

@@ -15,6 +15,7 @@ from werkzeug.routing import BaseConverter
 
 from gateway.api.error_replies import reply
 from gateway.api.public_port import IS_PUBLIC
+from gateway.invoke.accepted_calls import AcceptedCalls
 from gateway.invoke.asynchronous import Asynchronous
 from gateway.invoke.bodies import BodyBudget
 from gateway.invoke.bridge import Bridge, CallerGone
@@ -57,6 +58,7 @@ class Rest(BaseConverter):
 def invoke_routes(
     synchronous: Synchronous,
     asynchronous: Asynchronous,
+    accepted_calls: AcceptedCalls,
     bridge: Bridge,
     is_ready: Callable[[], bool],
     bodies: BodyBudget,
@@ -65,7 +67,7 @@ def invoke_routes(
     routes = Blueprint("invoke", __name__)
     calls = _CallView(synchronous, bridge)
     submissions = _SubmissionView(asynchronous, bridge, bodies)
-    records = _RecordViews(asynchronous, bridge)
+    records = _RecordViews(accepted_calls, bridge)
 
     def health() -> Response:
         return Response("OK\n" if is_ready() else "stopping\n", 200 if is_ready() else 503, content_type="text/plain")
@@ -170,23 +172,23 @@ class _SubmissionView:
 class _RecordViews:
     """What has become of a call: its status and result, and its cancelling."""
 
-    def __init__(self, asynchronous: Asynchronous, bridge: Bridge) -> None:
-        self._asynchronous = asynchronous
+    def __init__(self, accepted_calls: AcceptedCalls, bridge: Bridge) -> None:
+        self._accepted_calls = accepted_calls
         self._bridge = bridge
         self._holding = threading.BoundedSemaphore(_HELD_AT_ONCE)
         self._streaming = threading.BoundedSemaphore(_STREAMED_AT_ONCE)
 
     def status(self, call_id: str) -> dict[str, Any]:
         self._hold(call_id)
-        return self._bridge.run(self._asynchronous.status(call_id), _is_gone())
+        return self._bridge.run(self._accepted_calls.status(call_id), _is_gone())
 
     def cancel(self, call_id: str) -> Response:
-        self._bridge.run(self._asynchronous.cancel(call_id), _is_gone())
+        self._bridge.run(self._accepted_calls.cancel(call_id), _is_gone())
         return Response(status=202)
 
     def result(self, call_id: str) -> Response:
         self._hold(call_id)
-        found = self._bridge.run(self._asynchronous.result(call_id), _is_gone())
+        found = self._bridge.run(self._accepted_calls.result(call_id), _is_gone())
         headers = [*found.headers, ("Content-Length", str(found.size))]
         if found.rest is None or found.is_whole:
             return AsItIs(found.first, found.status, headers)
@@ -203,7 +205,7 @@ class _RecordViews:
         # Not more than these wait, or there would be no thread left for others; the rest is answered at once.
         if seconds and self._holding.acquire(blocking=False):
             try:
-                self._bridge.run(self._asynchronous.wait(call_id, seconds), _is_gone())
+                self._bridge.run(self._accepted_calls.wait(call_id, seconds), _is_gone())
             finally:
                 self._holding.release()
 

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from gateway.fastlane.exchange import DUE, App, ClientGone, Exchange
+from gateway.invoke.accepted_calls import AcceptedCalls
 from gateway.invoke.asynchronous import Asynchronous
 from gateway.invoke.bodies import BodyBudget, Held
 from gateway.invoke.error_replies import nothing_here, render_error, unexpected
@@ -39,6 +40,7 @@ class FastLane:
         self,
         synchronous: Synchronous,
         asynchronous: Asynchronous,
+        accepted_calls: AcceptedCalls,
         otherwise: App,
         is_ready: Callable[[], bool],
         bodies: BodyBudget,
@@ -46,6 +48,7 @@ class FastLane:
     ) -> None:
         self._synchronous = synchronous
         self._asynchronous = asynchronous
+        self._accepted_calls = accepted_calls
         self._otherwise = otherwise
         self._is_ready = is_ready
         self._bodies = bodies
@@ -147,7 +150,7 @@ class FastLane:
             await self._pass_on(exchange)  # it will be refused
             return
         if seconds and is_client_call_id(call_id):
-            await self._asynchronous.wait(call_id, seconds)
+            await self._accepted_calls.wait(call_id, seconds)
         exchange.query = without_wait(query).encode("latin-1", "replace")
         await self._pass_on(exchange)
 
@@ -156,8 +159,8 @@ class FastLane:
         try:
             seconds = seconds_to_wait(exchange.query.decode("latin-1"))
             if seconds:
-                await self._asynchronous.wait(call_id, seconds)
-            result = await self._asynchronous.result(call_id)
+                await self._accepted_calls.wait(call_id, seconds)
+            result = await self._accepted_calls.result(call_id)
         except FaasError as exc:
             await _send_refusal(exchange, exc)
             return

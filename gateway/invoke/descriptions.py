@@ -1,17 +1,60 @@
-"""Calls as an operator sees them. Nothing here shows a body, or a header that holds credentials; where a
-callback goes is shown whole, secrets of the receiver included, except a user and password in its URL."""
+"""Calls as clients and as an operator see them. Nothing here shows a body, or a header that holds credentials. Where a
+callback goes an operator sees whole, secrets of the receiver included, except a user and password in its URL."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.invoke.asynchronous import describe
 from swarmfn.jobs.records import Record
-from swarmfn.wire.callback_urls import without_credentials
+from swarmfn.wire.callback_urls import origin_of, without_credentials
+from swarmfn.wire.durations import format_duration
 from swarmfn.wire.headers import CREDENTIALS
+from swarmfn.wire.priorities import NORMAL, split_lane
 
 NOT_SHOWN = "(not shown)"
+
+_NO_CALLBACK = {False: "waiting for the call to end", True: "none is sent, because no worker has ended the call"}
+"""By whether the call has ended."""
+
+
+def describe(record: Record) -> dict[str, Any]:
+    """A record as clients see it. Headers that hold credentials, and all request headers, stay out of it."""
+    document: dict[str, Any] = {
+        "callId": record.call_id,
+        "function": record.function,
+        "queue": record.queue,
+        "state": record.state,
+        "createdAt": record.created_at,
+        "attempts": list(record.attempts),
+        "platformFailures": record.platform_failures,
+        "interruptions": record.interruptions,
+    }
+    optional = {"startedAt": record.started_at, "endedAt": record.ended_at, "expiresAt": record.expires_at}
+    document.update({key: value for key, value in optional.items() if value})
+    priority = split_lane(record.queue)[1]
+    if priority != NORMAL:
+        document["priority"] = priority
+    if record.retry is not None:
+        document["retry"] = {
+            "attempts": record.retry.attempts,
+            "codes": list(record.retry.codes),
+            "minWait": format_duration(record.retry.min_wait),
+            "maxWait": format_duration(record.retry.max_wait),
+            "jitter": record.retry.jitter,
+        }
+    if record.response is not None:
+        document["response"] = {
+            "status": record.response.status,
+            "size": record.response.size,
+            "truncated": record.response.is_truncated,
+        }
+    if record.callback_url:
+        document["callback"] = {
+            "url": origin_of(record.callback_url),
+            "state": record.callback_state or _NO_CALLBACK[record.is_final],
+        }
+    return document
 
 
 def summary(record: Record) -> dict[str, Any]:

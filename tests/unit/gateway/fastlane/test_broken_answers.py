@@ -53,7 +53,8 @@ def lane(outcome: Outcome | Exception) -> FastLane:
         raise AssertionError
 
     synchronous: Any = SimpleNamespace(call=call)
-    return FastLane(synchronous, None, otherwise, lambda: True, BodyBudget(1 << 20))  # type: ignore[arg-type]  # no queue
+    no_queue: Any = None
+    return FastLane(synchronous, no_queue, no_queue, otherwise, lambda: True, BodyBudget(1 << 20))
 
 
 async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.invoke.asynchronous import describe, result_headers
-from gateway.invoke.descriptions import full
+from gateway.invoke.accepted_calls import result_headers
+from gateway.invoke.descriptions import describe, full
 from swarmfn.jobs.records import Record
 from swarmfn.wire.invocations import StoredResponse
 

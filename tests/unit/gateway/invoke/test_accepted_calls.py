@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from gateway.invoke.asynchronous import Asynchronous
+from gateway.invoke.accepted_calls import AcceptedCalls
 from swarmfn.jobs.records import Record
 from swarmfn.jobs.redis_commands import unavailable
 from swarmfn.jobs.redis_pools import Crowded
@@ -28,6 +28,6 @@ class Unasked(Submissions):
     ("error", "said"), [(Crowded("all were in use"), "is busy"), (ConnectionError("refused"), "does not answer")]
 )
 def test_a_lack_of_connections_is_not_called_an_outage(error: Exception, said: str) -> None:
-    asynchronous = Asynchronous(dict, Unasked(error), 1000)
+    calls = AcceptedCalls(dict, Unasked(error))
     with pytest.raises(QueueUnavailable, match=f"{said}.*no call can be looked up"):
-        asyncio.run(asynchronous.record("a"))
+        asyncio.run(calls.record("a"))
