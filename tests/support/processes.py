@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.support.janitor import janitor
 from tests.support.waiting import wait_until
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -51,6 +52,7 @@ class ChildProcess:
                 pass_fds=tuple(pass_fds),
                 start_new_session=True,
             )
+        janitor().watch(self.pid)
 
     @property
     def pid(self) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import http.client
+import os
+import signal
 import sys
 from pathlib import Path
 
@@ -58,6 +60,21 @@ def test_a_child_process_is_gone_after_its_block(tmp_path: Path) -> None:
         child.wait_for_log("up")
         pid = child.pid
     assert not is_running(pid)
+
+
+@pytest.mark.parametrize("manner", ["goes when it is told to", "ignores that"])
+def test_what_a_killed_run_had_started_ends(tmp_path: Path, manner: str) -> None:
+    ignoring = "trap '' TERM; " if manner == "ignores that" else ""
+    program = "import time\nfrom pathlib import Path\nfrom tests.support import janitor, processes\n"
+    program += f"left = processes.ChildProcess(['sh', '-c', {ignoring!r} 'echo ready; sleep 600'], Path('left'))\n"
+    program += "left.wait_for_log('ready')\nprint('pid', left.pid, flush=True)\ntime.sleep(600)\n"
+    with ChildProcess([sys.executable, "-c", program], tmp_path / "log", cwd=tmp_path) as run:
+        run.wait_for_log("pid ")
+        left = int(run.log().split()[1])
+        assert is_running(left)
+        os.kill(run.pid, signal.SIGKILL)
+        run.wait()
+        wait_until(lambda: not is_running(left), 60)
 
 
 def test_a_recording_server_notes_requests() -> None:
