@@ -11,7 +11,8 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +27,19 @@ from swarmfn.wire.invocations import Invocation
 from swarmfn.wire.replicas import REPLICAS_KEY, Route, encode_table
 
 
+@dataclass(frozen=True)
+class Options:
+    """seconds: of load for each accepting contestant in each round; jobs: to drain by the worker; body: bytes of each
+    call's body; delay: milliseconds the slow server takes; in_flight: one max_inflight of the worker after another."""
+
+    rounds: int
+    seconds: int
+    jobs: int
+    body: int
+    delay: float
+    in_flight: Sequence[int]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
@@ -36,7 +50,7 @@ def main() -> None:
     parser.add_argument("--body", type=int, default=1024, help="bytes of each call's body")
     parser.add_argument("--delay", type=float, default=20.0, help="milliseconds the slow server takes")
     parser.add_argument("--in-flight", type=int, nargs="+", default=[100, 256], help="the worker's max_inflight")
-    options = parser.parse_args()
+    options = Options(**vars(parser.parse_args()))
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         (folder / "redis-password").write_text("bench")
@@ -54,7 +68,7 @@ def main() -> None:
 
 def accept(
     stack: contextlib.ExitStack,
-    options: argparse.Namespace,
+    options: Options,
     folder: Path,
     upstream: int,
     redis_port: int,
@@ -75,7 +89,7 @@ def accept(
 
 
 def accepting(
-    process: subprocess.Popen[bytes], port: int, options: argparse.Namespace, redis_port: int
+    process: subprocess.Popen[bytes], port: int, options: Options, redis_port: int
 ) -> Callable[[], Mapping[str, float]]:
     def run() -> Mapping[str, float]:
         before = cpu_seconds(process)
@@ -90,7 +104,7 @@ def accepting(
     return run
 
 
-def drain(options: argparse.Namespace, folder: Path, upstream: int, redis_port: int) -> None:
+def drain(options: Options, folder: Path, upstream: int, redis_port: int) -> None:
     contestants = {
         f"worker, {number} in flight": partial(drained_by_worker, options, folder, upstream, redis_port, number)
         for number in options.in_flight
@@ -100,7 +114,7 @@ def drain(options: argparse.Namespace, folder: Path, upstream: int, redis_port: 
 
 
 def drained_by_worker(
-    options: argparse.Namespace, folder: Path, upstream: int, redis_port: int, in_flight: int
+    options: Options, folder: Path, upstream: int, redis_port: int, in_flight: int
 ) -> Mapping[str, float]:
     env = {
         "faas_redis_address": f"127.0.0.1:{redis_port}",
@@ -111,27 +125,27 @@ def drained_by_worker(
         client.flushall()
         client.set(REPLICAS_KEY, encode_table({"noop": Route("noop", (f"127.0.0.1:{upstream}",), 1, 60.0, "noop")}))
         client.set("rq:suspended", 1)
-        asyncio.run(submit(options, redis_port))
+        asyncio.run(submit(options.jobs, options.body, redis_port))
         with program([sys.executable, "-m", "worker"], env=env) as process:
             until(lambda: client.scard("rq:workers") == 1)
             return timed(client, process, options.jobs, lambda: client.delete("rq:suspended"))
 
 
-async def submit(options: argparse.Namespace, redis_port: int) -> None:
+async def submit(jobs: int, size: int, redis_port: int) -> None:
     client = connect(f"127.0.0.1:{redis_port}", "bench")
     submissions = Submissions(client)
     headers = [("Content-Type", "application/octet-stream"), ("User-Agent", "bench"), ("Accept", "*/*")]
-    body = b"x" * options.body
-    for first in range(0, options.jobs, 500):
+    body = b"x" * size
+    for first in range(0, jobs, 500):
         calls = [
             Invocation(str(uuid.uuid4()), "noop", "noop", "noop", "POST", "", "", headers, 60.0, time.time_ns())
-            for _ in range(min(500, options.jobs - first))
+            for _ in range(min(500, jobs - first))
         ]
         await asyncio.gather(*[submissions.submit(call, body) for call in calls])
     await client.aclose()
 
 
-def drained_by_plain_rq(options: argparse.Namespace, upstream: int, redis_port: int) -> Mapping[str, float]:
+def drained_by_plain_rq(options: Options, upstream: int, redis_port: int) -> Mapping[str, float]:
     jobs = max(100, options.jobs // 10)
     with Redis(port=redis_port, password="bench") as client:
         client.flushall()

@@ -9,7 +9,8 @@ import argparse
 import asyncio
 import contextlib
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from async_engine import submit, timed, until
@@ -32,6 +33,19 @@ from swarmfn.wire.replicas import REPLICAS_KEY, Route, encode_table
 KINDS = ("synchronous", "flask", "accept", "drain")
 
 
+@dataclass(frozen=True)
+class Options:
+    """other: the earlier checkout; seconds: of load for each contestant in each round; jobs: to drain by the worker;
+    body: bytes of each call's body; only: what to measure."""
+
+    other: Path
+    rounds: int
+    seconds: int
+    jobs: int
+    body: int
+    only: Sequence[str]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("other", type=Path, help="the earlier checkout")
@@ -40,7 +54,7 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=5000, help="to drain by the worker")
     parser.add_argument("--body", type=int, default=1024, help="bytes of each call's body")
     parser.add_argument("--only", choices=KINDS, nargs="+", default=KINDS, help="what to measure (default: all)")
-    options = parser.parse_args()
+    options = Options(**vars(parser.parse_args()))
     checkouts = {"before": options.other.resolve(), "after": REPOSITORY}
     with contextlib.ExitStack() as stack:
         folder, upstream = stack.enter_context(behind_the_gateway())
@@ -57,23 +71,23 @@ def main() -> None:
 Run = Callable[[], Mapping[str, float]]
 
 
-def synchronous(options: argparse.Namespace, folder: Path, upstream: int, redis_port: int, checkout: Path) -> Run:
+def synchronous(options: Options, folder: Path, upstream: int, redis_port: int, checkout: Path) -> Run:
     return lambda: loaded("/function/noop", 32, options, folder, upstream, redis_port, checkout)
 
 
-def flask(options: argparse.Namespace, folder: Path, upstream: int, redis_port: int, checkout: Path) -> Run:
+def flask(options: Options, folder: Path, upstream: int, redis_port: int, checkout: Path) -> Run:
     alone = {"data_plane": "flask"}
     return lambda: loaded("/function/noop", 32, options, folder, upstream, redis_port, checkout, alone)
 
 
-def accept(options: argparse.Namespace, folder: Path, upstream: int, redis_port: int, checkout: Path) -> Run:
+def accept(options: Options, folder: Path, upstream: int, redis_port: int, checkout: Path) -> Run:
     return lambda: loaded("/async-function/noop", 64, options, folder, upstream, redis_port, checkout)
 
 
 def loaded(
     path: str,
     connections: int,
-    options: argparse.Namespace,
+    options: Options,
     folder: Path,
     upstream: int,
     redis_port: int,
@@ -96,7 +110,7 @@ def loaded(
         }
 
 
-def drain(options: argparse.Namespace, folder: Path, upstream: int, redis_port: int, checkout: Path) -> Run:
+def drain(options: Options, folder: Path, upstream: int, redis_port: int, checkout: Path) -> Run:
     env = {
         "PYTHONPATH": str(checkout),
         "faas_redis_address": f"127.0.0.1:{redis_port}",
@@ -107,7 +121,7 @@ def drain(options: argparse.Namespace, folder: Path, upstream: int, redis_port: 
         with empty(redis_port) as client:
             client.set(REPLICAS_KEY, encode_table({"noop": Route("noop", (f"127.0.0.1:{upstream}",), 1, 60.0, "noop")}))
             client.set("rq:suspended", 1)
-            asyncio.run(submit(options, redis_port))
+            asyncio.run(submit(options.jobs, options.body, redis_port))
             with program([sys.executable, "-P", "-m", "worker"], env=env) as process:
                 until(lambda: client.scard("rq:workers") == 1)
                 commands = commands_of(client)

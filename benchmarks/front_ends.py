@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from rig import REPOSITORY, Load, cpu_seconds, free_port, program, redis, rounds, table, wrk
@@ -31,13 +32,23 @@ http {{
 """
 
 
+@dataclass(frozen=True)
+class Options:
+    """seconds: of load for each contestant in each round; body: bytes of each request's body."""
+
+    rounds: int
+    seconds: int
+    connections: int
+    body: int
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=4, help="of load for each contestant in each round")
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--body", type=int, default=1024, help="bytes of each request's body")
-    options = parser.parse_args()
+    options = Options(**vars(parser.parse_args()))
     nginx = shutil.which("nginx")
     if nginx is None:
         raise SystemExit("this benchmark compares with nginx: apt-get install nginx-light")
@@ -75,9 +86,7 @@ def gateway(
     return program(command, port, env)
 
 
-def contestant(
-    process: subprocess.Popen[bytes], port: int, options: argparse.Namespace
-) -> Callable[[], Mapping[str, float]]:
+def contestant(process: subprocess.Popen[bytes], port: int, options: Options) -> Callable[[], Mapping[str, float]]:
     def run() -> Mapping[str, float]:
         before = cpu_seconds(process)
         load: Load = wrk(f"http://127.0.0.1:{port}/function/noop", options.seconds, options.connections, options.body)

@@ -31,6 +31,18 @@ class Depth:
     client: Redis
 
 
+@dataclass(frozen=True)
+class Options:
+    """shallow, deep: how many calls are queued; calls: accepted and drained in each round; body: bytes of each call's
+    body."""
+
+    rounds: int
+    shallow: int
+    deep: int
+    calls: int
+    body: int
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
@@ -38,7 +50,7 @@ def main() -> None:
     parser.add_argument("--deep", type=int, default=100_000, help="1000000 takes 2 GB and some minutes to fill")
     parser.add_argument("--calls", type=int, default=3000, help="accepted and drained in each round")
     parser.add_argument("--body", type=int, default=1024, help="bytes of each call's body")
-    options = parser.parse_args()
+    options = Options(**vars(parser.parse_args()))
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         (folder / "redis-password").write_text(PASSWORD)
@@ -56,7 +68,7 @@ def main() -> None:
         print(f"\nDrain: {few['drain CPU µs'] / many['drain CPU µs']:.2f} times {options.shallow:,} queued")
 
 
-def filled(stack: contextlib.ExitStack, depth: int, upstream: int, folder: Path, options: argparse.Namespace) -> Depth:
+def filled(stack: contextlib.ExitStack, depth: int, upstream: int, folder: Path, options: Options) -> Depth:
     port = free_port()
     redis_port = stack.enter_context(redis(PASSWORD, appendonly="yes"))
     client = stack.enter_context(Redis(port=redis_port, password=PASSWORD))
@@ -69,7 +81,7 @@ def filled(stack: contextlib.ExitStack, depth: int, upstream: int, folder: Path,
 
 
 def measured(
-    place: Depth, depth: int, upstream: int, folder: Path, options: argparse.Namespace
+    place: Depth, depth: int, upstream: int, folder: Path, options: Options
 ) -> Callable[[], Mapping[str, float]]:
     def run() -> Mapping[str, float]:
         client = place.client

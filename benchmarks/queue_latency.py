@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from front_ends import gateway
@@ -24,12 +25,21 @@ _WARM_UP = 20
 _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
+@dataclass(frozen=True)
+class Options:
+    """calls: for each contestant in each round; body: bytes of each call's body."""
+
+    rounds: int
+    calls: int
+    body: int
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--calls", type=int, default=200, help="for each contestant in each round")
     parser.add_argument("--body", type=int, default=1024, help="bytes of each call's body")
-    options = parser.parse_args()
+    options = Options(**vars(parser.parse_args()))
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         (folder / "redis-password").write_text(PASSWORD)
@@ -75,7 +85,7 @@ def plain_rq_side(stack: contextlib.ExitStack, redis_port: int, upstream: int) -
 class Bench:
     """Client and function in one process, so that both moments are by one clock. Use it as a context manager."""
 
-    def __init__(self, upstream: int, options: argparse.Namespace) -> None:
+    def __init__(self, upstream: int, options: Options) -> None:
         self._upstream = upstream
         self._calls, self._size = options.calls, options.body
         self._runner = asyncio.Runner()

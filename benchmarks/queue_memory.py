@@ -10,6 +10,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from front_ends import gateway
@@ -19,11 +20,19 @@ from rig import REPOSITORY, free_port, machine, program, redis
 from rq import Queue, SimpleWorker
 
 
+@dataclass(frozen=True)
+class Options:
+    """body: random bytes in each call's body."""
+
+    calls: int
+    body: int
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=20_000, help="with few, what Redis takes for itself shows")
     parser.add_argument("--body", type=int, default=1024, help="random bytes in each call's body")
-    options = parser.parse_args()
+    options = Options(**vars(parser.parse_args()))
     ours, plain_rq = of_ours(options), of_plain_rq(options)
     print("| bytes a call in Redis | swarmfn | plain RQ |\n|---|---:|---:|")
     for state in ours:
@@ -31,7 +40,7 @@ def main() -> None:
     print(f"\n{machine()}")
 
 
-def of_ours(options: argparse.Namespace) -> Mapping[str, float]:
+def of_ours(options: Options) -> Mapping[str, float]:
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         (folder / "redis-password").write_text(PASSWORD)
@@ -54,7 +63,7 @@ def of_ours(options: argparse.Namespace) -> Mapping[str, float]:
     return {"queued": queued / options.calls, "finished": finished / options.calls}
 
 
-def of_plain_rq(options: argparse.Namespace) -> Mapping[str, float]:
+def of_plain_rq(options: Options) -> Mapping[str, float]:
     defaults = {"hash-max-listpack-value": "64", "stream-node-max-bytes": "4096"}
     jobs = max(200, options.calls // 10)
     with redis(PASSWORD, **defaults) as redis_port, Redis(port=redis_port, password=PASSWORD) as client:

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from rig import REPOSITORY, free_port, program, rounds, table, wrk
@@ -23,12 +24,21 @@ _COMMON = {"suppress_lock": "true", "metrics_port": "0", "healthcheck_interval":
 _SERVER = REPOSITORY / "tests" / "functions" / "server" / "serve.py"
 
 
+@dataclass(frozen=True)
+class Options:
+    """seconds: of calls for each contestant in each round; body: bytes of each call's body."""
+
+    rounds: int
+    seconds: int
+    body: int
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=3, help="of calls for each contestant in each round")
     parser.add_argument("--body", type=int, default=1024, help="bytes of each call's body")
-    options = parser.parse_args()
+    options = Options(**vars(parser.parse_args()))
     with watchdog({"fprocess": "cat"}) as port:
         forked = {
             f"fork mode, {connections} connections": _forked(port, connections, options) for connections in (1, 4, 16)
@@ -72,7 +82,7 @@ def one_call(body: bytes, environment: Mapping[bytes, bytes]) -> bytes:
     return output
 
 
-def _forked(port: int, connections: int, options: argparse.Namespace) -> Callable[[], Mapping[str, float]]:
+def _forked(port: int, connections: int, options: Options) -> Callable[[], Mapping[str, float]]:
     def run() -> Mapping[str, float]:
         load = wrk(f"http://127.0.0.1:{port}/", options.seconds, connections, options.body)
         if load.failed:

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from rig import REPOSITORY, cpu_seconds, free_port, machine, program, rounds, table, wait_for_port, wrk
@@ -52,13 +53,23 @@ _SOURCES = {"python": _HANDLER, "fork": _FORKED, "wsgi": _FLASK, "http": _FLASK,
 _WATCHDOG = {"suppress_lock": "true", "metrics_port": "0", "healthcheck_interval": "0", "PYTHONDONTWRITEBYTECODE": ""}
 
 
+@dataclass(frozen=True)
+class Options:
+    """seconds: of load for each contestant in each round; body: bytes of each request's body."""
+
+    rounds: int
+    seconds: int
+    connections: int
+    body: int
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=4, help="of load for each contestant in each round")
     parser.add_argument("--connections", type=int, default=16)
     parser.add_argument("--body", type=int, default=1024, help="bytes of each request's body")
-    options = parser.parse_args()
+    options = Options(**vars(parser.parse_args()))
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         settings = {name: settings_for(name, folder) for name in _SOURCES}
@@ -91,9 +102,7 @@ def settings_for(name: str, folder: Path) -> dict[str, str]:
     return {"mode": name, "handler_path": str(own)}
 
 
-def contestant(
-    process: subprocess.Popen[bytes], port: int, options: argparse.Namespace
-) -> Callable[[], Mapping[str, float]]:
+def contestant(process: subprocess.Popen[bytes], port: int, options: Options) -> Callable[[], Mapping[str, float]]:
     """One measurement: load for some seconds, and the CPU that the contestant's processes used for it."""
 
     def run() -> Mapping[str, float]:
