@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
+from enum import Enum
 from typing import cast
 
 import httptools
@@ -22,19 +23,31 @@ MAX_OVERHEAD = 64 * 1024
 """Bytes that may arrive in a row with nothing of a body among them: heads, trailers, chunk extensions."""
 
 
+class Reading(Enum):
+    """How far the answer of the present exchange has come."""
+
+    HEAD = 1
+    """Its head is not whole; informational answers may have come before it."""
+    BODY = 2
+    COMPLETE = 3
+
+
+# An enum takes as long to look up a name as Python takes for a call of a function.
+HEAD, BODY, COMPLETE = Reading
+
+
 class ReplicaConnection(asyncio.Protocol):
     """Serves one exchange at a time. `on_idle` is called when it is free again, `on_lost` when it is gone."""
 
     __slots__ = (
         "_has_stray",
-        "_in_body",
-        "_is_answered",
         "_is_paused",
         "_keeps_alive",
         "_on_idle",
         "_on_lost",
         "_overhead",
         "_parser",
+        "_reading",
         "_response",
         "_sender",
         "_timer",
@@ -121,8 +134,7 @@ class ReplicaConnection(asyncio.Protocol):
 
     def _expect_answer(self, wants_body: bool) -> None:
         self._wants_body = wants_body
-        self._in_body = False
-        self._is_answered = False  # the end of the answer has been parsed
+        self._reading = HEAD
         self._keeps_alive = False
         self._has_stray = False  # bytes came that belong to no answer
         self._overhead = 0
@@ -176,8 +188,8 @@ class ReplicaConnection(asyncio.Protocol):
             self._fail(failure)
 
     def _on_deadline(self) -> None:
-        has_head = self._response is not None and self._response.status
-        self._fail(DeadlinePassed(self.address, f"did not {'finish its answer' if has_head else 'answer'} in time."))
+        missed = "answer" if self._reading is HEAD else "finish its answer"
+        self._fail(DeadlinePassed(self.address, f"did not {missed} in time."))
 
     # The transport's side.
 
@@ -195,11 +207,11 @@ class ReplicaConnection(asyncio.Protocol):
             self.abort("switched to another protocol, which is not supported.")
             return
         except httptools.HttpParserError as exc:
-            if not self._is_answered:
+            if self._reading is not COMPLETE:
                 self.abort(f"did not answer in proper HTTP: {exc}.")
                 return
             self._has_stray = True
-        if self._is_answered:
+        if self._reading is COMPLETE:
             self._finish()
         else:
             self._go_on(response, len(data))
@@ -211,12 +223,12 @@ class ReplicaConnection(asyncio.Protocol):
             self.abort("did not answer in proper HTTP: an informational answer had a body.")
         elif self._overhead > MAX_OVERHEAD:
             self.abort(f"sent more than {MAX_OVERHEAD} bytes of headers.")
-        elif response.status:
+        elif self._reading is BODY:
             response.wake()
 
     def eof_received(self) -> None:
         response = self._response
-        if response is not None and response.status and ends_with_connection(response.headers):
+        if response is not None and self._reading is BODY and ends_with_connection(response.headers):
             self._finish()
         else:
             self._lost(None)
@@ -228,7 +240,7 @@ class ReplicaConnection(asyncio.Protocol):
         self._on_lost(self)
 
     def _lost(self, exc: Exception | None) -> None:
-        has_begun = bool(self._response is not None and self._response.status) or self._overhead > 0
+        has_begun = self._response is not None and (self._reading is not HEAD or self._overhead > 0)
         when = "in the middle of its answer" if has_begun else "before answering"
         reason = f" ({exc})" if exc else ""
         self._fail(
@@ -250,17 +262,17 @@ class ReplicaConnection(asyncio.Protocol):
     # The parser's side.
 
     def on_message_begin(self) -> None:
-        if self._is_answered:
+        if self._reading is COMPLETE:
             self._has_stray = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
         response = self._response
-        if response is not None and not response.status:  # else a trailer, or a stray answer
+        if response is not None and self._reading is HEAD:  # else a trailer, or a stray answer
             response.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         response, parser = self._response, self._parser
-        if response is None or parser is None or self._is_answered:
+        if response is None or parser is None or self._reading is not HEAD:
             return
         status = parser.get_status_code()
         if status < 200:
@@ -268,17 +280,17 @@ class ReplicaConnection(asyncio.Protocol):
             return
         response.status = status
         if self._wants_body:
-            self._in_body = True
+            self._reading = BODY
             self._keeps_alive = parser.should_keep_alive()
         else:
-            self._is_answered = True
+            self._reading = COMPLETE
             self._keeps_alive = answer_keeps_alive(parser.get_http_version(), response.headers)
         if status >= 400 and not self._keeps_alive:
             self._stop_sending()  # RFC 9112, section 9.3: the replica refuses the rest of the request
 
     def on_body(self, data: bytes) -> None:
         response = self._response
-        if response is None or not self._in_body:
+        if response is None or self._reading is not BODY:
             self._has_stray = True
             return
         self._overhead = -1
@@ -287,6 +299,5 @@ class ReplicaConnection(asyncio.Protocol):
             self._transport.pause_reading()
 
     def on_message_complete(self) -> None:
-        if self._in_body:
-            self._in_body = False
-            self._is_answered = True
+        if self._reading is BODY:
+            self._reading = COMPLETE
