@@ -7,7 +7,8 @@ usage: ./test --mutants [ROOM] [--seed N] [--count N] [--unit] [--seconds N]
   --seed N     draws other faults; the same seed draws the same ones while the code stays as it is
   --count N    how many (20)
   --unit       only unit tests, which is quicker
-  --seconds N  how long the tests of one fault take at most, were there none: the quickest of each file are run (40)
+  --seconds N  how long the contract tests of one fault take, were there none: the quickest of each file are run (40)
+  --since FILE the output of an earlier run: what was noticed then is not put in again
 
 First the tests run without any fault, to learn which of them reach which statement, wherever it runs: the unit and
 contract tests of the room, or of all rooms. That is kept until a file changes. Then each fault is met by the tests that
@@ -30,6 +31,7 @@ import os
 import pickle
 import queue
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -342,14 +344,23 @@ class _Trial:
         found = reaching(mutant.path, mutant.line, self._probes, reach, self._sources)
         files: dict[str, list[str]] = {}
         for test in sorted(found, key=reach.seconds.__getitem__):
+            if reach.seconds[test] > self._most_seconds / 8:
+                break
             files.setdefault(test.partition("::")[0], []).append(test)
         took = {file: sum(reach.seconds[test] for test in tests) for file, tests in files.items()}
         order = sorted(files, key=lambda file: (file.startswith("tests/contract/"), took[file] / len(files[file])))
-        # What every test reaches would take all of their time: then it is the quickest of each file.
-        in_turns = [test for tests in itertools.zip_longest(*files.values()) for test in tests if test]
+        # What every test reaches would take all of their time: then it is unit tests, and the quickest of each file of
+        # the room's own contract tests.
+        contract = {file: tests for file, tests in files.items() if not file.startswith("tests/unit/")}
+        own = [tests for file, tests in contract.items() if file.startswith(tuple(folders_of(mutant.path)))]
+        slow = own or [*contract.values()]
+        in_turns = [test for tests in itertools.zip_longest(*slow) for test in tests if test]
         spent = itertools.accumulate(map(reach.seconds.__getitem__, in_turns), initial=0.0)
-        chosen = {test for test, before in zip(in_turns, spent, strict=False) if before < self._most_seconds}
-        return {test: reach.seconds[test] for file in order for test in files[file] if test in chosen}
+        kept = {test for test, before in zip(in_turns, spent, strict=False) if before < self._most_seconds}
+        order = [file for file in order if file not in contract or kept.intersection(files[file])]
+        return {
+            test: reach.seconds[test] for file in order for test in files[file] if file not in contract or test in kept
+        }
 
     def _run(self, folder: Path, tests: dict[str, float]) -> tuple[str, int]:
         """Unit tests by themselves first: most faults are noticed there, and the others' files take time to read."""
@@ -383,6 +394,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--count", type=int, default=20)
     parser.add_argument("--unit", action="store_true")
     parser.add_argument("--seconds", type=float, default=SECONDS)
+    parser.add_argument("--since", type=Path)
     options = parser.parse_args(arguments)
     room = options.room.rstrip("/")
     try:
@@ -403,9 +415,16 @@ def main(arguments: Sequence[str]) -> int:
     ]
     chosen = drawn(places, options.count, options.seed, sources)
     print(f"{room or 'all rooms'}: {len(places)} faults can be put in, {len(chosen)} of them are", flush=True)
-    survivors = _survivors(chosen, _Trial(probes, reach, sources, options.seconds), sources)
+    before = options.since.read_text() if options.since else ""
+    left = [mutant for mutant in chosen if not _was_noticed(mutant, sources[mutant.path].encode(), before)]
+    survivors = _survivors(left, _Trial(probes, reach, sources, options.seconds), sources)
     _show_table(places, chosen, survivors, options.seed)
     return 0
+
+
+def _was_noticed(mutant: Mutant, source: bytes, before: str) -> bool:
+    shown = re.escape(mutant.shown(source))
+    return re.search(rf"^noticed +{re.escape(mutant.path)}:\d+ .*\n{shown}$", before, re.MULTILINE) is not None
 
 
 def _survivors(chosen: Sequence[Mutant], trial: _Trial, sources: dict[str, str]) -> list[Mutant]:
