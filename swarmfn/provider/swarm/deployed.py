@@ -6,8 +6,8 @@ import json
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
+from swarmfn.provider.swarm.documents import Amounts, ServiceDocument, ServiceMode, ServiceSpec, TaskTemplate
 from swarmfn.provider.swarm.references import without_digest
 from swarmfn.provider.swarm.templates import plain
 from swarmfn.wire.errors import FaasError
@@ -73,14 +73,14 @@ class Deployed:
     update: Update = NO_UPDATE
     image_identity: str = ""
     has_own_login: bool = False
-    template: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    template: TaskTemplate | None = field(default=None, compare=False, repr=False)
 
     @property
     def name(self) -> str:
         return self.function.name
 
 
-def deployed_functions(services: Iterable[Mapping[str, Any]], default_exec_timeout: float) -> dict[str, Deployed]:
+def deployed_functions(services: Iterable[ServiceDocument], default_exec_timeout: float) -> dict[str, Deployed]:
     """By name, of all `services` (as the engine lists them) that are functions.
 
     Where two services claim a name, the one called so is meant, else the older.
@@ -99,7 +99,7 @@ def deployed_functions(services: Iterable[Mapping[str, Any]], default_exec_timeo
     return found
 
 
-def deployed_function(service: Mapping[str, Any], default_exec_timeout: float) -> Deployed:
+def deployed_function(service: ServiceDocument, default_exec_timeout: float) -> Deployed:
     """The function that `service` is. Raises a FaasError or ValueError if it cannot be one."""
     spec = service["Spec"]
     labels = spec.get("Labels") or {}
@@ -122,7 +122,7 @@ def deployed_function(service: Mapping[str, Any], default_exec_timeout: float) -
     )
 
 
-def _function(name: str, spec: Mapping[str, Any], labels: Mapping[str, str]) -> FunctionSpec:
+def _function(name: str, spec: ServiceSpec, labels: Mapping[str, str]) -> FunctionSpec:
     """As it was deployed, unless the service was changed since by other hands, which then count."""
     seen = _seen(name, spec, labels)
     try:
@@ -135,7 +135,7 @@ def _function(name: str, spec: Mapping[str, Any], labels: Mapping[str, str]) -> 
     return stored if without_digest(stored.image) == seen.image else replace(stored, image=seen.image)
 
 
-def _seen(name: str, spec: Mapping[str, Any], labels: Mapping[str, str]) -> FunctionSpec:
+def _seen(name: str, spec: ServiceSpec, labels: Mapping[str, str]) -> FunctionSpec:
     task = spec["TaskTemplate"]
     container = task["ContainerSpec"]
     entries = (entry.partition("=")[::2] for entry in container.get("Env") or [])
@@ -166,13 +166,13 @@ def _is_own(label: str, value: str) -> bool:
     return not label.startswith((INTERNAL_PREFIX, ANNOTATION_PREFIX))
 
 
-def _amounts(found: Mapping[str, int] | None) -> Resources:
+def _amounts(found: Amounts | None) -> Resources:
     found = found or {}
     memory, cpu = found.get("MemoryBytes"), found.get("NanoCPUs")
     return Resources(memory=str(memory) if memory else "", cpu=f"{cpu / 1e9:g}" if cpu else "")
 
 
-def _replicas(mode: Mapping[str, Any]) -> int | None:
+def _replicas(mode: ServiceMode) -> int | None:
     if "Replicated" in mode:
         return int((mode["Replicated"] or {}).get("Replicas") or 0)
     if "Global" in mode:

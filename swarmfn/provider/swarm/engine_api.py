@@ -1,4 +1,5 @@
-"""The Docker Engine's API, as far as functions need it: documents in, documents out, and no wait without an end."""
+"""The Docker Engine's API, as far as functions need it: documents in, documents out, and no wait without an end. What
+the engine answers has a type from here on."""
 
 from __future__ import annotations
 
@@ -18,6 +19,15 @@ import docker.utils
 import requests
 import urllib3
 
+from swarmfn.provider.swarm.documents import (
+    ImageDocument,
+    NetworkDocument,
+    NodeDocument,
+    SecretDocument,
+    ServiceDocument,
+    ServiceSpec,
+    TaskDocument,
+)
 from swarmfn.provider.swarm.ownership import own_services
 from swarmfn.wire.errors import EngineUnavailable
 from swarmfn.wire.swarm_labels import FUNCTION_LABEL, NETWORK_LABEL, NETWORK_VALUE
@@ -86,46 +96,52 @@ class EngineApi:
         with self._translated():
             return str(self._connected().api_version)
 
-    def services(self, name: str | None = None) -> list[Document]:
+    def services(self, name: str | None = None) -> list[ServiceDocument]:
         """The services of functions, of no other stack; with `name`, of those that claim this function's name."""
         label = FUNCTION_LABEL if name is None else f"{FUNCTION_LABEL}={name}"
-        found = self._list("/services", {"label": [label]})
+        found: list[ServiceDocument] = self._list("/services", {"label": [label]})
         return own_services(found, self.function_networks(), self._network) if found and self._network else found
 
-    def service_named(self, name: str) -> Document | None:
+    def service_named(self, name: str) -> ServiceDocument | None:
         """Any service of exactly this name, function or not."""
         # The engine's filter takes a beginning of the name, too.
-        found = self._list("/services", {"name": [name]})
+        found: list[ServiceDocument] = self._list("/services", {"name": [name]})
         return next((service for service in found if service["Spec"]["Name"] == name), None)
 
-    def wanted_tasks(self) -> list[Document]:
+    def wanted_tasks(self) -> list[TaskDocument]:
         """The tasks of all functions that should run."""
-        return self._list("/tasks", {"label": [FUNCTION_LABEL], "desired-state": ["running"]})
+        found: list[TaskDocument] = self._list("/tasks", {"label": [FUNCTION_LABEL], "desired-state": ["running"]})
+        return found
 
-    def all_tasks(self, service_id: str) -> list[Document]:
+    def all_tasks(self, service_id: str) -> list[TaskDocument]:
         """The tasks of one service, with those that ended."""
-        return self._list("/tasks", {"service": [service_id]})
+        found: list[TaskDocument] = self._list("/tasks", {"service": [service_id]})
+        return found
 
-    def nodes(self) -> list[Document]:
-        return self._list("/nodes", {})
+    def nodes(self) -> list[NodeDocument]:
+        found: list[NodeDocument] = self._list("/nodes", {})
+        return found
 
-    def function_networks(self) -> list[Document]:
+    def function_networks(self) -> list[NetworkDocument]:
         """The networks that say they are for functions."""
-        return self._list("/networks", {"label": [f"{NETWORK_LABEL}={NETWORK_VALUE}"], "scope": ["swarm"]})
+        filters = {"label": [f"{NETWORK_LABEL}={NETWORK_VALUE}"], "scope": ["swarm"]}
+        found: list[NetworkDocument] = self._list("/networks", filters)
+        return found
 
-    def network_named(self, name: str) -> Document | None:
-        found = self._list("/networks", {"name": [name], "scope": ["swarm"]})
+    def network_named(self, name: str) -> NetworkDocument | None:
+        found: list[NetworkDocument] = self._list("/networks", {"name": [name], "scope": ["swarm"]})
         return next((network for network in found if network["Name"] == name), None)
 
-    def secrets(self, names: Iterable[str]) -> list[Document]:
+    def secrets(self, names: Iterable[str]) -> list[SecretDocument]:
         """The secrets of exactly these names."""
         wanted = set(names)
-        return [secret for secret in self._list("/secrets", {}) if secret["Spec"]["Name"] in wanted]
+        found: list[SecretDocument] = self._list("/secrets", {})
+        return [secret for secret in found if secret["Spec"]["Name"] in wanted]
 
-    def image(self, image: str) -> Document | None:
+    def image(self, image: str) -> ImageDocument | None:
         """An image that this engine has."""
         try:
-            found: Document = self._json("GET", f"/images/{image}/json")
+            found: ImageDocument = self._json("GET", f"/images/{image}/json")
         except EngineRefused as exc:
             if exc.status != 404:
                 raise
@@ -142,10 +158,10 @@ class EngineApi:
             return ""
         return str(found["Descriptor"]["digest"])
 
-    def create_service(self, spec: Document, login: str) -> None:
+    def create_service(self, spec: ServiceSpec, login: str) -> None:
         self._json("POST", "/services/create", json=spec, headers=_login_header(login))
 
-    def update_service(self, service: Document, spec: Document, login: str) -> None:
+    def update_service(self, service: ServiceDocument, spec: ServiceSpec, login: str) -> None:
         """Replaces the specification; without a login the service keeps the one it has. EngineRefused if `service` is
         no longer what it is."""
         self._json(
@@ -187,7 +203,8 @@ class EngineApi:
             if self._client is not None:
                 self._client.close()
 
-    def _list(self, path: str, filters: Mapping[str, list[str]]) -> list[Document]:
+    def _list(self, path: str, filters: Mapping[str, list[str]]) -> list[Any]:
+        """Documents, whose kind the path tells."""
         params = {"filters": json.dumps(filters)} if filters else {}
         return self._json("GET", path, params=params) or []
 

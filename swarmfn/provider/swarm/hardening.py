@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from swarmfn.provider.swarm.documents import Amounts, ContainerSpec
 from swarmfn.wire.errors import InvalidFunction
 from swarmfn.wire.functions import DROP_ANNOTATION
 
@@ -43,25 +43,28 @@ def check_drop(annotations: Mapping[str, str]) -> None:
         raise InvalidFunction("annotations", f'{DROP_ANNOTATION} can be "{ALL}" only.')
 
 
-def privileges(hardening: Hardening, annotations: Mapping[str, str], with_no_new_privileges: bool) -> dict[str, Any]:
-    """The part of a container's specification that takes privileges away."""
-    part: dict[str, Any] = {"Init": True}
+def take_privileges(
+    container: ContainerSpec, hardening: Hardening, annotations: Mapping[str, str], with_no_new_privileges: bool
+) -> None:
+    """Puts into a container's specification what takes privileges away from it."""
+    container["Init"] = True
     drop = annotations.get(DROP_ANNOTATION, hardening.drop)
     if drop != NONE:
-        part["CapabilityDrop"] = ["ALL"]
+        container["CapabilityDrop"] = ["ALL"]
     if drop == MOST:
-        part["CapabilityAdd"] = [f"CAP_{name}" for name in NEEDED]
+        container["CapabilityAdd"] = [f"CAP_{name}" for name in NEEDED]
     if with_no_new_privileges:
-        part["Privileges"] = {"NoNewPrivileges": True}
-    return part
+        container["Privileges"] = {"NoNewPrivileges": True}
 
 
-def with_default_limits(hardening: Hardening, limits: Mapping[str, int], reserved: Mapping[str, int]) -> dict[str, int]:
+def with_default_limits(hardening: Hardening, limits: Amounts, reserved: Amounts) -> Amounts:
     """A function's own `limits`, and those that stand behind them. No limit is below what the function reserves: the
     engine would refuse it."""
-    found = {
-        "MemoryBytes": hardening.memory and max(hardening.memory, reserved.get("MemoryBytes", 0)),
-        "NanoCPUs": hardening.cpus and max(round(hardening.cpus * 1e9), reserved.get("NanoCPUs", 0)),
-        "Pids": hardening.pids,
-    }
-    return {**{name: int(amount) for name, amount in found.items() if amount}, **limits}
+    found: Amounts = {}
+    if hardening.memory:
+        found["MemoryBytes"] = max(hardening.memory, reserved.get("MemoryBytes", 0))
+    if hardening.cpus:
+        found["NanoCPUs"] = max(round(hardening.cpus * 1e9), reserved.get("NanoCPUs", 0))
+    if hardening.pids:
+        found["Pids"] = hardening.pids
+    return {**found, **limits}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from swarmfn.provider.swarm.engine_api import Document, EngineApi
+from swarmfn.provider.swarm.documents import ImageDocument
+from swarmfn.provider.swarm.engine_api import EngineApi
 
 
 def identity_of(api: EngineApi, image: str, login: str) -> str:
@@ -17,15 +18,16 @@ def identity_of(api: EngineApi, image: str, login: str) -> str:
     return api.registry_digest(image, login) or (_pulled(image, found) if found is not None else "")
 
 
-def environment_of(image: Document | None) -> dict[str, str]:
+def environment_of(image: ImageDocument | None) -> dict[str, str]:
     """Its ENV, or nothing."""
-    entries = ((image or {}).get("Config") or {}).get("Env") or []
+    config = image.get("Config") if image is not None else None
+    entries = (config or {}).get("Env") or []
     return dict(entry.partition("=")[::2] for entry in entries)
 
 
-def _pulled(image: str, found: Document) -> str:
+def _pulled(image: str, found: ImageDocument) -> str:
     name = _last_part(image)
-    return next((entry.partition("@")[2] for entry in found["RepoDigests"] if _last_part(entry) == name), "")
+    return next((entry.partition("@")[2] for entry in found.get("RepoDigests") or () if _last_part(entry) == name), "")
 
 
 def _last_part(image: str) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
+
+from swarmfn.provider.swarm.documents import NetworkDocument, ServiceDocument
 
 
 def own_services(
-    services: Iterable[Mapping[str, Any]], networks: Iterable[Mapping[str, Any]], name: str
-) -> list[Mapping[str, Any]]:
+    services: Iterable[ServiceDocument], networks: Iterable[NetworkDocument], name: str
+) -> list[ServiceDocument]:
     """Those of the functions' `services` that are not another stack's. `networks` are all the networks for functions on
     the swarm, `name` says which of them is ours. A service on none of them is anybody's: people made it."""
     ids = {network["Id"]: network["Name"] for network in networks}
@@ -20,7 +21,7 @@ def _belongs(attached: set[str], own: set[str], foreign: set[str]) -> bool:
     return bool(attached & own) or not attached & foreign
 
 
-def _attached(service: Mapping[str, Any]) -> set[str]:
+def _attached(service: ServiceDocument) -> set[str]:
     spec = service["Spec"]
     networks = spec["TaskTemplate"].get("Networks") or spec.get("Networks") or []
     return {network["Target"] for network in networks}

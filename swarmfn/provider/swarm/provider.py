@@ -11,7 +11,8 @@ from swarmfn.provider.notifications import Notifier
 from swarmfn.provider.starting import START_TIMEOUT
 from swarmfn.provider.swarm.admission import Admission, Connect, connect_directly
 from swarmfn.provider.swarm.deployed import Deployed, deployed_functions
-from swarmfn.provider.swarm.engine_api import Document, EngineApi, EngineRefused
+from swarmfn.provider.swarm.documents import ServiceDocument, ServiceSpec
+from swarmfn.provider.swarm.engine_api import EngineApi, EngineRefused
 from swarmfn.provider.swarm.events import Events
 from swarmfn.provider.swarm.hardening import DEFAULTS, Hardening, check_drop, offers_no_new_privileges
 from swarmfn.provider.swarm.image_identity import identity_of
@@ -178,7 +179,7 @@ class SwarmProvider:
                     raise InvalidRequest(f"cannot run {replicas} replicas.", f"Ask for 0 to {MAX_REPLICAS}.")
                 if deployed.replicas is None:
                     raise InvalidRequest(f'function "{name}" runs once on every node, and cannot be scaled.')
-                spec = {**service["Spec"], "Mode": {"Replicated": {"Replicas": replicas}}}
+                spec: ServiceSpec = {**service["Spec"], "Mode": {"Replicated": {"Replicas": replicas}}}
                 login, _is_own = self._logins.login_after(deployed, deployed.function.image)
                 if deployed.replicas == replicas or self._replaced(service, spec, login):
                     return
@@ -225,18 +226,18 @@ class SwarmProvider:
         except EngineUnavailable as exc:
             logger.debug("the change is made, but cannot be seen yet: %s", exc)
 
-    def _find(self, name: str) -> tuple[Document, Deployed] | None:
+    def _find(self, name: str) -> tuple[ServiceDocument, Deployed] | None:
         services = {service["ID"]: service for service in self._api.services(name)}
         deployed = deployed_functions(services.values(), self._default_exec_timeout).get(name)
         return None if deployed is None else (services[deployed.service_id], deployed)
 
-    def _found(self, name: str) -> tuple[Document, Deployed]:
+    def _found(self, name: str) -> tuple[ServiceDocument, Deployed]:
         found = self._find(name) if name else None
         if found is None:
             raise FunctionNotFound(name)
         return found
 
-    def _updated(self, function: FunctionSpec, service: Document, deployed: Deployed) -> Document:
+    def _updated(self, function: FunctionSpec, service: ServiceDocument, deployed: Deployed) -> ServiceSpec:
         context = self._finder.context(function)
         present = service["Spec"]
         spec = service_spec(function, context, deployed.replicas or 0, deployed.created_at)
@@ -244,7 +245,7 @@ class SwarmProvider:
         spec["TaskTemplate"]["ForceUpdate"] = present["TaskTemplate"].get("ForceUpdate", 0)
         return {**spec, "Name": present["Name"], "Mode": present["Mode"]}
 
-    def _replaced(self, service: Document, spec: Document, login: str) -> bool:
+    def _replaced(self, service: ServiceDocument, spec: ServiceSpec, login: str) -> bool:
         """False if the service has changed since it was read: Swarm itself does that while an update rolls."""
         try:
             self._api.update_service(service, spec, login)

@@ -6,10 +6,18 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from swarmfn.provider.starting import START_TIMEOUT
-from swarmfn.provider.swarm.hardening import DEFAULTS, Hardening, privileges, with_default_limits
+from swarmfn.provider.swarm.documents import (
+    Amounts,
+    ContainerSpec,
+    FileTarget,
+    ResourceRequirements,
+    SecretGrant,
+    ServiceSpec,
+    TaskTemplate,
+)
+from swarmfn.provider.swarm.hardening import DEFAULTS, Hardening, take_privileges, with_default_limits
 from swarmfn.provider.swarm.templates import literal
 from swarmfn.provider.timeouts import drain_time, timeout_variables
 from swarmfn.wire.errors import InvalidFunction
@@ -60,7 +68,7 @@ class ServiceContext:
     has_no_new_privileges: bool = False
 
 
-def service_spec(function: FunctionSpec, context: ServiceContext, replicas: int, created: str) -> dict[str, Any]:
+def service_spec(function: FunctionSpec, context: ServiceContext, replicas: int, created: str) -> ServiceSpec:
     """The whole specification of the function's service."""
     return {
         "Name": function.name,
@@ -104,10 +112,11 @@ def warnings(function: FunctionSpec) -> list[str]:
     ]
 
 
-def marked(spec: Mapping[str, Any], image_identity: str, must_roll: bool = False) -> dict[str, Any]:
+def marked(spec: ServiceSpec, image_identity: str, must_roll: bool = False) -> ServiceSpec:
     """The specification with what its image's name stands for; `must_roll`: its tasks are replaced even if nothing else
     differs."""
-    labels, task = {**spec["Labels"]}, {**spec["TaskTemplate"]}
+    labels = {**spec["Labels"]}
+    task: TaskTemplate = {**spec["TaskTemplate"]}
     if image_identity:
         labels[IMAGE_LABEL] = image_identity
     if must_roll:
@@ -115,7 +124,7 @@ def marked(spec: Mapping[str, Any], image_identity: str, must_roll: bool = False
     return {**spec, "Labels": labels, "TaskTemplate": task}
 
 
-def with_login_noted(spec: Mapping[str, Any], is_own: bool) -> dict[str, Any]:
+def with_login_noted(spec: ServiceSpec, is_own: bool) -> ServiceSpec:
     """The specification with a note of whose login its service has: the function's own, or the operator's or none."""
     labels = {name: value for name, value in spec["Labels"].items() if name != OWN_LOGIN_LABEL}
     return {**spec, "Labels": {**labels, **({OWN_LOGIN_LABEL: IS_OWN_LOGIN} if is_own else {})}}
@@ -139,9 +148,9 @@ def _labels(function: FunctionSpec, context: ServiceContext, created: str) -> di
     }
 
 
-def _container(function: FunctionSpec, context: ServiceContext) -> dict[str, Any]:
+def _container(function: FunctionSpec, context: ServiceContext) -> ContainerSpec:
     environment = _environment(function, context)
-    container: dict[str, Any] = {
+    container: ContainerSpec = {
         "Image": function.image,
         # Not the function's own labels: a change of those must not replace its replicas.
         "Labels": {FUNCTION_LABEL: function.name},
@@ -149,8 +158,8 @@ def _container(function: FunctionSpec, context: ServiceContext) -> dict[str, Any
         # How the image checks its health stays the image's own.
         "Healthcheck": {"StartPeriod": int(function.start_timeout(context.start_timeout) * _SECOND)},
         "StopGracePeriod": int(drain_time({**context.image_env, **environment}) * _SECOND),
-        **privileges(context.hardening, function.annotations, context.has_no_new_privileges),
     }
+    take_privileges(container, context.hardening, function.annotations, context.has_no_new_privileges)
     if function.read_only_root:
         container["ReadOnly"] = True
         container["Mounts"] = [{"Type": "tmpfs", "Target": "/tmp"}]  # noqa: S108, where the watchdog's lock is
@@ -174,15 +183,19 @@ def _environment(function: FunctionSpec, context: ServiceContext) -> dict[str, s
     return environment
 
 
-def _resources(function: FunctionSpec, hardening: Hardening) -> dict[str, Any]:
+def _resources(function: FunctionSpec, hardening: Hardening) -> ResourceRequirements:
     reserved = _amounts(function.requests)
     limits = with_default_limits(hardening, _amounts(function.limits), reserved)
-    found = {"Limits": limits, "Reservations": reserved}
-    return {name: amounts for name, amounts in found.items() if amounts}
+    found: ResourceRequirements = {}
+    if limits:
+        found["Limits"] = limits
+    if reserved:
+        found["Reservations"] = reserved
+    return found
 
 
-def _amounts(amounts: Resources) -> dict[str, int]:
-    found: dict[str, int] = {}
+def _amounts(amounts: Resources) -> Amounts:
+    found: Amounts = {}
     if amounts.memory and (memory := parse_memory(amounts.memory)):
         found["MemoryBytes"] = max(MIN_MEMORY, memory)
     if amounts.cpu:
@@ -196,7 +209,7 @@ def _constraints(constraints: Sequence[str]) -> list[str]:
     return [_LINUX, *constraints]
 
 
-def _secret(name: str, secret_id: str) -> dict[str, Any]:
+def _secret(name: str, secret_id: str) -> SecretGrant:
     # Readable for every user: who the image runs as is its own business, and nobody else is in the container.
-    file = {"Name": f"{SECRETS_FOLDER}/{name}", "UID": "0", "GID": "0", "Mode": 0o444}
+    file: FileTarget = {"Name": f"{SECRETS_FOLDER}/{name}", "UID": "0", "GID": "0", "Mode": 0o444}
     return {"SecretID": secret_id, "SecretName": name, "File": file}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 
+from swarmfn.provider.swarm.documents import NodeDocument, TaskAttachment, TaskDocument, TaskTemplate
 from swarmfn.wire.swarm_labels import NETWORK_LABEL, NETWORK_VALUE
 
 # A function runs until it is told to stop: one that ends by itself has failed, whatever its status.
@@ -28,7 +28,7 @@ class Task:
     since: str = ""
     error: str = ""
     exit_code: int = 0
-    template: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    template: TaskTemplate | None = field(default=None, compare=False, repr=False)
 
     @property
     def has_failed(self) -> bool:
@@ -55,12 +55,12 @@ class Task:
         return self.is_wanted and self.state == "running" and self.ip != "" and self.node_id not in unreachable
 
 
-def read_tasks(tasks: Iterable[Mapping[str, Any]]) -> tuple[Task, ...]:
+def read_tasks(tasks: Iterable[TaskDocument]) -> tuple[Task, ...]:
     """The tasks that the engine lists."""
     return tuple(_read(task) for task in tasks)
 
 
-def unreachable_nodes(nodes: Iterable[Mapping[str, Any]]) -> frozenset[str]:
+def unreachable_nodes(nodes: Iterable[NodeDocument]) -> frozenset[str]:
     """Ids of the nodes that cannot be reached: what runs there may go on, but nobody can tell."""
     return frozenset(node["ID"] for node in nodes if (node.get("Status") or {}).get("State") in _UNREACHABLE)
 
@@ -70,14 +70,14 @@ def latest_failure(tasks: Iterable[Task]) -> Task | None:
     return max((task for task in tasks if task.has_failed), key=lambda task: task.since, default=None)
 
 
-def what_runs(template: Mapping[str, Any]) -> dict[str, Any]:
+def what_runs(template: TaskTemplate | None) -> dict[str, object]:
     """What replaces a task when it changes."""
     # Swarm lets a task run on that was placed by other rules, as long as its node fulfils the new ones. The engine
     # reports the runtime only in services.
-    return {key: value for key, value in template.items() if value and key not in ("Placement", "Runtime")}
+    return {key: value for key, value in (template or {}).items() if value and key not in ("Placement", "Runtime")}
 
 
-def _read(task: Mapping[str, Any]) -> Task:
+def _read(task: TaskDocument) -> Task:
     status = task.get("Status") or {}
     return Task(
         id=task["ID"],
@@ -89,11 +89,11 @@ def _read(task: Mapping[str, Any]) -> Task:
         since=status.get("Timestamp", ""),
         error=status.get("Err", ""),
         exit_code=int((status.get("ContainerStatus") or {}).get("ExitCode") or 0),
-        template=task.get("Spec") or {},
+        template=task.get("Spec"),
     )
 
 
-def _ip(attachments: Iterable[Mapping[str, Any]]) -> str:
+def _ip(attachments: Iterable[TaskAttachment]) -> str:
     """In the functions' network, else in another that the service is attached to by its own wish."""
     found: list[tuple[bool, str]] = []
     for attachment in attachments:

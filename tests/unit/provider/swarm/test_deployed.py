@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from swarmfn.provider.swarm.deployed import deployed_function, deployed_functions
+from swarmfn.provider.swarm.documents import ServiceSpec
 from swarmfn.provider.swarm.references import check_image, without_digest
 from swarmfn.provider.swarm.service_spec import ServiceContext, service_spec
 from swarmfn.wire.errors import InvalidFunction
@@ -30,13 +31,13 @@ FULL = FunctionSpec(
 DIGEST = "@sha256:" + "0" * 64
 
 
-def service(spec: dict[str, Any], **more: Any) -> dict[str, Any]:
+def service(spec: ServiceSpec, **more: Any) -> Any:
     return {"ID": "id-" + spec["Name"], "CreatedAt": "2026-01-31T12:00:00.123456789Z", "Spec": spec, **more}
 
 
-def by_hand(name: str, labels: dict[str, str], created: str = "2026-01-31T12:00:00Z", **task: Any) -> dict[str, Any]:
+def by_hand(name: str, labels: dict[str, str], created: str = "2026-01-31T12:00:00Z", **task: Any) -> Any:
     container = {"Image": "user/echo:1" + DIGEST, "Env": ["fprocess=cat", "a=b=c", "flag"]}
-    spec = {
+    spec: Any = {
         "Name": name,
         "Labels": labels,
         "TaskTemplate": {"ContainerSpec": container, **task},

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from swarmfn.provider.swarm.documents import Amounts, TaskTemplate
 from swarmfn.provider.swarm.hardening import NEEDED, Hardening, check_drop, offers_no_new_privileges
 from swarmfn.provider.swarm.service_spec import ServiceContext, service_spec
 from swarmfn.wire.errors import InvalidFunction
@@ -14,15 +15,13 @@ from swarmfn.wire.functions import FunctionSpec, Resources
 LEAST = {"com.swarmfn.drop_capabilities": "all"}
 
 
-def task(function: FunctionSpec, **given: Any) -> dict[str, Any]:
+def task(function: FunctionSpec, **given: Any) -> TaskTemplate:
     context = ServiceContext("net-id", "http://gateway:8080", 60.0, 1.0, **given)
-    found: dict[str, Any] = service_spec(function, context, 1, "")["TaskTemplate"]
-    return found
+    return service_spec(function, context, 1, "")["TaskTemplate"]
 
 
-def limits(function: FunctionSpec, **hardening: Any) -> dict[str, int]:
-    resources: dict[str, dict[str, int]] = task(function, hardening=Hardening(**hardening))["Resources"]
-    return resources.get("Limits", {})
+def limits(function: FunctionSpec, **hardening: Any) -> Amounts:
+    return task(function, hardening=Hardening(**hardening))["Resources"].get("Limits", {})
 
 
 def test_only_what_ordinary_images_need_is_left() -> None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
+from swarmfn.provider.swarm.documents import NetworkAttachment, NetworkDocument, ServiceDocument, TaskTemplate
 from swarmfn.provider.swarm.ownership import own_services
 
-NETWORKS = [{"Id": "n1", "Name": "ours_functions"}, {"Id": "n2", "Name": "theirs_functions"}]
+NETWORKS: list[NetworkDocument] = [{"Id": "n1", "Name": "ours_functions"}, {"Id": "n2", "Name": "theirs_functions"}]
 
 
-def service(*networks: str) -> dict[str, Any]:
-    return {"Spec": {"TaskTemplate": {"Networks": [{"Target": network} for network in networks]}}}
+def service(*networks: str) -> ServiceDocument:
+    attached: list[NetworkAttachment] = [{"Target": network} for network in networks]
+    template: TaskTemplate = {"ContainerSpec": {"Image": "i"}, "Networks": attached}
+    return {"ID": "s", "Version": {"Index": 1}, "Spec": {"Name": "echo", "TaskTemplate": template}}
 
 
 @pytest.mark.parametrize(
@@ -25,5 +26,7 @@ def test_the_networks_tell(attached: tuple[str, ...], is_ours: bool) -> None:
 
 
 def test_networks_in_the_older_place_count_too() -> None:
-    older = {"Spec": {"TaskTemplate": {}, "Networks": [{"Target": "n2"}]}}
+    older = service()
+    del older["Spec"]["TaskTemplate"]["Networks"]
+    older["Spec"]["Networks"] = [{"Target": "n2"}]
     assert own_services([older], NETWORKS, "ours_functions") == []

@@ -10,6 +10,7 @@ import pytest
 
 from swarmfn.provider.swarm.deployed import NO_UPDATE, Deployed, Update
 from swarmfn.provider.swarm.diagnosis import Failure, describe
+from swarmfn.provider.swarm.documents import NodeDocument, TaskDocument, TaskTemplate
 from swarmfn.provider.swarm.replica_rows import Clock, Cluster, replica_table, status
 from swarmfn.provider.swarm.tasks import Task, latest_failure, read_tasks, unreachable_nodes
 from swarmfn.wire.functions import FunctionSpec
@@ -54,7 +55,9 @@ def test_tasks_of_other_services_are_not_mixed_in() -> None:
 def test_replicas_on_a_node_that_is_lost_leave_the_table_at_once() -> None:
     found = row([task(1), task(2, node_id="lost")], down=frozenset({"lost"}))
     assert found.addresses == ("10.0.0.1:8080",)
-    nodes = [{"ID": name, "Status": {"State": name}} for name in ("ready", "down", "disconnected", "unknown")]
+    nodes: list[NodeDocument] = [
+        {"ID": name, "Status": {"State": name}} for name in ("ready", "down", "disconnected", "unknown")
+    ]
     assert unreachable_nodes(nodes) == {"down", "disconnected"}
 
 
@@ -110,7 +113,8 @@ def test_an_update_that_failed_stays_the_problem(state: str) -> None:
     assert row([task(2)], failed).problem == "the last update failed"
 
 
-NEW, OLD = {"ContainerSpec": {"Image": "new"}}, {"ContainerSpec": {"Image": "old"}}
+NEW: TaskTemplate = {"ContainerSpec": {"Image": "new"}}
+OLD: TaskTemplate = {"ContainerSpec": {"Image": "old"}}
 
 
 @pytest.mark.parametrize(
@@ -172,7 +176,7 @@ def test_a_function_on_every_node_counts_its_tasks() -> None:
     assert (found.replicas, found.available_replicas, table["echo"].replicas) == (2, 1, 2)
 
 
-def attachment(address: str, **network: Any) -> dict[str, Any]:
+def attachment(address: str, **network: Any) -> Any:
     return {"Network": {"Spec": network}, "Addresses": [address]}
 
 
@@ -182,7 +186,7 @@ def test_tasks_are_read_as_the_engine_lists_them() -> None:
         attachment("10.2.0.1/24", Name="own"),
         attachment("10.3.0.1/24", Labels={"openfaas": "true"}),
     ]
-    document = {
+    document: TaskDocument = {
         "ID": "t",
         "ServiceID": "s",
         "NodeID": "n",

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from swarmfn.provider.swarm.documents import ServiceSpec
 from swarmfn.provider.swarm.service_spec import ServiceContext, check_constraints, service_spec, warnings
 from swarmfn.wire.errors import InvalidFunction
 from swarmfn.wire.functions import FunctionSpec, Resources
@@ -14,7 +15,7 @@ from swarmfn.wire.functions import FunctionSpec, Resources
 SECOND = 10**9
 
 
-def spec(function: FunctionSpec, **given: Any) -> dict[str, Any]:
+def spec(function: FunctionSpec, **given: Any) -> ServiceSpec:
     context = ServiceContext("net-id", "http://gateway:8080", 60.0, 1.0, **given)
     return service_spec(function, context, 2, "2026-01-31T12:00:00Z")
 
