@@ -7,7 +7,7 @@ usage: ./test --mutants [ROOM] [--seed N] [--count N] [--unit] [--seconds N]
   --seed N     draws other faults; the same seed draws the same ones while the code stays as it is
   --count N    how many (20)
   --unit       only unit tests, which is quicker
-  --seconds N  how long the contract tests of one fault take, were there none: the quickest of each file are run (40)
+  --seconds N  how long the contract tests of one fault take, were there none: the quickest files are run (40)
   --since FILE the output of an earlier run: what was noticed then is not put in again
 
 First the tests run without any fault, to learn which of them reach which statement, wherever it runs: the unit and
@@ -349,18 +349,14 @@ class _Trial:
             files.setdefault(test.partition("::")[0], []).append(test)
         took = {file: sum(reach.seconds[test] for test in tests) for file, tests in files.items()}
         order = sorted(files, key=lambda file: (file.startswith("tests/contract/"), took[file] / len(files[file])))
-        # What every test reaches would take all of their time: then it is unit tests, and the quickest of each file of
-        # the room's own contract tests.
-        contract = {file: tests for file, tests in files.items() if not file.startswith("tests/unit/")}
-        own = [tests for file, tests in contract.items() if file.startswith(tuple(folders_of(mutant.path)))]
-        slow = own or [*contract.values()]
-        in_turns = [test for tests in itertools.zip_longest(*slow) for test in tests if test]
-        spent = itertools.accumulate(map(reach.seconds.__getitem__, in_turns), initial=0.0)
-        kept = {test for test, before in zip(in_turns, spent, strict=False) if before < self._most_seconds}
-        order = [file for file in order if file not in contract or kept.intersection(files[file])]
-        return {
-            test: reach.seconds[test] for file in order for test in files[file] if file not in contract or test in kept
-        }
+        # What every test reaches would take all of their time: then it is unit tests, and those contract tests of the
+        # room's own that are quickest. By whole files, whose servers start once.
+        own = [file for file in order if file.startswith(tuple(folders_of(mutant.path)[1:]))]
+        slow = own or [file for file in order if not file.startswith("tests/unit/")]
+        spent = itertools.accumulate((took[file] for file in slow), initial=0.0)
+        kept = {file for file, before in zip(slow, spent, strict=False) if before < self._most_seconds}
+        chosen = [file for file in order if file in kept or file.startswith("tests/unit/")]
+        return {test: reach.seconds[test] for file in chosen for test in files[file]}
 
     def _run(self, folder: Path, tests: dict[str, float]) -> tuple[str, int]:
         """Unit tests by themselves first: most faults are noticed there, and the others' files take time to read."""
