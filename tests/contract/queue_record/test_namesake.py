@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 
 import pytest
+from redis.typing import EncodableT, FieldT
 
 from swarmfn.jobs import keys
 from tests.support.queue_stage import QueueStage
@@ -22,8 +24,9 @@ def looked(stage: QueueStage, lease: float = 60.0) -> bool:
     return namesake.was_there
 
 
-def entry(stage: QueueStage, **fields: str | int) -> None:
-    stage.redis.hset(keys.worker("w1"), mapping={"hostname": HERE, "last_heartbeat": SAID, **fields})
+def entry(stage: QueueStage, **changed: str | int) -> None:
+    fields: dict[FieldT, EncodableT] = {"hostname": HERE, "last_heartbeat": SAID}
+    stage.redis.hset(keys.worker("w1"), mapping=fields | changed)
 
 
 def test_nobody_has_the_name(stage: QueueStage) -> None:
@@ -52,23 +55,19 @@ def test_one_that_said_goodbye_is_dead_wherever_it_was(stage: QueueStage) -> Non
 
 @pytest.mark.parametrize("hostname", [HERE, "elsewhere"])
 def test_one_that_says_anything_meanwhile_lives(stage: QueueStage, hostname: str) -> None:
+    async def look_while_it_says_something() -> None:
+        looking = asyncio.create_task(Namesake(stage.redis, "w1", HERE).wait_until_gone(60.0))
+        await asyncio.sleep(0.1)
+        await stage.client.hset(keys.worker("w1"), "last_heartbeat", SAID.replace("00Z", "01Z"))
+        await looking
+
     with subprocess.Popen(["sleep", "60"]) as process:
         entry(stage, hostname=hostname, pid=process.pid)
-
-        async def goes_on() -> None:
-            await stage.client.hset(keys.worker("w1"), "last_heartbeat", SAID.replace("00Z", "01Z"))
-
-        async def both() -> None:
-            import asyncio
-
-            looking = asyncio.create_task(Namesake(stage.redis, "w1", HERE).wait_until_gone(60.0))
-            await asyncio.sleep(0.1)
-            await goes_on()
-            await looking
-
-        with pytest.raises(ValueError, match="There exists an active worker named 'w1' already"):
-            stage.run(both())
-        process.kill()
+        try:
+            with pytest.raises(ValueError, match="There exists an active worker named 'w1' already"):
+                stage.run(look_while_it_says_something())
+        finally:
+            process.kill()
 
 
 def test_one_elsewhere_that_says_nothing_for_a_lease_is_dead(
