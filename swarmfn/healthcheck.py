@@ -41,10 +41,14 @@ class RedisSays:
     def __init__(self, address: RedisAddress, passwords: Sequence[str]) -> None:
         self._socket = _open(address)
         self._stream = self._socket.makefile("rb")
-        if passwords := passwords or list(filter(None, [address.password])):
-            self._log_in(address.username, passwords)
-        if address.database:
-            self.ask("SELECT", str(address.database))
+        try:
+            if passwords := passwords or list(filter(None, [address.password])):
+                self._log_in(address.username, passwords)
+            if address.database:
+                self.ask("SELECT", str(address.database))
+        except OSError:
+            self.close()
+            raise
 
     def _log_in(self, username: str, passwords: Sequence[str]) -> None:
         """With the first of the passwords that is taken: the previous one may still be the right one."""
