@@ -229,7 +229,8 @@ class ClientConnection(asyncio.Protocol):
             self.resume_reading()
         else:
             self.resume_reading()
-            if self._is_between_requests:
+            reader = self._reader
+            if reader is not None and reader.reading is NOTHING:
                 self._timer.set(self._loop.time() + self.limits.idle_timeout)
 
     def on_ended(self, exchange: Exchange) -> None:

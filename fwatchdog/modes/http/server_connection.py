@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import select
+from enum import Enum
 
 from fwatchdog.http.bodies import BodyDecoder, LengthDecoder
 from fwatchdog.modes.http.response_head import BadResponse, ResponseHead, parse_response_head
@@ -20,6 +21,16 @@ class ExchangeFailed(Exception):
     def __init__(self, reason: str, is_unanswered: bool = False) -> None:
         super().__init__(reason)
         self.is_unanswered = is_unanswered
+
+
+class Reading(Enum):
+    """How far the response of the present exchange has come."""
+
+    NOTHING = 1
+    HEAD = 2
+    """Something is there; interim heads may have come before the final one."""
+    BODY = 3
+    COMPLETE = 4
 
 
 class _UntilClose:
@@ -44,8 +55,7 @@ class ServerConnection(asyncio.Protocol):
         self._pieces: list[bytes] = []
         self._waiting_bytes = 0
         self._is_paused = False
-        self._is_complete = False
-        self._is_unanswered = True
+        self._reading = Reading.NOTHING
         self._failure: str | None = None
         self._more: asyncio.Future[None] | None = None
         self._writable: asyncio.Future[None] | None = None
@@ -55,15 +65,14 @@ class ServerConnection(asyncio.Protocol):
         self._method = method
         self._head = self._decoder = None
         self._received = b""
-        self._is_complete = False
-        self._is_unanswered = True
+        self._reading = Reading.NOTHING
 
     async def write(self, data: bytes) -> None:
         """Raises ExchangeFailed when the server takes no more."""
         if self._writable is not None:
             await self._writable
         if self._transport is None or self._transport.is_closing():
-            raise ExchangeFailed("the function's server closed the connection", self._is_unanswered)
+            raise ExchangeFailed("the function's server closed the connection", self._reading is Reading.NOTHING)
         self._transport.write(data)
 
     async def head(self) -> ResponseHead:
@@ -74,7 +83,7 @@ class ServerConnection(asyncio.Protocol):
 
     async def read(self) -> list[bytes]:
         """The next pieces of the body; none at its end. Raises ExchangeFailed."""
-        while not self._pieces and not self._is_complete:
+        while not self._pieces and not self.is_complete:
             await self._wait()
         return self.take()
 
@@ -90,12 +99,12 @@ class ServerConnection(asyncio.Protocol):
     @property
     def is_complete(self) -> bool:
         """Whether the whole response has arrived."""
-        return self._is_complete
+        return self._reading is Reading.COMPLETE
 
     @property
     def can_go_on(self) -> bool:
         """Whether another exchange can follow, once this one is complete."""
-        return self._is_complete and self._head is not None and self._head.keep_alive and self.is_open
+        return self.is_complete and self._head is not None and self._head.keep_alive and self.is_open
 
     @property
     def is_open(self) -> bool:
@@ -112,7 +121,7 @@ class ServerConnection(asyncio.Protocol):
 
     async def _wait(self) -> None:
         if self._failure is not None:
-            raise ExchangeFailed(self._failure, self._is_unanswered)
+            raise ExchangeFailed(self._failure, self._reading is Reading.NOTHING)
         self._more = self._loop.create_future()
         await self._more
 
@@ -127,7 +136,8 @@ class ServerConnection(asyncio.Protocol):
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        self._is_unanswered = False
+        if self._reading is Reading.NOTHING:
+            self._reading = Reading.HEAD
         try:
             rest = self._take_heads(data)
             if rest and self._decoder is not None:
@@ -136,13 +146,13 @@ class ServerConnection(asyncio.Protocol):
             self._fail(f"the function's server did not send an HTTP response: {exc}")
             return
         if rest:
-            # More than was asked for: nothing on this connection can be trusted any further.
+            # More than one response: nothing on this connection can be trusted any further.
             self.close()
         self._wake()
 
     def eof_received(self) -> bool:
         if isinstance(self._decoder, _UntilClose):
-            self._is_complete = True
+            self._reading = Reading.COMPLETE
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -181,13 +191,14 @@ class ServerConnection(asyncio.Protocol):
             self._decoder = _UntilClose()
         else:
             self._decoder = LengthDecoder(head.length)
-        self._is_complete = self._decoder.done
+        self._reading = Reading.COMPLETE if self._decoder.done else Reading.BODY
 
     def _feed(self, decoder: BodyDecoder, data: bytes) -> bytes:
         pieces, rest = decoder.feed(data)
         self._pieces += pieces
         self._waiting_bytes += sum(map(len, pieces))
-        self._is_complete = decoder.done
+        if decoder.done:
+            self._reading = Reading.COMPLETE
         if self._waiting_bytes >= _AHEAD and not self._is_paused and self._transport is not None:
             self._is_paused = True
             with contextlib.suppress(RuntimeError):
