@@ -9,8 +9,8 @@ import signal
 import socket
 
 from fwatchdog.children import Nursery
-from fwatchdog.http.client_connection import Handler, Site
 from fwatchdog.http.listener import Listener, bind, inherit
+from fwatchdog.http.site import Handler, Site
 from fwatchdog.lock import LockFile
 from fwatchdog.metrics import Metrics, MetricsPage
 from fwatchdog.modes import CannotStart, Mode

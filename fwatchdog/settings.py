@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fwatchdog.http.addresses import HttpAddress
-from fwatchdog.http.client_connection import IDLE_TIMEOUT, LINGER_TIMEOUT
+from fwatchdog.http.site import IDLE_TIMEOUT, LINGER_TIMEOUT
 from swarmfn.wire.commands import quoted_part
 from swarmfn.wire.durations import parse_duration
 from swarmfn.wire.environment import Environment

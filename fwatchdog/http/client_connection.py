@@ -6,25 +6,17 @@ import asyncio
 import logging
 import math
 import socket
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from enum import Enum
 
 from fwatchdog.http.bodies import AHEAD, BodyDecoder, LengthDecoder, RequestBody
-from fwatchdog.http.messages import BrokenResponse, Request, Response, encode_head, text_response
-from fwatchdog.http.sending import ResponseSender, SentStream
+from fwatchdog.http.exchange import Exchange
+from fwatchdog.http.messages import BrokenResponse, encode_head, text_response
+from fwatchdog.http.sending import DUE, HANDLED, ResponseSender, SentStream
+from fwatchdog.http.site import Site
 from swarmfn.wire.chunks import ChunkedDecoder
-from swarmfn.wire.request_heads import MAX_HEAD, BadRequest, RequestHead, parse_head
+from swarmfn.wire.request_heads import BadRequest, RequestHead, parse_head
 
 logger = logging.getLogger(__name__)
-
-Handler = Callable[[Request], Awaitable[Response]]
-
-IDLE_TIMEOUT = 180.0
-"""Seconds an unused connection stays, unless settings say otherwise. Clients pool them, and one closed just as it is
-reused is an error there."""
-
-LINGER_TIMEOUT = 5.0
-"""Seconds that a refused client is listened to, unless settings say otherwise."""
 
 _PIPELINED = 64 * 1024
 _MOST_AHEAD = 64 * 1024 * 1024
@@ -33,18 +25,16 @@ _GRACE = 1.0
 _PEER_CLOSED = frozenset({7, 8, 9, 11})
 
 
-@dataclass
-class Site:
-    """What the connections of one listener share. A timeout of `math.inf` never ends."""
+class Stage(Enum):
+    """What is done with what the client sends. A connection moves on to later stages only."""
 
-    handle: Handler
-    read_timeout: float
-    write_timeout: float
-    idle_timeout: float = IDLE_TIMEOUT
-    linger_timeout: float = LINGER_TIMEOUT
-    max_head: int = MAX_HEAD
-    connections: set[ClientConnection] = field(default_factory=set)
-    is_draining: bool = False
+    OPEN = 1
+    """Its requests are read."""
+    LAST_ANSWER = 2
+    """It sends no more, or what cannot be read; the connection ends with the response that is on its way."""
+    LINGERING = 3
+    """It has its response. What else it sends is dropped, for closing would make its system drop that response."""
+    CLOSED = 4
 
 
 class ClientConnection(asyncio.Protocol):
@@ -54,20 +44,16 @@ class ClientConnection(asyncio.Protocol):
     A client that shuts down only its sending side counts as gone: it cannot be told from one that closed.
     """
 
+    _transport: asyncio.Transport
+    _sender: ResponseSender
+
     def __init__(self, site: Site, loop: asyncio.AbstractEventLoop) -> None:
         self._site = site
         self._loop = loop
-        self._transport: asyncio.Transport | None = None
-        self._sender: ResponseSender | None = None
+        self._stage = Stage.OPEN
         self._rest = b""
-        self._decoder: BodyDecoder | None = None
-        self._body: RequestBody | None = None
-        self._stream: SentStream | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._owes_continue = False
-        self._is_answering = False
-        self._is_lingering = False
-        self._has_ended = False
+        self._decoder: BodyDecoder | None = None  # of a body that is not here as a whole
+        self._exchange: Exchange | None = None
         self._is_paused = False
         self._opened = loop.time()
         self._served = 0
@@ -79,28 +65,27 @@ class ClientConnection(asyncio.Protocol):
     def is_busy(self) -> bool:
         """Whether a request is under way, or may be: a connection only just opened counts for a moment."""
         is_fresh = not self._served and self._loop.time() < self._opened + _GRACE
-        return self._task is not None or self._decoder is not None or bool(self._rest) or is_fresh
+        return self._exchange is not None or self._decoder is not None or bool(self._rest) or is_fresh
 
     def close(self) -> None:
         """Closes it at once; a request under way is cancelled."""
-        if self._task is not None:
-            self._task.cancel()
-        if self._transport is not None:
-            self._transport.abort()
+        if self._exchange is not None:
+            self._exchange.cancel()
+        self._transport.abort()
 
     def check_time(self, now: float) -> None:
         """Acts on what has timed out; the listener calls it often."""
-        if self._sender is not None and now >= self._sender.deadline:
+        if now >= self._sender.deadline:
             logger.warning(
                 "closed a connection: its client does not read the response", extra={"event": "write_timeout"}
             )
             self.close()
         elif now >= self._read_deadline:
-            if self._is_lingering or not (self._decoder or self._rest):
+            if self._stage is Stage.LINGERING or not (self._decoder or self._rest):
                 self.close()
             else:
                 self._refuse(408, "the request did not arrive in time")
-        elif self._is_paused and self._task is not None and not self._is_answering:
+        elif self._is_paused and self._exchange is not None and self._exchange.stream.progress is not HANDLED:
             self._look_for_the_end()
 
     # -- asyncio.Protocol ------------------------------------------------------------------------------------------
@@ -112,43 +97,43 @@ class ClientConnection(asyncio.Protocol):
         self._site.connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._transport = None
+        self._stage = Stage.CLOSED
         self._site.connections.discard(self)
-        if self._task is not None:
-            self._task.cancel()
+        if self._exchange is not None:
+            self._exchange.cancel()
 
     def data_received(self, data: bytes) -> None:
-        if self._is_lingering:
+        if self._stage is Stage.LINGERING:
             return
         self._rest = self._rest + data if self._rest else data
         self._advance()
 
     def eof_received(self) -> bool:
         """Keeps the transport open only while a finished response is still on its way out."""
-        self._has_ended = True
-        if self._is_answering and self._decoder is None:
+        exchange = self._exchange
+        if exchange is None:
+            return False
+        self._stage = Stage.LAST_ANSWER
+        if exchange.stream.progress is HANDLED and self._decoder is None:
             return True
-        if self._task is not None:
-            self._task.cancel()
+        exchange.cancel()
         return False
 
     def pause_writing(self) -> None:
-        if self._sender is not None:
-            self._sender.pause()
+        self._sender.pause()
 
     def resume_writing(self) -> None:
-        if self._sender is not None:
-            self._sender.resume()
+        self._sender.resume()
 
     # -- requests in -----------------------------------------------------------------------------------------------
 
     def _advance(self) -> None:
         """Takes as much as possible out of what was received."""
         try:
-            while self._rest and self._transport is not None:
+            while self._rest and self._stage is not Stage.CLOSED:
                 if self._decoder is not None:
                     self._feed_body(self._decoder)
-                elif self._task is not None or not self._take_head():
+                elif self._exchange is not None or not self._take_head():
                     break
         except BadRequest as exc:
             self._refuse(exc.status, exc.reason)
@@ -156,18 +141,20 @@ class ClientConnection(asyncio.Protocol):
 
     def _feed_body(self, decoder: BodyDecoder) -> None:
         pieces, self._rest = decoder.feed(self._rest)
-        if self._sender is not None and self._sender.is_paused:
+        if self._sender.is_paused:
             self._sender.extend()
-        if self._body is not None:
-            self._body.push(pieces)
+        if self._exchange is not None:
+            self._exchange.body.push(pieces)
         if decoder.done:
             self._end_body()
 
     def _end_body(self) -> None:
         self._decoder = None
-        self._read_deadline = math.inf if self._task is not None else self._loop.time() + self._site.idle_timeout
-        if self._body is not None:
-            self._body.finish()
+        if self._exchange is None:
+            self._read_deadline = self._loop.time() + self._site.idle_timeout
+        else:
+            self._read_deadline = math.inf
+            self._exchange.body.finish()
 
     def _take_head(self) -> bool:
         """Starts the next request if its head is there."""
@@ -189,12 +176,11 @@ class ClientConnection(asyncio.Protocol):
 
     def _begin(self, head: RequestHead) -> None:
         self._served += 1
-        self._body = RequestBody(self._body_wanted, self._body_taken)
-        self._owes_continue = head.expects_continue and head.length != 0
-        assert self._sender is not None
-        self._stream = SentStream(self._sender, head, lambda: self._may_stay(head))
-        request = Request(head.method, head.target, head.headers, head.length, self._body, self._stream)
-        self._task = self._loop.create_task(self._serve(request, head, self._stream))
+        body = RequestBody(self._body_wanted, self._body_taken)
+        stream = SentStream(self._sender, head, self._may_stay)
+        exchange = Exchange(head, body, stream, head.expects_continue and head.length != 0)
+        self._exchange = exchange
+        exchange.task = self._loop.create_task(self._serve(exchange))
         self._decoder = ChunkedDecoder() if head.length is None else LengthDecoder(head.length)
         if self._decoder.done:
             self._end_body()
@@ -202,12 +188,14 @@ class ClientConnection(asyncio.Protocol):
             self._read_deadline = min(self._read_deadline, self._loop.time() + self._site.read_timeout)
 
     def _body_wanted(self) -> None:
-        if self._owes_continue and self._transport is not None:
-            if self._stream is not None and self._stream.has_begun:
-                return
-            self._owes_continue = False
-            if self._decoder is not None and not self._rest:
-                self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        exchange = self._exchange
+        if exchange is None or not exchange.wants_continue or self._stage is Stage.CLOSED:
+            return
+        if exchange.stream.progress is not DUE:
+            return
+        exchange.wants_continue = False
+        if self._decoder is not None and not self._rest:
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _body_taken(self) -> None:
         if self._is_paused:
@@ -215,41 +203,40 @@ class ClientConnection(asyncio.Protocol):
 
     def _balance_reading(self) -> None:
         """Pauses a client that is far ahead, and lets it go on. A pause of ours does not use up its time."""
-        if self._transport is None or self._is_lingering:
+        if self._stage in (Stage.LINGERING, Stage.CLOSED):
             return
-        most = _MOST_AHEAD if self._sender is not None and self._sender.is_stalled else AHEAD
-        is_ahead = self._task is not None and (self._ahead() > most or len(self._rest) > _PIPELINED)
+        most = _MOST_AHEAD if self._sender.is_stalled else AHEAD
+        is_ahead = self._exchange is not None and (self._ahead() > most or len(self._rest) > _PIPELINED)
         if is_ahead and not self._is_paused:
             self._is_paused = True
             self._read_deadline = math.inf
             self._transport.pause_reading()
         elif self._is_paused and not is_ahead:
-            self._resume(self._transport)
+            self._resume()
 
-    def _resume(self, transport: asyncio.Transport) -> None:
+    def _resume(self) -> None:
         self._is_paused = False
         if self._decoder is not None:
             self._read_deadline = self._loop.time() + self._site.read_timeout
-        transport.resume_reading()
+        self._transport.resume_reading()
 
     def _ahead(self) -> int:
         """Bytes received for this request or the next one, and not taken yet."""
-        return len(self._rest) + (self._body.waiting_bytes if self._body is not None else 0)
+        return len(self._rest) + (self._exchange.body.waiting_bytes if self._exchange is not None else 0)
 
     def _look_for_the_end(self) -> None:
         """Notices a client that closed behind bytes that are not being read.
 
         Its FIN may be stuck behind a full window: a little is read at each look, so that it gets through.
         """
-        if self._transport is None:
+        if self._stage is Stage.CLOSED:
             return
         if self._peer_has_closed():
             self.close()
         elif self._ahead() < _MOST_AHEAD:
-            self._resume(self._transport)
+            self._resume()
 
     def _peer_has_closed(self) -> bool:
-        assert self._transport is not None
         peer = self._transport.get_extra_info("socket")
         try:
             return peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] in _PEER_CLOSED
@@ -258,30 +245,36 @@ class ClientConnection(asyncio.Protocol):
 
     # -- responses out ---------------------------------------------------------------------------------------------
 
-    async def _serve(self, request: Request, head: RequestHead, stream: SentStream) -> None:
+    async def _serve(self, exchange: Exchange) -> None:
+        stream = exchange.stream
         try:
-            response = await self._site.handle(request)
+            response = await self._site.handle(exchange.request())
             if stream.has_begun:
                 await stream.end()
         except Exception as exc:
             self._log_failure(exc)
             if stream.has_begun:
-                self._task = None
+                self._exchange = None
                 self.close()
                 return
             response = text_response(500, "The watchdog failed; its log says why.")
-        keep_alive = stream.keep_alive
-        self._is_answering = True
-        if not stream.has_begun and self._sender is not None:
-            keep_alive = self._may_stay(head)
-            await self._sender.send(response, head.method, keep_alive, head.is_http_1_1)
-        self._is_answering = False
-        self._task = self._stream = None
-        self._end_exchange(keep_alive)
+        if stream.has_begun:
+            keep_alive = stream.keep_alive
+        else:
+            stream.progress = HANDLED
+            keep_alive = self._may_stay()
+            await self._sender.send(response, exchange.head.method, keep_alive, exchange.head.is_http_1_1)
+        self._end_exchange(exchange, keep_alive)
 
-    def _may_stay(self, head: RequestHead) -> bool:
+    def _may_stay(self) -> bool:
+        exchange = self._exchange
         # A client told to go on after it was refused would send its body for nothing.
-        return head.keep_alive and not self._owes_continue and not self._site.is_draining
+        return (
+            exchange is not None
+            and exchange.head.keep_alive
+            and not exchange.wants_continue
+            and not self._site.is_draining
+        )
 
     def _log_failure(self, exc: Exception) -> None:
         if isinstance(exc, BrokenResponse):
@@ -290,14 +283,13 @@ class ClientConnection(asyncio.Protocol):
             extra = {"event": "internal_error"}
             logger.error("a request failed in the watchdog itself", exc_info=exc, extra=extra)
 
-    def _end_exchange(self, keep_alive: bool) -> None:
+    def _end_exchange(self, exchange: Exchange, keep_alive: bool) -> None:
         """What was not read of the body is dropped as it arrives, so that the connection can go on."""
-        if self._body is not None:
-            self._body.discard()
-            self._body = None
-        if self._transport is None:
+        self._exchange = None
+        exchange.body.discard()
+        if self._stage is Stage.CLOSED:
             return
-        if not keep_alive or self._has_ended:
+        if not keep_alive or self._stage is Stage.LAST_ANSWER:
             self._linger()
             return
         now = self._loop.time()
@@ -306,29 +298,29 @@ class ClientConnection(asyncio.Protocol):
 
     def _refuse(self, status: int, reason: str) -> None:
         """Answers a request that cannot be read to its end, stops what handles it, and closes."""
-        if self._transport is None:
+        if self._stage is Stage.CLOSED:
             return
-        if self._is_answering:
-            # The answer is on its way already: let it end, and the connection with it.
-            self._has_ended, self._decoder = True, None
-            return
-        if self._task is not None:
-            self._task.cancel()
-            self._task = None
-        if self._stream is not None and self._stream.has_begun:
-            self._transport.abort()
-            return
+        exchange = self._exchange
+        if exchange is not None:
+            if exchange.stream.progress is HANDLED:
+                # The answer is on its way already: let it end, and the connection with it.
+                self._stage, self._decoder = Stage.LAST_ANSWER, None
+                return
+            exchange.cancel()
+            self._exchange = None
+            if exchange.stream.progress is not DUE:
+                self._transport.abort()
+                return
         response = text_response(status, f"{reason}.\n")
         self._transport.write(encode_head(response, keep_alive=False, is_http_1_1=True) + response.body[0])
         self._linger(always=True)
 
     def _linger(self, always: bool = False) -> None:
         """Closes so that the client gets all of the response: unread input would turn the close into a reset."""
-        assert self._transport is not None
         if self._decoder is None and not self._rest and not always:
             self._transport.close()
             return
-        self._is_lingering = True
+        self._stage = Stage.LINGERING
         self._rest, self._decoder = b"", None
         if self._is_paused:
             self._is_paused = False

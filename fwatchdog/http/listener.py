@@ -7,7 +7,8 @@ import contextlib
 import os
 import socket
 
-from fwatchdog.http.client_connection import ClientConnection, Site
+from fwatchdog.http.client_connection import ClientConnection
+from fwatchdog.http.site import Site
 
 BACKLOG = 1024
 

@@ -39,7 +39,8 @@ class Stream(Protocol):
     After `begin` the handler still returns a Response when all is written; only its status counts then.
     """
 
-    has_begun: bool
+    @property
+    def has_begun(self) -> bool: ...
 
     async def begin(self, status: int, headers: Headers) -> None:
         """Sends the head. With a Content-Length among the headers exactly that much has to be written."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
+from enum import Enum
 
 from fwatchdog.http.messages import BrokenResponse, Response, encode_head, encode_stream_head, has_body
 from swarmfn.wire.headers import Headers, first
@@ -72,9 +73,23 @@ class ResponseSender:
         self._transport.write(data)
 
 
+class Progress(Enum):
+    """How far a response has come."""
+
+    DUE = 1
+    BEGUN = 2
+    """Its head is sent; the rest follows as the handler makes it."""
+    HANDLED = 3
+    """The handler has returned all of it, and it is on its way."""
+
+
+# An enum takes as long to look up a name as Python takes for a call of a function.
+DUE, BEGUN, HANDLED = Progress
+
+
 class SentStream:
-    """One response that is sent as it is produced; see `messages.Stream`. `may_stay` says whether the connection can
-    be used again afterwards, asked when the head goes out; `keep_alive` is what was then said to the client."""
+    """One response that is sent as it is produced; see `messages.Stream`. `may_stay` says when the head goes out
+    whether the connection can be used again afterwards; `keep_alive` is what was then said to the client."""
 
     def __init__(self, sender: ResponseSender, head: RequestHead, may_stay: Callable[[], bool]) -> None:
         self._sender = sender
@@ -82,27 +97,31 @@ class SentStream:
         self._may_stay = may_stay
         self._has_body = False
         self._is_chunked = False
-        self._missing: int | None = None
-        self.has_begun = False
+        self._left: int | None = None  # bytes of the body still to come; None: no Content-Length
+        self.progress = DUE
         self.keep_alive = False
+
+    @property
+    def has_begun(self) -> bool:
+        return self.progress is not DUE
 
     async def begin(self, status: int, headers: Headers) -> None:
         length = first(headers, "content-length")
-        self._missing = int(length) if length is not None and length.isascii() and length.isdigit() else None
+        self._left = int(length) if length is not None and length.isascii() and length.isdigit() else None
         self._has_body = has_body(self._head.method, status)
-        self._is_chunked = self._has_body and self._missing is None and self._head.is_http_1_1
-        is_framed = not self._has_body or self._is_chunked or self._missing is not None
+        self._is_chunked = self._has_body and self._left is None and self._head.is_http_1_1
+        is_framed = not self._has_body or self._is_chunked or self._left is not None
         self.keep_alive = is_framed and self._may_stay()
-        self.has_begun = True
-        head = encode_stream_head(status, headers, self._missing, self.keep_alive, self._head.is_http_1_1)
+        self.progress = BEGUN
+        head = encode_stream_head(status, headers, self._left, self.keep_alive, self._head.is_http_1_1)
         await self._sender.write(head)
 
     async def write(self, data: bytes) -> None:
         if not self._has_body or not data:
             return
-        if self._missing is not None:
-            self._missing -= len(data)
-            if self._missing < 0:
+        if self._left is not None:
+            self._left -= len(data)
+            if self._left < 0:
                 raise BrokenResponse("the function sent more than its Content-Length")
         if not self._is_chunked:
             await self._sender.write(data)
@@ -114,7 +133,7 @@ class SentStream:
 
     async def end(self) -> None:
         """Ends the body. Raises BrokenResponse when less was written than the Content-Length said."""
-        if self._has_body and self._missing:
+        if self._has_body and self._left:
             raise BrokenResponse("the function sent less than its Content-Length")
         if self._is_chunked:
             await self._sender.write(b"0\r\n\r\n")

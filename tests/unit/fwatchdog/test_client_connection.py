@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from fwatchdog.http.client_connection import IDLE_TIMEOUT, ClientConnection, Handler, Site
+from fwatchdog.http.client_connection import ClientConnection
 from fwatchdog.http.messages import BrokenResponse, Request, Response, Stream
+from fwatchdog.http.site import IDLE_TIMEOUT, Handler, Site
 from tests.support.processes import listening_socket
 
 REQUEST = b"POST / HTTP/1.1\r\nHost: f\r\nContent-Length: 2\r\n\r\nok"
