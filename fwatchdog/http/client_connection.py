@@ -305,6 +305,7 @@ class ClientConnection(asyncio.Protocol):
             if exchange.stream.progress is HANDLED:
                 # The answer is on its way already: let it end, and the connection with it.
                 self._stage, self._decoder = Stage.LAST_ANSWER, None
+                self._read_deadline = math.inf
                 return
             exchange.cancel()
             self._exchange = None

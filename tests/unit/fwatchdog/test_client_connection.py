@@ -296,3 +296,24 @@ async def test_a_client_that_was_refused_before_it_sent_its_body_is_not_kept(rea
             assert b"Connection: close\r\n" not in received
             it.client.send(REQUEST)
             assert (await receive(it.client)).endswith(b"ok")
+
+
+@pytest.mark.parametrize("rest", [b"", b"no chunk\r\n"], ids=["stalls", "sends garbage"])
+async def test_a_response_on_its_way_is_not_cut_off_by_its_request(rest: bytes) -> None:
+    size = 16 << 20
+
+    async def answer(request: Request) -> Response:
+        return Response(200, [], (bytes(size),))
+
+    async with connected(answer) as it, asyncio.timeout(20):
+        now = asyncio.get_running_loop().time()
+        it.client.send(b"POST / HTTP/1.1\r\nHost: f\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n")
+        await until(lambda: it.transport.get_write_buffer_size())
+        if rest:
+            it.connection.data_received(rest)
+        for seconds in (31, 32):
+            it.connection.check_time(now + seconds)
+        received = 0
+        while piece := await receive(it.client):
+            received += len(piece)
+        assert received > size
