@@ -70,7 +70,7 @@ def test_a_worker_is_well_while_one_of_its_container_gives_signs_of_life(
 
 def test_a_sign_of_life_that_cannot_be_read_is_none(stage: QueueStage, variables: Variables) -> None:
     register(stage, "w", socket.gethostname(), 0)
-    stage.redis.hset(keys.worker("w"), "last_heartbeat", "lately")
+    stage.redis.hset(keys.worker("w"), "last_heartbeat", "recently")
     assert healthcheck.worker(variables) == "its last sign of life is inf s old"
 
 
