@@ -67,3 +67,34 @@ def test_an_address_of_another_form_is_refused(name: str, text: str) -> None:
     with pytest.raises(SettingsError, match=f"^cannot start: {name}: expected ") as refusal:
         Settings.from_environment({name: text})
     assert "hush" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"result_ttl": "1s", "failure_ttl": "1s"},
+        {"lease": "1s"},
+        {"lease": "10m"},
+        {"metrics_port": "65533", "worker_processes": "3"},
+        {"max_inflight": "1", "callback_max_inflight": "1", "worker_processes": "1"},
+    ],
+)
+def test_what_is_just_allowed(tmp_path: Path, variables: dict[str, str]) -> None:
+    Settings.from_environment({"secret_mount_path": str(tmp_path), **variables})
+
+
+@pytest.mark.parametrize(
+    ("variables", "problem"),
+    [
+        ({"result_ttl": "999ms"}, "result_ttl, failure_ttl: must be at least one second"),
+        ({"failure_ttl": "999ms"}, "result_ttl, failure_ttl: must be at least one second"),
+        ({"lease": "999ms"}, "lease: must be between one second and ten minutes"),
+        ({"lease": "600001ms"}, "lease: must be between one second and ten minutes"),
+        ({"metrics_port": "65534", "worker_processes": "3"}, "metrics_port: there is no port 65536"),
+        ({"callback_max_inflight": "0"}, "callback_max_inflight: expected a whole number of at least 1"),
+        ({"worker_processes": "0"}, "worker_processes: expected a whole number of at least 1"),
+    ],
+)
+def test_what_is_just_too_much_or_too_little(tmp_path: Path, variables: dict[str, str], problem: str) -> None:
+    with pytest.raises(SettingsError, match=f"^cannot start: {problem}"):
+        Settings.from_environment({"secret_mount_path": str(tmp_path), **variables})
