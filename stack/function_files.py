@@ -1,4 +1,4 @@
-"""A stack.yml in faas-cli's format, as functions that run from their folders on this machine."""
+"""A stack.yml in faas-cli's format: functions that run from their folders here, and those to build images of."""
 
 from __future__ import annotations
 

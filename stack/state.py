@@ -1,4 +1,7 @@
-"""The state directory of an embedded stack: what lies where, how it is made, and how it is removed."""
+"""A stack's state directory: what lies where, how it is made, and how it is removed.
+
+Credentials and settings for both engines; an embedded stack keeps its queue, functions and logs in it as well.
+"""
 
 from __future__ import annotations
 

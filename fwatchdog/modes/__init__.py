@@ -19,7 +19,8 @@ class Mode(Protocol):
         """Returns once calls can be served. Raises CannotStart."""
 
     async def run(self, request: Request, timeout: float) -> Response:
-        """The function's answer, or what ended the run (408 after `timeout` seconds; 0 means no limit).
+        """The function's answer, or what ended the run. After `timeout` seconds (0: no limit) its status is
+        the one that its own watchdog gives in this mode: 408, 500 when serializing, 504 with `http`.
 
         Cancelled when the caller has gone: then, as at every end, nothing of the run is left behind.
         """

@@ -1,4 +1,5 @@
-"""Where functions run: the interface, and one package for each place (`local`: processes on this machine).
+"""Where functions run: the interface, and one package for each place: `local`, processes on this machine, and
+`swarm`, services of a Docker Swarm.
 
 A provider keeps the wanted state of functions, starts and replaces replicas, and knows their addresses. It never
 proxies a call and never touches the queue.

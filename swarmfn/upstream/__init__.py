@@ -1,7 +1,8 @@
 """One HTTP/1.1 exchange with a replica: pool, stream, deadline, abort.
 
-The hot path of the gateway's fast lane and of the worker, so it knows nothing of functions, retries or balancing:
-which address, which headers and what to do about a failure are its callers' decisions. It follows no redirects and
+The hot path of the gateway's fast lane and of the worker, so it knows nothing of functions or retries:
+which headers and what to do about a failure are its callers' decisions, and which address too, for which `balance` has
+the rule. Callbacks take this way as well. It follows no redirects and
 decodes no content.
 
     upstream = Upstream()                                  # one per event loop

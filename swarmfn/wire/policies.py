@@ -1,6 +1,7 @@
 """What a function asks of its asynchronous calls: when they are tried again, and how many may run at once.
 
-The annotations are OpenFaaS's. A value that cannot be used falls back to its default, and a warning says so.
+Those of `retry` and `concurrency` are OpenFaaS's annotations, those of `queue` ours. A value that cannot be used falls
+back to its default, and a warning says so.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ SECRETS_FOLDER = "/var/openfaas/secrets"
 
 NETWORK_LABEL = "openfaas"
 NETWORK_VALUE = "true"
-"""On the one network that functions are attached to."""
+"""On the networks that functions are attached to; each stack has its own."""
 
 INTERNAL_PREFIX = "com.swarmfn."
 
