@@ -7,8 +7,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-AHEAD = 4 * 1024 * 1024
-"""Bytes of a body that may wait for its reader. Generous: a connection that is not read cannot tell that it closed."""
+HIGH_WATER = 4 * 1024 * 1024
+"""Unread bytes of a body above which its client has to wait. Generous: a connection that is not read cannot tell that
+it closed."""
 
 
 class BodyDecoder(Protocol):
@@ -35,7 +36,7 @@ class LengthDecoder:
 
 
 class RequestBody:
-    """A request's body as it arrives. One reader; the connection pauses when that is more than `AHEAD` behind."""
+    """A request's body as it arrives. One reader; the connection pauses when that is more than `HIGH_WATER` behind."""
 
     def __init__(self, wanted: Callable[[], None], made_room: Callable[[], None]) -> None:
         """`wanted` is called when the reader waits for more, `made_room` when it took something."""
@@ -45,7 +46,7 @@ class RequestBody:
         self._is_complete = False
         self._is_discarded = False
         self._waiter: asyncio.Future[None] | None = None
-        self.waiting_bytes = 0
+        self.unread = 0
 
     @property
     def is_complete(self) -> bool:
@@ -55,7 +56,7 @@ class RequestBody:
     def push(self, pieces: list[bytes]) -> None:
         if not self._is_discarded:
             self._pieces.extend(pieces)
-            self.waiting_bytes += sum(map(len, pieces))
+            self.unread += sum(map(len, pieces))
         self._wake()
 
     def finish(self) -> None:
@@ -71,7 +72,7 @@ class RequestBody:
         """What has arrived and was not read yet."""
         pieces = list(self._pieces)
         self._pieces.clear()
-        self.waiting_bytes = 0
+        self.unread = 0
         self._made_room()
         return pieces
 
@@ -82,7 +83,7 @@ class RequestBody:
                 return b""
             await self._more()
         piece = self._pieces.popleft()
-        self.waiting_bytes -= len(piece)
+        self.unread -= len(piece)
         self._made_room()
         return piece
 

@@ -8,7 +8,7 @@ import math
 import socket
 from enum import Enum
 
-from fwatchdog.http.bodies import AHEAD, BodyDecoder, LengthDecoder, RequestBody
+from fwatchdog.http.bodies import HIGH_WATER, BodyDecoder, LengthDecoder, RequestBody
 from fwatchdog.http.exchange import Exchange
 from fwatchdog.http.messages import BrokenResponse, encode_head, text_response
 from fwatchdog.http.sending import DUE, HANDLED, ResponseSender, SentStream
@@ -19,7 +19,7 @@ from swarmfn.wire.request_heads import BadRequest, RequestHead, parse_head
 logger = logging.getLogger(__name__)
 
 _PIPELINED = 64 * 1024
-_MOST_AHEAD = 64 * 1024 * 1024
+_STALLED_HIGH_WATER = 64 * 1024 * 1024
 _GRACE = 1.0
 # TCP_INFO's first byte is the state. In these the peer has sent its FIN, or a reset.
 _PEER_CLOSED = frozenset({7, 8, 9, 11})
@@ -86,7 +86,7 @@ class ClientConnection(asyncio.Protocol):
             else:
                 self._refuse(408, "the request did not arrive in time")
         elif self._is_paused and self._exchange is not None and self._exchange.stream.progress is not HANDLED:
-            self._look_for_the_end()
+            self._look_for_client()
 
     # -- asyncio.Protocol ------------------------------------------------------------------------------------------
 
@@ -205,7 +205,7 @@ class ClientConnection(asyncio.Protocol):
         """Pauses a client that is far ahead, and lets it go on. A pause of ours does not use up its time."""
         if self._stage in (Stage.LINGERING, Stage.CLOSED):
             return
-        most = _MOST_AHEAD if self._sender.is_stalled else AHEAD
+        most = _STALLED_HIGH_WATER if self._sender.is_stalled else HIGH_WATER
         is_ahead = self._exchange is not None and (self._ahead() > most or len(self._rest) > _PIPELINED)
         if is_ahead and not self._is_paused:
             self._is_paused = True
@@ -222,9 +222,9 @@ class ClientConnection(asyncio.Protocol):
 
     def _ahead(self) -> int:
         """Bytes received for this request or the next one, and not taken yet."""
-        return len(self._rest) + (self._exchange.body.waiting_bytes if self._exchange is not None else 0)
+        return len(self._rest) + (self._exchange.body.unread if self._exchange is not None else 0)
 
-    def _look_for_the_end(self) -> None:
+    def _look_for_client(self) -> None:
         """Notices a client that closed behind bytes that are not being read.
 
         Its FIN may be stuck behind a full window: a little is read at each look, so that it gets through.
@@ -233,7 +233,7 @@ class ClientConnection(asyncio.Protocol):
             return
         if self._peer_has_closed():
             self.close()
-        elif self._ahead() < _MOST_AHEAD:
+        elif self._ahead() < _STALLED_HIGH_WATER:
             self._resume()
 
     def _peer_has_closed(self) -> bool:

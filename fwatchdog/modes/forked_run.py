@@ -10,7 +10,7 @@ from fwatchdog.function_log import FunctionLog
 from fwatchdog.http.bodies import RequestBody
 from fwatchdog.pipes import PipeReader, PipeWriter
 
-AHEAD = 1024 * 1024
+HIGH_WATER = 1024 * 1024
 """Bytes of output that may wait for a reader that takes it piece by piece; then the command has to wait."""
 
 _PIPE_CAPACITY = 64 * 1024
@@ -35,7 +35,7 @@ class ForkedRun:
         self._log = log
         self._ahead = ahead
         self._output: list[bytes] = []
-        self._waiting_bytes = 0
+        self._unread = 0
         self._loop = asyncio.get_running_loop()
         self._done: asyncio.Future[bool] = self._loop.create_future()
         self._more: asyncio.Future[None] | None = None
@@ -81,7 +81,7 @@ class ForkedRun:
     def take(self) -> list[bytes]:
         """The output since the last time, without waiting."""
         output, self._output = self._output, []
-        self._waiting_bytes = 0
+        self._unread = 0
         self._reader.resume()
         return output
 
@@ -103,15 +103,15 @@ class ForkedRun:
 
     def _take(self, data: bytes) -> None:
         self._output.append(data)
-        self._waiting_bytes += len(data)
-        if self._ahead is not None and self._waiting_bytes >= self._ahead:
+        self._unread += len(data)
+        if self._ahead is not None and self._unread >= self._ahead:
             self._reader.pause()
         self._wake()
 
     def _start_feeding(self, body: RequestBody) -> None:
         """Most bodies are here and fit into the pipe: no task is needed for them."""
         ready = b""
-        if body.is_complete and body.waiting_bytes <= _PIPE_CAPACITY:
+        if body.is_complete and body.unread <= _PIPE_CAPACITY:
             ready = b"".join(body.take())
             # A user with very many pipes gets small ones, so even this may not take all of it.
             ready = ready[self._stdin.write_now(ready) :] if ready else b""

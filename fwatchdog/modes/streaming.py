@@ -8,7 +8,7 @@ import time
 from fwatchdog.children import Nursery
 from fwatchdog.http.messages import BrokenResponse, Request, Response, Stream
 from fwatchdog.modes.command import Command, NotStarted, failed, log_failure, log_success
-from fwatchdog.modes.forked_run import AHEAD, ForkedRun
+from fwatchdog.modes.forked_run import HIGH_WATER, ForkedRun
 from fwatchdog.modes.outcomes import call_id_of, killed_for_time, log_kill
 from fwatchdog.settings import Settings
 
@@ -32,7 +32,7 @@ class StreamingMode:
     async def run(self, request: Request, timeout: float) -> Response:
         started = time.monotonic()
         try:
-            run = await self._command.start(request, timeout, AHEAD)
+            run = await self._command.start(request, timeout, HIGH_WATER)
         except NotStarted as exc:
             return exc.response
         stream = request.stream

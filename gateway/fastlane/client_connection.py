@@ -238,7 +238,7 @@ class ClientConnection(asyncio.Protocol):
             self._server.tasks.discard(exchange.task)
 
     def cut_off(self, exchange: Exchange) -> None:
-        if exchange.is_http_1_0:
+        if not exchange.is_http_1_1:
             # Its answer ends with the connection, so a clean end would look like a whole answer.
             self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self.transport.abort()
@@ -305,7 +305,7 @@ class ClientConnection(asyncio.Protocol):
         if exchange is None or self.transport.is_closing():
             return
         connection = self.transport.get_extra_info("socket")
-        probe = self._half_closed.next_step(connection, exchange.progress is not DUE, exchange.is_http_1_0)
+        probe = self._half_closed.next_step(connection, exchange.progress is not DUE, exchange.is_http_1_1)
         if probe is None:
             self.transport.abort()
             return

@@ -13,7 +13,7 @@ from gateway.invoke.incoming import CLIENT_GONE, RawHeaders
 
 logger = logging.getLogger(__name__)
 
-HELD_BODY = 64 * 1024
+HIGH_WATER = 64 * 1024
 """Unread bytes of a request's body above which its client has to wait."""
 
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -70,8 +70,8 @@ class Exchange:
 
     path: of the target, still percent-encoded; query: without "?"; headers: names in lower case; length: of the body,
     None when it is chunked; client, port: the client's address, and ours that it came to; keep_alive: the connection
-    may be used again; wants_continue: the client holds back its body until it is asked for it; is_http_1_0: it
-    understands no chunks.
+    may be used again; wants_continue: the client holds back its body until it is asked for it; is_http_1_1: it
+    understands chunks.
     """
 
     __slots__ = (
@@ -80,11 +80,11 @@ class Exchange:
         "_is_chunked",
         "_left",
         "_pieces",
-        "_size",
+        "_unread",
         "_waiter",
         "client",
         "headers",
-        "is_http_1_0",
+        "is_http_1_1",
         "is_received",
         "keep_alive",
         "length",
@@ -109,7 +109,7 @@ class Exchange:
         port: int,
         keep_alive: bool,
         wants_continue: bool,
-        is_http_1_0: bool,
+        is_http_1_1: bool,
     ) -> None:
         self._connection = connection
         self.method = method
@@ -121,14 +121,14 @@ class Exchange:
         self.port = port
         self.keep_alive = keep_alive
         self.wants_continue = wants_continue
-        self.is_http_1_0 = is_http_1_0
+        self.is_http_1_1 = is_http_1_1
         self.is_received = False
         """The whole request is here."""
         self.progress = DUE
         self.task: asyncio.Task[None] | None = None
         """In which the app runs."""
         self._pieces: list[bytes] = []
-        self._size = 0
+        self._unread = 0
         self._waiter: asyncio.Future[None] | None = None
         self._head = b""
         self._is_chunked = False
@@ -154,8 +154,8 @@ class Exchange:
         if self.progress is OVER:
             return  # what is left of a body whose request has been answered
         self._pieces.append(data)
-        self._size += len(data)
-        if self._size > HELD_BODY:
+        self._unread += len(data)
+        if self._unread > HIGH_WATER:
             self._connection.pause_reading()
         if self._waiter is not None:
             self._wake()
@@ -212,7 +212,7 @@ class Exchange:
         pieces = self._pieces
         body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
         pieces.clear()
-        self._size = 0
+        self._unread = 0
         return body
 
     # The app's side: the answer.
@@ -283,7 +283,7 @@ class Exchange:
             self._left = 0  # whatever Content-Length says
         elif length >= 0:
             self._left = length
-        elif self.is_http_1_0:
+        elif not self.is_http_1_1:
             self.keep_alive = False
         else:
             self._is_chunked = True

@@ -28,7 +28,7 @@ class HalfClosed:
         self.pause = _FIRST
         """Seconds until the next look."""
 
-    def next_step(self, connection: socket.socket, is_started: bool, is_http_1_0: bool) -> bytes | None:
+    def next_step(self, connection: socket.socket, is_started: bool, is_http_1_1: bool) -> bytes | None:
         """What to send to a client whose answer is on its way: PROBE, or nothing where that would spoil the answer. If
         the client has left, the write after the first one fails, and so ends the connection. None: there is no way to
         ask, and it is taken for one that has left."""
@@ -38,6 +38,6 @@ class HalfClosed:
             info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LAST_SENT_AT + _LAST_SENT.size)
             silence = _LAST_SENT.unpack_from(info, _LAST_SENT_AT)[0] / 1000
             return b"" if silence < max(_SILENCE, waited) else None
-        if is_http_1_0:
+        if not is_http_1_1:
             return b"" if waited < _SILENCE else None
         return PROBE

@@ -241,7 +241,7 @@ class RequestReader:
             connection.port,
             is_http_1_1 and parser.should_keep_alive(),
             self._wants_continue and is_http_1_1,
-            not is_http_1_1,
+            is_http_1_1,
         )
         connection.on_request(exchange)
         self.receiving = exchange

@@ -29,7 +29,7 @@ class OutgoingRequest:
     async def start(self, connection: ServerConnection) -> None:
         """Sends what is there; the rest follows while the response may already come. Raises ExchangeFailed."""
         body = self._body
-        if body is None or (body.is_complete and body.waiting_bytes <= _SMALL):
+        if body is None or (body.is_complete and body.unread <= _SMALL):
             pieces = [] if body is None else body.take()
             await connection.write(b"".join((self._head, *map(self._framed, pieces), self._end())))
             self.is_sent = True

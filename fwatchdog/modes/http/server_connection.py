@@ -12,7 +12,7 @@ from fwatchdog.modes.http.response_head import BadResponse, ResponseHead, parse_
 from swarmfn.wire.chunks import ChunkedDecoder
 from swarmfn.wire.request_heads import MAX_HEAD, BadRequest
 
-_AHEAD = 1024 * 1024
+_HIGH_WATER = 1024 * 1024
 
 
 class ExchangeFailed(Exception):
@@ -53,7 +53,7 @@ class ServerConnection(asyncio.Protocol):
         self._head: ResponseHead | None = None
         self._decoder: BodyDecoder | None = None
         self._pieces: list[bytes] = []
-        self._waiting_bytes = 0
+        self._unread = 0
         self._is_paused = False
         self._reading = Reading.NOTHING
         self._failure: str | None = None
@@ -90,7 +90,7 @@ class ServerConnection(asyncio.Protocol):
     def take(self) -> list[bytes]:
         """What is there of the body."""
         pieces, self._pieces = self._pieces, []
-        self._waiting_bytes = 0
+        self._unread = 0
         if self._is_paused and self._transport is not None:
             self._is_paused = False
             self._transport.resume_reading()
@@ -196,10 +196,10 @@ class ServerConnection(asyncio.Protocol):
     def _feed(self, decoder: BodyDecoder, data: bytes) -> bytes:
         pieces, rest = decoder.feed(data)
         self._pieces += pieces
-        self._waiting_bytes += sum(map(len, pieces))
+        self._unread += sum(map(len, pieces))
         if decoder.done:
             self._reading = Reading.COMPLETE
-        if self._waiting_bytes >= _AHEAD and not self._is_paused and self._transport is not None:
+        if self._unread >= _HIGH_WATER and not self._is_paused and self._transport is not None:
             self._is_paused = True
             with contextlib.suppress(RuntimeError):
                 self._transport.pause_reading()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from fwatchdog.children import Nursery
-from fwatchdog.http.bodies import AHEAD
+from fwatchdog.http.bodies import HIGH_WATER
 from fwatchdog.http.messages import Request, Response, text_response
 from fwatchdog.modes import CannotStart
 from fwatchdog.modes.python.lane import WorkerDied
@@ -58,7 +58,7 @@ class PythonMode:
         """A slow client must not keep a process waiting. Applications read what is long, or comes as it is made."""
         if self._settings.mode == PYTHON or self._settings.http_buffer_req_body:
             return True
-        return self._settings.mode == WSGI and request.length is not None and request.length <= AHEAD
+        return self._settings.mode == WSGI and request.length is not None and request.length <= HIGH_WATER
 
     async def close(self) -> None:
         await self._pool.close()

@@ -92,10 +92,10 @@ class Run:
         body = self._request.body
         pieces = [await body.read()]
         size = len(pieces[0])
-        while body.waiting_bytes and size < _FETCHED:
+        while body.unread and size < _FETCHED:
             pieces.append(await body.read())
             size += len(pieces[-1])
-        self._lane.connection.write(frames.BODY, {"more": not body.is_complete or body.waiting_bytes > 0}, pieces)
+        self._lane.connection.write(frames.BODY, {"more": not body.is_complete or body.unread > 0}, pieces)
 
     async def _begin(self, head: Mapping[str, Any]) -> None:
         self._status = head["status"]

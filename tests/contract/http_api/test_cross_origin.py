@@ -35,8 +35,8 @@ def gateways(
 
 
 def preflight(gateway: GatewayProcess, path: str, origin: str = APP, **headers: str) -> requests.Response:
-    asked = {"Origin": origin, "Access-Control-Request-Method": "POST", **headers}
-    return gateway.request("OPTIONS", path, headers=asked, auth=None)
+    question = {"Origin": origin, "Access-Control-Request-Method": "POST", **headers}
+    return gateway.request("OPTIONS", path, headers=question, auth=None)
 
 
 def granted(answer: requests.Response) -> str | None:

@@ -104,10 +104,10 @@ async def test_sender_is_asked_only_when_the_reader_waits() -> None:
 async def test_all_of_a_body_can_be_read_at_once() -> None:
     body = new_body()
     body.push([b"a", b"b"])
-    assert body.waiting_bytes == 2
+    assert body.unread == 2
     reading = asyncio.ensure_future(body.read_all())
     await asyncio.sleep(0)
-    assert body.waiting_bytes == 0
+    assert body.unread == 0
     body.push([b"c"])
     body.finish()
     assert await reading == [b"a", b"b", b"c"]
@@ -118,7 +118,7 @@ async def test_discarded_body_keeps_nothing() -> None:
     body.push([b"a"])
     body.discard()
     body.push([b"b"])
-    assert body.waiting_bytes == 0
+    assert body.unread == 0
     assert body.take() == []
 
 

@@ -34,9 +34,9 @@ class Running:
         nursery: Any = None  # starts the function's server
         self._mode = HttpMode(settings, nursery, lambda reason: None)
 
-    async def call(self, asked: Request) -> Response:
+    async def call(self, request: Request) -> Response:
         async with asyncio.timeout(30):
-            return await self._mode.run(asked, 0)
+            return await self._mode.run(request, 0)
 
     async def close(self) -> None:
         await self._mode.close()

@@ -38,8 +38,8 @@ def test_a_function_that_decides_for_itself_is_left_to() -> None:
 def test_only_a_browsers_question_is_a_preflight() -> None:
     rules = CrossOrigin(["*"])
     origin = ("origin", "https://app.example")
-    asked = ("access-control-request-method", "PUT")
-    assert rules.preflight("OPTIONS", [origin, asked]) is not None
+    method = ("access-control-request-method", "PUT")
+    assert rules.preflight("OPTIONS", [origin, method]) is not None
     assert rules.preflight("OPTIONS", [origin]) is None
-    assert rules.preflight("OPTIONS", [asked]) is None
-    assert rules.preflight("POST", [origin, asked]) is None
+    assert rules.preflight("OPTIONS", [method]) is None
+    assert rules.preflight("POST", [origin, method]) is None
