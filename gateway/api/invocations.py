@@ -35,8 +35,8 @@ class _InvocationViews:
         self._calls = calls
 
     def page(self) -> Response:
-        asked = list_request(_single(request.args.to_dict(flat=False)))
-        page = self._calls.page(asked.selection, asked.limit, asked.cursor)
+        listing = list_request(_single(request.args.to_dict(flat=False)))
+        page = self._calls.page(listing.selection, listing.limit, listing.cursor)
         document: dict[str, Any] = {"invocations": [summary(record) for record in page.records]}
         if page.cursor is not None:
             document["next"] = encode_cursor(page.cursor)

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from gateway.invoke import forwarding
 from gateway.invoke.admission import limits_of, overloaded
-from gateway.invoke.asked import NOTHING, Asked, asked_by
 from gateway.invoke.bodies import BodyBudget
+from gateway.invoke.call_options import NO_OPTIONS, CallOptions, options_of
 from gateway.invoke.callbacks import Callbacks
 from gateway.invoke.credentials import Credentials
 from gateway.invoke.incoming import SMALL_BODY, Incoming, RawHeaders
@@ -78,7 +78,7 @@ class CheckedCall(NamedTuple):
     """A call that may be stored as soon as its body is there."""
 
     route: Route
-    asked: Asked
+    options: CallOptions
 
 
 class Accepted(NamedTuple):
@@ -128,7 +128,7 @@ class Asynchronous:
             raise self._too_large()
         if incoming.length is None or incoming.length > SMALL_BODY:
             self._capacity.require(incoming.length or 0)
-        return CheckedCall(route, asked_by(incoming, self._rules.max_delay, self._callbacks))
+        return CheckedCall(route, options_of(incoming, self._rules.max_delay, self._callbacks))
 
     async def accept(self, incoming: Incoming, checked: CheckedCall, call_id: str, body: bytes) -> Accepted:
         """Stores the call, by preference as `call_id`, and returns once Redis has acknowledged it.
@@ -136,10 +136,10 @@ class Asynchronous:
         Raises QueueUnavailable; if only the acknowledgement was lost, the call is stored as `call_id` anyway.
         Raises InvalidRequest, KeyReused or Overloaded.
         """
-        if checked.asked.callback_url:
-            await self._callbacks.check_addresses(checked.asked.callback_url)
+        if checked.options.callback_url:
+            await self._callbacks.check_addresses(checked.options.callback_url)
         depth = self._capacity.depth_limit(checked.route.queue)
-        if checked.asked is NOTHING and checked.route.policy is NO_POLICY and self._takes_any_age and not depth:
+        if checked.options is NO_OPTIONS and checked.route.policy is NO_POLICY and self._takes_any_age and not depth:
             terms = PLAIN
         else:
             terms = self._terms(incoming, checked, body, depth)
@@ -200,10 +200,10 @@ class Asynchronous:
     async def _terms_before_the_body(self, incoming: Incoming, checked: CheckedCall, call_id: str) -> Terms:
         """Raises what can be known to stand against the call already: Redis is not sent a large body only to refuse
         it."""
-        if checked.asked.callback_url:
-            await self._callbacks.check_addresses(checked.asked.callback_url)
+        if checked.options.callback_url:
+            await self._callbacks.check_addresses(checked.options.callback_url)
         terms = self._terms_with(None, checked, self._capacity.depth_limit(checked.route.queue))
-        if checked.asked.idempotency_key:
+        if checked.options.idempotency_key:
             return terms  # it may be known, which goes before any limit, and cannot be told without the body
         would = await self._submissions.probe(self._invocation(incoming, checked, call_id), terms)
         if isinstance(would, Full):
@@ -213,7 +213,7 @@ class Asynchronous:
     async def _fill(
         self, upload: Unfinished, incoming: Incoming, checked: CheckedCall, pieces: AsyncIterator[bytes]
     ) -> IdempotencyKey | None:
-        if not checked.asked.idempotency_key:
+        if not checked.options.idempotency_key:
             await upload.fill(pieces)
             return None
         if incoming.length is None:
@@ -245,17 +245,17 @@ class Asynchronous:
 
     def _terms(self, incoming: Incoming, checked: CheckedCall, body: bytes, max_depth: int) -> Terms:
         key = None
-        if checked.asked.idempotency_key:
+        if checked.options.idempotency_key:
             key = self._idempotency_key(checked, short_digest(*_request(incoming), body))
         return self._terms_with(key, checked, max_depth)
 
     def _terms_with(self, key: IdempotencyKey | None, checked: CheckedCall, max_depth: int) -> Terms:
-        asked = checked.asked
+        options = checked.options
         limits = limits_of(checked.route, max_depth, self._rules.max_queue_age)
-        return Terms(key, asked.delay, asked.run_at, asked.max_age, limits, self._rules.max_put_off)
+        return Terms(key, options.delay, options.run_at, options.max_age, limits, self._rules.max_put_off)
 
     def _idempotency_key(self, checked: CheckedCall, fingerprint: str) -> IdempotencyKey:
-        name = idempotency_name(checked.route.name, checked.asked.idempotency_key)
+        name = idempotency_name(checked.route.name, checked.options.idempotency_key)
         return IdempotencyKey(name, fingerprint, self._rules.idempotency_window)
 
     def _invocation(self, incoming: Incoming, checked: CheckedCall, call_id: str) -> Invocation:
@@ -268,7 +268,7 @@ class Asynchronous:
         return Invocation(
             call_id=call_id,
             function=route.name,
-            queue=route.queue if checked.asked is NOTHING else lane(route.queue, checked.asked.priority),
+            queue=route.queue if checked.options is NO_OPTIONS else lane(route.queue, checked.options.priority),
             invoked_as=incoming.name,
             method=incoming.method,
             path=incoming.path,
@@ -276,7 +276,7 @@ class Asynchronous:
             headers=headers,
             exec_timeout=route.exec_timeout,
             start_time=incoming.start_time,
-            callback_url=checked.asked.callback_url,
+            callback_url=checked.options.callback_url,
             retry=route.policy.retry,
         )
 

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from gateway.invoke.asked import NOTHING
 from gateway.invoke.asynchronous import Asynchronous, CheckedCall
+from gateway.invoke.call_options import NO_OPTIONS
 from gateway.invoke.incoming import Incoming
 from swarmfn.jobs.terms import Terms
 from swarmfn.wire.errors import QueueUnavailable
@@ -32,7 +32,7 @@ class Refusing:
 def accept(queue: Refusing) -> str:
     incoming = Incoming("POST", "echo", "", "", [(b"x-call-id", b"mine")], 0, "127.0.0.1")
     asynchronous = Asynchronous(lambda: {"echo": ROUTE}, queue, 1000)  # type: ignore[arg-type]  # a stand-in
-    return asyncio.run(asynchronous.accept(incoming, CheckedCall(ROUTE, NOTHING), "mine", b"")).call_id
+    return asyncio.run(asynchronous.accept(incoming, CheckedCall(ROUTE, NO_OPTIONS), "mine", b"")).call_id
 
 
 def test_a_free_id_is_kept() -> None:

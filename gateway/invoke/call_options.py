@@ -1,4 +1,4 @@
-"""What a client asks of its asynchronous call in headers, read and checked before the body."""
+"""The options of an asynchronous call, which its headers give: read and checked before the body."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _SHORTEST_AGE = 0.001
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """Each as it was asked for, checked; empty when it was not. delay and max_age: seconds; run_at: Unix
+class CallOptions:
+    """Each as its header gives it, checked; empty without the header. delay and max_age: seconds; run_at: Unix
     seconds."""
 
     callback_url: str = ""
@@ -35,19 +35,19 @@ class Asked:
     max_age: float = 0.0
 
 
-NOTHING = Asked()
+NO_OPTIONS = CallOptions()
 
 
-def asked_by(incoming: Incoming, max_delay: float, callbacks: Callbacks) -> Asked:
+def options_of(incoming: Incoming, max_delay: float, callbacks: Callbacks) -> CallOptions:
     """Nothing runs later than `max_delay` seconds from now. Raises InvalidRequest that names the header and what it
     should hold."""
     for name, _ in incoming.headers:
         if name in _NAMES:
-            return _asked(incoming, max_delay, callbacks)
-    return NOTHING  # as most calls do
+            return _options(incoming, max_delay, callbacks)
+    return NO_OPTIONS  # as most calls do
 
 
-def _asked(incoming: Incoming, max_delay: float, callbacks: Callbacks) -> Asked:
+def _options(incoming: Incoming, max_delay: float, callbacks: Callbacks) -> CallOptions:
     values: dict[str, str] = {}
     for name, value in incoming.headers:
         if name not in _NAMES:
@@ -61,7 +61,7 @@ def _asked(incoming: Incoming, max_delay: float, callbacks: Callbacks) -> Asked:
         callbacks.check(callback_url)
     if DELAY in values and RUN_AT in values:
         raise InvalidRequest(f"{DELAY}, {RUN_AT}: only one of the two can be given.", f"Leave out {DELAY}.")
-    return Asked(
+    return CallOptions(
         callback_url=callback_url,
         idempotency_key=_key(values.get(IDEMPOTENCY_KEY)),
         delay=_delay(values, max_delay),
