@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from tests.support.queue_contents import Contents, read_contents
-from tests.support.queue_model import Model
+from tests.support.queue_model import Job, Model
 from tests.support.queue_stage import QueueStage
 
 
@@ -67,9 +67,17 @@ class ModelledQueue:
             if job and job.status == "scheduled":
                 assert scores[f"rq:scheduled:{queue}"][job_id] == due, self.story()
                 assert (due <= now) == job.is_due, f"{job_id} is due in {due - now} s\n{self.story()}"
+                self._check_end(job, due)
         for entry, lease in self.model.leases.items():
             assert (scores["swarmfn:leases"][entry] <= now) == lease.has_lapsed, f"{entry}\n{self.story()}"
             assert scores[f"rq:wip:{lease.queue}"][lease.rq_entry] == float("inf"), self.story()
+
+    def _check_end(self, job: Job, due: float) -> None:
+        """Its age is counted from when it may run; what is put off then is not put off for longer."""
+        if job.expires == "soon":
+            left = self.contents.ends[job.job_id] - due
+            has_run = job.attempts or job.interruptions
+            assert left >= 0 if has_run else left > 1800, f"{job.job_id} ends {left} s after it is due\n{self.story()}"
 
     def _check_messages(self, before: Contents) -> None:
         """Workers hear when something comes into an empty queue."""

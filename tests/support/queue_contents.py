@@ -31,11 +31,12 @@ _THERE = ("body", "large", "answer", "large_answer", "attempts", "expires")
 @dataclass(frozen=True)
 class Contents:
     """keys: every key with its members, sorted sets without their scores, jobs as far as they matter here; scores: by
-    key and member; running: of limited functions' calls, which may name some that have ended; expiring: jobs and bodies
-    that will go away."""
+    key and member; ends: when each job is not worth running any more, by its id; running: of limited functions' calls,
+    which may name some that have ended; expiring: jobs and bodies that will go away."""
 
     keys: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
+    ends: dict[str, float] = field(default_factory=dict)
     running: dict[str, set[str]] = field(default_factory=dict)
     expiring: set[str] = field(default_factory=set)
 
@@ -63,6 +64,8 @@ def read_contents(client: redis.Redis) -> Contents:
             contents.running[name.removeprefix("swarmfn:running:")] = set(_texts(value))
         else:
             contents.keys[name] = _read(name, kind, value)
+        if name.startswith("rq:job:") and b"expires" in value[::2]:
+            contents.ends[name.removeprefix("rq:job:")] = float(value[value.index(b"expires") + 1])
     return contents
 
 

@@ -144,6 +144,13 @@ class Model:
     def with_status(self, *statuses: str) -> list[str]:
         return sorted(job.job_id for job in self.jobs.values() if job.status in statuses)
 
+    def held(self) -> list[tuple[str, str]]:
+        """Functions of which calls are held back, each with the queue they are on."""
+        prefix = "swarmfn:held:"
+        names = sorted(key.removeprefix(prefix) for key, ids in self.lists.items() if ids and key.startswith(prefix))
+        pairs = (name.partition(":") for name in names)
+        return [(function, queue) for function, _, queue in pairs]
+
     # --- steps ---
 
     def submit(self, job: Job, due: str = "", key: str = "", fingerprint: str = "") -> Any:
