@@ -37,6 +37,10 @@ class Stage(Enum):
     CLOSED = 4
 
 
+# An enum takes as long to look up a name as Python takes for a call of a function.
+OPEN, LAST_ANSWER, LINGERING, CLOSED = Stage
+
+
 class ClientConnection(asyncio.Protocol):
     """Speaks HTTP/1.1 with one client.
 
@@ -50,7 +54,7 @@ class ClientConnection(asyncio.Protocol):
     def __init__(self, site: Site, loop: asyncio.AbstractEventLoop) -> None:
         self._site = site
         self._loop = loop
-        self._stage = Stage.OPEN
+        self._stage = OPEN
         self._rest = b""
         self._decoder: BodyDecoder | None = None  # of a body that is not here as a whole
         self._exchange: Exchange | None = None
@@ -81,7 +85,7 @@ class ClientConnection(asyncio.Protocol):
             )
             self.close()
         elif now >= self._read_deadline:
-            if self._stage is Stage.LINGERING or not (self._decoder or self._rest):
+            if self._stage is LINGERING or not (self._decoder or self._rest):
                 self.close()
             else:
                 self._refuse(408, "the request did not arrive in time")
@@ -97,13 +101,13 @@ class ClientConnection(asyncio.Protocol):
         self._site.connections.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stage = Stage.CLOSED
+        self._stage = CLOSED
         self._site.connections.discard(self)
         if self._exchange is not None:
             self._exchange.cancel()
 
     def data_received(self, data: bytes) -> None:
-        if self._stage is Stage.LINGERING:
+        if self._stage is LINGERING:
             return
         self._rest = self._rest + data if self._rest else data
         self._advance()
@@ -113,7 +117,7 @@ class ClientConnection(asyncio.Protocol):
         exchange = self._exchange
         if exchange is None:
             return False
-        self._stage = Stage.LAST_ANSWER
+        self._stage = LAST_ANSWER
         if exchange.stream.progress is HANDLED and self._decoder is None:
             return True
         exchange.cancel()
@@ -130,7 +134,7 @@ class ClientConnection(asyncio.Protocol):
     def _advance(self) -> None:
         """Takes as much as possible out of what was received."""
         try:
-            while self._rest and self._stage is not Stage.CLOSED:
+            while self._rest and self._stage is not CLOSED:
                 if self._decoder is not None:
                     self._feed_body(self._decoder)
                 elif self._exchange is not None or not self._take_head():
@@ -189,7 +193,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _body_wanted(self) -> None:
         exchange = self._exchange
-        if exchange is None or not exchange.wants_continue or self._stage is Stage.CLOSED:
+        if exchange is None or not exchange.wants_continue or self._stage is CLOSED:
             return
         if exchange.stream.progress is not DUE:
             return
@@ -203,7 +207,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _balance_reading(self) -> None:
         """Pauses a client that is far ahead, and lets it go on. A pause of ours does not use up its time."""
-        if self._stage in (Stage.LINGERING, Stage.CLOSED):
+        if self._stage is LINGERING or self._stage is CLOSED:
             return
         most = _STALLED_HIGH_WATER if self._sender.is_stalled else HIGH_WATER
         is_ahead = self._exchange is not None and (self._ahead() > most or len(self._rest) > _PIPELINED)
@@ -229,7 +233,7 @@ class ClientConnection(asyncio.Protocol):
 
         Its FIN may be stuck behind a full window: a little is read at each look, so that it gets through.
         """
-        if self._stage is Stage.CLOSED:
+        if self._stage is CLOSED:
             return
         if self._peer_has_closed():
             self.close()
@@ -287,9 +291,9 @@ class ClientConnection(asyncio.Protocol):
         """What was not read of the body is dropped as it arrives, so that the connection can go on."""
         self._exchange = None
         exchange.body.discard()
-        if self._stage is Stage.CLOSED:
+        if self._stage is CLOSED:
             return
-        if not keep_alive or self._stage is Stage.LAST_ANSWER:
+        if not keep_alive or self._stage is LAST_ANSWER:
             self._linger()
             return
         now = self._loop.time()
@@ -298,13 +302,13 @@ class ClientConnection(asyncio.Protocol):
 
     def _refuse(self, status: int, reason: str) -> None:
         """Answers a request that cannot be read to its end, stops what handles it, and closes."""
-        if self._stage is Stage.CLOSED:
+        if self._stage is CLOSED:
             return
         exchange = self._exchange
         if exchange is not None:
             if exchange.stream.progress is HANDLED:
                 # The answer is on its way already: let it end, and the connection with it.
-                self._stage, self._decoder = Stage.LAST_ANSWER, None
+                self._stage, self._decoder = LAST_ANSWER, None
                 self._read_deadline = math.inf
                 return
             exchange.cancel()
@@ -321,7 +325,7 @@ class ClientConnection(asyncio.Protocol):
         if self._decoder is None and not self._rest and not always:
             self._transport.close()
             return
-        self._stage = Stage.LINGERING
+        self._stage = LINGERING
         self._rest, self._decoder = b"", None
         if self._is_paused:
             self._is_paused = False

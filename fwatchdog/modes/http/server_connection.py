@@ -33,6 +33,10 @@ class Reading(Enum):
     COMPLETE = 4
 
 
+# An enum takes as long to look up a name as Python takes for a call of a function.
+NOTHING, HEAD, BODY, COMPLETE = Reading
+
+
 class _UntilClose:
     """A body that ends with the connection."""
 
@@ -55,7 +59,7 @@ class ServerConnection(asyncio.Protocol):
         self._pieces: list[bytes] = []
         self._unread = 0
         self._is_paused = False
-        self._reading = Reading.NOTHING
+        self._reading = NOTHING
         self._failure: str | None = None
         self._more: asyncio.Future[None] | None = None
         self._writable: asyncio.Future[None] | None = None
@@ -65,14 +69,14 @@ class ServerConnection(asyncio.Protocol):
         self._method = method
         self._head = self._decoder = None
         self._received = b""
-        self._reading = Reading.NOTHING
+        self._reading = NOTHING
 
     async def write(self, data: bytes) -> None:
         """Raises ExchangeFailed when the server takes no more."""
         if self._writable is not None:
             await self._writable
         if self._transport is None or self._transport.is_closing():
-            raise ExchangeFailed("the function's server closed the connection", self._reading is Reading.NOTHING)
+            raise ExchangeFailed("the function's server closed the connection", self._reading is NOTHING)
         self._transport.write(data)
 
     async def head(self) -> ResponseHead:
@@ -99,7 +103,7 @@ class ServerConnection(asyncio.Protocol):
     @property
     def is_complete(self) -> bool:
         """Whether the whole response has arrived."""
-        return self._reading is Reading.COMPLETE
+        return self._reading is COMPLETE
 
     @property
     def can_go_on(self) -> bool:
@@ -121,7 +125,7 @@ class ServerConnection(asyncio.Protocol):
 
     async def _wait(self) -> None:
         if self._failure is not None:
-            raise ExchangeFailed(self._failure, self._reading is Reading.NOTHING)
+            raise ExchangeFailed(self._failure, self._reading is NOTHING)
         self._more = self._loop.create_future()
         await self._more
 
@@ -136,8 +140,8 @@ class ServerConnection(asyncio.Protocol):
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        if self._reading is Reading.NOTHING:
-            self._reading = Reading.HEAD
+        if self._reading is NOTHING:
+            self._reading = HEAD
         try:
             rest = self._take_heads(data)
             if rest and self._decoder is not None:
@@ -152,7 +156,7 @@ class ServerConnection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         if isinstance(self._decoder, _UntilClose):
-            self._reading = Reading.COMPLETE
+            self._reading = COMPLETE
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -191,14 +195,14 @@ class ServerConnection(asyncio.Protocol):
             self._decoder = _UntilClose()
         else:
             self._decoder = LengthDecoder(head.length)
-        self._reading = Reading.COMPLETE if self._decoder.done else Reading.BODY
+        self._reading = COMPLETE if self._decoder.done else BODY
 
     def _feed(self, decoder: BodyDecoder, data: bytes) -> bytes:
         pieces, rest = decoder.feed(data)
         self._pieces += pieces
         self._unread += sum(map(len, pieces))
         if decoder.done:
-            self._reading = Reading.COMPLETE
+            self._reading = COMPLETE
         if self._unread >= _HIGH_WATER and not self._is_paused and self._transport is not None:
             self._is_paused = True
             with contextlib.suppress(RuntimeError):
