@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from fwatchdog.http.bodies import RequestBody
 from fwatchdog.http.messages import Request, Response, text_response
+from fwatchdog.http.request_bodies import RequestBody
 from fwatchdog.lock import LockFile
 from fwatchdog.metrics import Metrics
 from fwatchdog.modes import Mode

@@ -17,6 +17,8 @@ from swarmfn.wire.request_heads import MAX_HEAD
 FORK = "fork"
 SERIALIZING = "serializing"
 STREAMING = "streaming"
+CLASSIC = "classic"
+"""Another word for fork."""
 HTTP = "http"
 STATIC = "static"
 PYTHON = "python"
@@ -28,7 +30,6 @@ FORKING = frozenset({FORK, SERIALIZING, STREAMING})
 IN_WORKERS = (PYTHON, WSGI, ASGI)
 """The modes whose function is imported and called in worker processes."""
 
-_CLASSIC = "classic"
 _OF_WATCHDOG = frozenset({SERIALIZING, STREAMING, HTTP, STATIC})
 _OF_EXEC_TIMEOUT = 30.0
 
@@ -200,8 +201,8 @@ def _max_head(env: Environment) -> int:
 
 
 def _mode(env: Environment, command: str, handler_path: str, upstream_url: str) -> str:
-    """The mode asked for, or what follows from the rest: the classic one with a command, else Python."""
-    is_classic = env.text("mode") == _CLASSIC
+    """The mode asked for, or what follows from the rest: to fork with a command, else Python."""
+    is_classic = env.text("mode") == CLASSIC
     mode = FORK if is_classic else env.choice("mode", FORK if command else PYTHON, MODES)
     if env.text("mode") == "" and not command and not handler_path:
         env.problem("mode", "set fprocess to a command, or handler_path to a folder with handler.py")

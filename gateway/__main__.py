@@ -17,10 +17,10 @@ import uvloop
 from gateway.assembly import Assembly, Clients, Views
 from gateway.background import Background
 from gateway.call_counts import CallCounts
+from gateway.call_metrics import InvocationMetrics
 from gateway.front_ends import FrontEnds, Listeners, Stopping
 from gateway.invoke.queue_capacity import QueueCapacity
 from gateway.load_limits import LoadLimits
-from gateway.metrics import InvocationMetrics
 from gateway.provider_choice import make_provider
 from gateway.publisher import Publisher
 from gateway.redis_watch import RedisWatch

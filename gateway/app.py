@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from flask import Flask
 
+from gateway.api.bridge import Bridge
 from gateway.api.invoke import Rest, invoke_routes
 from gateway.api.management import Management, add_management
 from gateway.invoke.accepted_calls import AcceptedCalls
 from gateway.invoke.asynchronous import Asynchronous
-from gateway.invoke.bodies import BodyBudget
-from gateway.invoke.bridge import Bridge
+from gateway.invoke.body_budget import BodyBudget
 from gateway.invoke.synchronous import Synchronous
 
 

@@ -9,18 +9,18 @@ from dataclasses import dataclass
 
 from redis import Redis
 
+from gateway.api.bridge import Bridge
 from gateway.api.management import Management
 from gateway.app import Parts
 from gateway.background import Background
 from gateway.call_counts import CallCounts
+from gateway.call_metrics import InvocationMetrics
 from gateway.invoke.accepted_calls import AcceptedCalls
 from gateway.invoke.asynchronous import Asynchronous, Rules
-from gateway.invoke.bridge import Bridge
 from gateway.invoke.credentials import MountedCredentials
 from gateway.invoke.queue_capacity import QueueCapacity
 from gateway.invoke.synchronous import Synchronous
 from gateway.load_limits import LoadLimits
-from gateway.metrics import InvocationMetrics
 from gateway.queue_metrics import QueueMetrics
 from gateway.redis_watch import RedisWatch
 from gateway.settings import Settings

@@ -9,7 +9,7 @@ from typing import Any
 
 import redis.asyncio
 
-from gateway.metrics import InvocationMetrics
+from gateway.call_metrics import InvocationMetrics
 from swarmfn.jobs import keys
 from swarmfn.jobs.redis_commands import Unreachable
 

@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 import uvicorn
 from flask import Flask
 
-from gateway.api.cross_origin import on_flask
+from gateway.api.cross_origin_hooks import on_flask
 from gateway.api.head_checks import HeadChecks
 from gateway.app import Parts, create_app
 from gateway.fastlane.app import FastLane
-from gateway.fastlane.cross_origin import cross_origin_exchange
+from gateway.fastlane.cross_origin_exchange import cross_origin_exchange
 from gateway.fastlane.exchange import Exchange
 from gateway.fastlane.flask_proxy import FlaskProxy
 from gateway.invoke.cross_origin import CrossOrigin
-from gateway.limits import Limits
 from gateway.load_limits import LoadLimits
+from gateway.request_limits import RequestLimits
 from gateway.serving import fast_lane_server, listen
 from gateway.settings import Settings
 from gateway.threaded.server import FlaskServer
@@ -119,8 +119,8 @@ class FrontEnds:
         return fast_lane_server(lane, self._limits, self.load.limiters[0], self._drain_timeout, exchange)
 
     @property
-    def _limits(self) -> Limits:
-        return Limits(self.settings.read_timeout, self.settings.write_timeout)
+    def _limits(self) -> RequestLimits:
+        return RequestLimits(self.settings.read_timeout, self.settings.write_timeout)
 
     @property
     def _drain_timeout(self) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.connection_limiter import ConnectionLimiter, most_connections
-from gateway.invoke.bodies import BodyBudget
+from gateway.invoke.body_budget import BodyBudget
 from gateway.load_metrics import LoadMetrics
 from gateway.settings import Settings
 

@@ -8,7 +8,7 @@ from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamil
 from prometheus_client.registry import Collector
 
 from gateway.connection_limiter import ConnectionLimiter
-from gateway.invoke.bodies import BodyBudget
+from gateway.invoke.body_budget import BodyBudget
 
 
 class LoadMetrics(Collector):

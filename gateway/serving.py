@@ -11,7 +11,7 @@ import uvicorn
 from gateway.connection_limiter import ConnectionLimiter
 from gateway.fastlane.client_connection import client_connection
 from gateway.fastlane.exchange import App, Exchange
-from gateway.limits import Limits
+from gateway.request_limits import RequestLimits
 from swarmfn.wire.addresses import family_of, join_address
 
 
@@ -33,7 +33,11 @@ def listen(address: str, port: int) -> socket.socket:
 
 
 def fast_lane_server(
-    app: App, limits: Limits, limiter: ConnectionLimiter, drain_timeout: float, exchange: type[Exchange] = Exchange
+    app: App,
+    limits: RequestLimits,
+    limiter: ConnectionLimiter,
+    drain_timeout: float,
+    exchange: type[Exchange] = Exchange,
 ) -> uvicorn.Server:
     """uvicorn for the fast lane; `exchange` is what it makes of each request; `drain_timeout` is in seconds."""
     config = uvicorn.Config(

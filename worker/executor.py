@@ -13,7 +13,7 @@ from swarmfn.jobs.consumer import CannotRecord, ClaimBatch, Consumer
 from swarmfn.jobs.layout import CALLBACK_QUEUE, base_queue, is_callback_queue
 from swarmfn.jobs.redis_commands import Unreachable
 from swarmfn.repeated_failures import RepeatedFailures
-from worker.limits import Limits
+from worker.concurrency_limits import ConcurrencyLimits
 from worker.meter import Meter
 from worker.replicas import Announcements
 from worker.runs import Runs
@@ -44,7 +44,7 @@ class Executor:
         meter: Meter,
         only_queues: Sequence[str] = (),
     ) -> None:
-        self._limits = Limits(lambda: announcements.table)
+        self._limits = ConcurrencyLimits(lambda: announcements.table)
         self._consumer = consumer
         self._runs = runs
         self._announcements = announcements

@@ -8,9 +8,9 @@ import math
 import socket
 from enum import Enum
 
-from fwatchdog.http.bodies import HIGH_WATER, BodyDecoder, LengthDecoder, RequestBody
 from fwatchdog.http.exchange import Exchange
 from fwatchdog.http.messages import BrokenResponse, encode_head, text_response
+from fwatchdog.http.request_bodies import HIGH_WATER, BodyDecoder, LengthDecoder, RequestBody
 from fwatchdog.http.sending import DUE, HANDLED, ResponseSender, SentStream
 from fwatchdog.http.site import Site
 from swarmfn.wire.chunks import ChunkedDecoder

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from fwatchdog.http.bodies import RequestBody
 from fwatchdog.http.messages import Request
+from fwatchdog.http.request_bodies import RequestBody
 from fwatchdog.http.sending import SentStream
 from swarmfn.wire.request_heads import RequestHead
 

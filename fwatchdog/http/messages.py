@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from fwatchdog.http.bodies import RequestBody
+from fwatchdog.http.request_bodies import RequestBody
 from swarmfn.wire.headers import Headers, first
 
 REASONS = {

@@ -13,7 +13,7 @@ from fwatchdog.settings import Settings
 def _fork(settings: Settings, nursery: Nursery, failed: Failed) -> Mode:
     from fwatchdog.modes.fork import ForkMode
 
-    return ForkMode(settings, nursery, is_classic=settings.mode == names.FORK)
+    return ForkMode(settings, nursery, is_serializing=settings.mode == names.SERIALIZING)
 
 
 def _streaming(settings: Settings, nursery: Nursery, failed: Failed) -> Mode:

@@ -10,10 +10,10 @@ from fwatchdog.children import Nursery
 from fwatchdog.function_log import FunctionLog
 from fwatchdog.http.messages import Request, Response, text_response
 from fwatchdog.modes.cgi import cgi_variables
+from fwatchdog.modes.executables import ending, program_of
 from fwatchdog.modes.forked_run import ForkedRun
 from fwatchdog.modes.marshalling import marshalled
 from fwatchdog.modes.outcomes import about, call_id_of, duration_header
-from fwatchdog.modes.programs import ending, program_of
 from fwatchdog.settings import Settings
 from swarmfn.wire.headers import Headers
 

@@ -11,17 +11,17 @@ from fwatchdog.modes.outcomes import call_id_of, duration_header, killed_for_tim
 from fwatchdog.settings import Settings
 from fwatchdog.sniffing import BINARY, SAMPLE, detected_type
 
-_CLASSIC_TIMEOUT = 408
+_FORK_TIMEOUT = 408
 _SERIALIZING_TIMEOUT = 500
 
 
 class ForkMode:
     """Runs the command once for each call. Only when it has ended is the status known."""
 
-    def __init__(self, settings: Settings, nursery: Nursery, is_classic: bool) -> None:
+    def __init__(self, settings: Settings, nursery: Nursery, is_serializing: bool) -> None:
         self._settings = settings
         self._command = Command(settings, nursery)
-        self._is_classic = is_classic
+        self._is_serializing = is_serializing
 
     async def start(self) -> None:
         self._command.find()
@@ -38,7 +38,7 @@ class ForkMode:
             run.end()
         seconds = time.monotonic() - started
         if not ended:
-            status = _CLASSIC_TIMEOUT if self._is_classic else _SERIALIZING_TIMEOUT
+            status = _SERIALIZING_TIMEOUT if self._is_serializing else _FORK_TIMEOUT
             return killed_for_time(timeout, seconds, call_id_of(request), status)
         return self._answer(request, run.child.exit_code or 0, run.take(), seconds)
 
@@ -54,7 +54,7 @@ class ForkMode:
         return Response(200, [("Content-Type", media_type), duration_header(seconds)], output)
 
     def _usual_type(self, request: Request, output: list[bytes]) -> str:
-        if not self._is_classic:
+        if self._is_serializing:
             return BINARY
         return request.header("content-type") or detected_type(_beginning(output))
 

@@ -7,7 +7,7 @@ import os
 
 from fwatchdog.children import Child, Environment, Nursery
 from fwatchdog.function_log import FunctionLog
-from fwatchdog.http.bodies import RequestBody
+from fwatchdog.http.request_bodies import RequestBody
 from fwatchdog.pipes import PipeReader, PipeWriter
 
 HIGH_WATER = 1024 * 1024

@@ -6,8 +6,8 @@ import binascii
 import json
 
 from fwatchdog.cgi import NOT_HEADERS, canonical
-from fwatchdog.http.bodies import RequestBody
 from fwatchdog.http.messages import Request
+from fwatchdog.http.request_bodies import RequestBody
 
 
 async def marshalled(request: Request) -> RequestBody:

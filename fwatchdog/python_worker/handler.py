@@ -27,8 +27,8 @@ from fwatchdog.python_worker.results import (
 from swarmfn.wire.headers import Headers, first
 
 if TYPE_CHECKING:
-    from fwatchdog.python_worker.classic import Surroundings
     from fwatchdog.python_worker.responses import FlaskContexts
+    from fwatchdog.python_worker.surroundings import Surroundings
 
 _THREADS = (
     "handle(req) shares its process with other calls (threads): it finds no Http_ variables in its environment, and "

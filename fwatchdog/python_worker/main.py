@@ -13,7 +13,7 @@ from fwatchdog.python_worker.output import flush, output_of, prepare, volunteer_
 from fwatchdog.python_worker.results import BadResult
 
 if TYPE_CHECKING:
-    from fwatchdog.python_worker.classic import Surroundings
+    from fwatchdog.python_worker.surroundings import Surroundings
 
 PYTHON, WSGI, ASGI = "python", "wsgi", "asgi"
 
@@ -68,7 +68,7 @@ def _load(kind: str, folder: str, name: str, has_threads: bool, output: int, has
     from fwatchdog.python_worker.handler import Handler
 
     def surroundings() -> Surroundings:
-        from fwatchdog.python_worker.classic import Surroundings
+        from fwatchdog.python_worker.surroundings import Surroundings
 
         return Surroundings(output, has_variables)
 

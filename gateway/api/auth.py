@@ -7,7 +7,7 @@ from collections.abc import Callable
 from flask import request
 
 from gateway.api.audit import SAFE_METHODS, note_user
-from gateway.api.logins import FailedLogins
+from gateway.api.failed_logins import FailedLogins
 from gateway.invoke.credentials import Credentials
 from gateway.invoke.error_replies import error_with_status
 from gateway.invoke.open_routes import is_open

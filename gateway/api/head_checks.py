@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from flask import Flask, request
 
-from gateway.api.bodies import MAX_BODY, too_large
+from gateway.api.json_bodies import MAX_BODY, too_large
 from gateway.invoke.incoming import METHODS
 from swarmfn.wire.headers import Headers
 

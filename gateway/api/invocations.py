@@ -9,7 +9,7 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request
 from redis import Redis
 
-from gateway.api.bodies import read_object
+from gateway.api.json_bodies import read_object
 from gateway.api.selections import ChosenCalls, chosen_calls, encode_cursor, list_request
 from gateway.invoke.descriptions import full, summary
 from swarmfn.jobs.calls_by_state import PURGEABLE, REDRIVABLE, CallsByState

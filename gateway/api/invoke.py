@@ -13,12 +13,12 @@ from flask import Blueprint, Response, request
 from werkzeug.datastructures import Headers as HeaderMap
 from werkzeug.routing import BaseConverter
 
+from gateway.api.bridge import Bridge, CallerGone
 from gateway.api.error_replies import reply
 from gateway.api.public_port import IS_PUBLIC
 from gateway.invoke.accepted_calls import AcceptedCalls
 from gateway.invoke.asynchronous import Asynchronous
-from gateway.invoke.bodies import BodyBudget
-from gateway.invoke.bridge import Bridge, CallerGone
+from gateway.invoke.body_budget import BodyBudget
 from gateway.invoke.error_replies import error_with_status
 from gateway.invoke.forwarding import call_headers, duration
 from gateway.invoke.incoming import CLIENT_GONE, METHODS, Body, Incoming, RawHeaders, split_called

@@ -14,16 +14,15 @@ from gateway.api.auth import let_everybody_in, refuse_other_sites, require_crede
 from gateway.api.clients import client_of_request
 from gateway.api.dashboard import mount_dashboard
 from gateway.api.error_replies import handle_errors
+from gateway.api.failed_logins import FailedLogins
 from gateway.api.head_checks import note_head_checks
 from gateway.api.invocations import invocation_routes
-from gateway.api.logins import FailedLogins
 from gateway.api.public_port import hide_management
 from gateway.api.request_metrics import metrics_routes
 from gateway.api.system import system_routes
+from gateway.call_metrics import InvocationMetrics
 from gateway.invoke.clients import Network
 from gateway.invoke.credentials import Credentials
-from gateway.invoke.incoming import PEER
-from gateway.metrics import InvocationMetrics
 from gateway.ui.pages import ui_routes
 from swarmfn.provider import Provider
 
@@ -33,7 +32,7 @@ class Management:
     """What the management side works with.
 
     `dashboard_redis` is a client for threads, with time limits; `redis_address` (a URL, no password) is what its pages
-    show. Without `credentials` everything is open. The fast lane tells who its client is with `peer_secret`; proxies in
+    show. Without `credentials` everything is open. The fast lane tells who its client is with `peer_secret`;
     `X-Forwarded-For` is believed from `trusted_proxies`.
     `counts` gives the calls of each function; `limits` the rows of /system/limits, `warnings` the sentences of
     /system/warnings, `notices` those that the start page has above the functions.
@@ -60,7 +59,7 @@ def add_management(app: Flask, parts: Management) -> None:
     handle_errors(app)
     app.register_blueprint(metrics_routes(parts.metrics))
     app.before_request(hide_management)
-    client = client_of_request(PEER, parts.peer_secret, parts.trusted_proxies)
+    client = client_of_request(parts.peer_secret, parts.trusted_proxies)
     if parts.credentials is None:
         app.before_request(let_everybody_in)
     else:

@@ -6,8 +6,8 @@ import time
 
 from flask import Blueprint, Response, g, request
 
+from gateway.call_metrics import InvocationMetrics
 from gateway.invoke.open_routes import is_open
-from gateway.metrics import InvocationMetrics
 from swarmfn.exposition import CONTENT_TYPE
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 
-from gateway.api.bodies import read_object
+from gateway.api.json_bodies import read_object
 from gateway.invoke.error_replies import error_with_status
 from swarmfn import __version__
 from swarmfn.provider import Provider

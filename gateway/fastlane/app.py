@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from gateway.fastlane.exchange import DUE, App, ClientGone, Exchange
 from gateway.invoke.accepted_calls import AcceptedCalls
 from gateway.invoke.asynchronous import Asynchronous
-from gateway.invoke.bodies import BodyBudget, Held
+from gateway.invoke.body_budget import BodyBudget, Held
 from gateway.invoke.error_replies import nothing_here, render_error, unexpected
 from gateway.invoke.forwarding import call_headers, duration
 from gateway.invoke.incoming import METHODS, Body, Incoming, RawHeaders, split_called

@@ -17,7 +17,7 @@ from gateway.fastlane.exchange import DUE, OVER, App, Exchange
 from gateway.fastlane.half_closed import HalfClosed
 from gateway.fastlane.refusals import TOO_MANY, TOO_SLOW, Refusal, Refused
 from gateway.fastlane.request_reader import NOTHING, RequestReader
-from gateway.limits import Limits
+from gateway.request_limits import RequestLimits
 from swarmfn.upstream.deadlines import DeadlineTimer
 
 _LINGER = 2.0
@@ -42,7 +42,7 @@ class Stage(Enum):
 
 
 def client_connection(
-    limits: Limits, limiter: ConnectionLimiter, exchange: type[Exchange] = Exchange
+    limits: RequestLimits, limiter: ConnectionLimiter, exchange: type[Exchange] = Exchange
 ) -> type[ClientConnection]:
     """The protocol class for uvicorn's `Config(http=…)`, whose app is an App of ours; `exchange` is what it makes of
     each request."""
@@ -80,7 +80,7 @@ class ClientConnection(asyncio.Protocol):
         "transport",
     )
 
-    limits: ClassVar[Limits]
+    limits: ClassVar[RequestLimits]
     exchange: ClassVar[type[Exchange]]
     limiter: ClassVar[ConnectionLimiter]
     transport: asyncio.Transport

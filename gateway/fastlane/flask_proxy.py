@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from gateway.api.clients import PEER
 from gateway.fastlane.app import send_as_it_comes, send_whole
 from gateway.fastlane.exchange import Exchange
 from gateway.invoke.forwarding import end_to_end
-from gateway.invoke.incoming import PEER, SMALL_BODY, Body, RawHeaders
+from gateway.invoke.incoming import SMALL_BODY, Body, RawHeaders
 from swarmfn.upstream import Broken, NotSent, Response, Upstream, request_head
 
 _NOT_READY = b"the management part of the gateway does not answer; try again shortly.\n"

@@ -12,7 +12,7 @@ from gateway.fastlane.exchange import OVER, Connection, Exchange
 from gateway.fastlane.refusals import ENDLESS, MALFORMED, TOO_LARGE, Refusal, Refused, refusal_for
 from gateway.fastlane.request_lines import check_line, split_target
 from gateway.invoke.incoming import RawHeaders
-from gateway.limits import Limits
+from gateway.request_limits import RequestLimits
 from swarmfn.upstream.deadlines import DeadlineTimer
 from swarmfn.wire.request_heads import BadRequest, check_host, check_path, check_version
 
@@ -81,7 +81,7 @@ class RequestReader:
     def __init__(
         self,
         connection: Requested,
-        limits: Limits,
+        limits: RequestLimits,
         timer: DeadlineTimer,
         clock: Callable[[], float],
         is_reserved: bool,

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from gateway.invoke import forwarding
 from gateway.invoke.admission import limits_of, overloaded
-from gateway.invoke.bodies import BodyBudget
+from gateway.invoke.body_budget import BodyBudget
 from gateway.invoke.call_options import NO_OPTIONS, CallOptions, options_of
-from gateway.invoke.callbacks import Callbacks
+from gateway.invoke.callback_checks import CallbackChecks
 from gateway.invoke.credentials import Credentials
 from gateway.invoke.incoming import SMALL_BODY, Incoming, RawHeaders
 from gateway.invoke.queue_capacity import QueueCapacity
@@ -49,7 +49,7 @@ from swarmfn.wire.headers import (
 )
 from swarmfn.wire.invocations import Invocation
 from swarmfn.wire.policies import NO_POLICY
-from swarmfn.wire.priorities import lane
+from swarmfn.wire.priorities import priority_queue
 from swarmfn.wire.replicas import ReplicaTable, Route, find_route
 
 _NOT_STORED = frozenset(name.lower().encode() for name in (CALLBACK_URL, DELAY, MAX_AGE, PRIORITY, RUN_AT)) | {
@@ -118,7 +118,7 @@ class Asynchronous:
         self._capacity = capacity or QueueCapacity(None, 0, self._rules.max_depth)
         self._uploads = Uploads(submissions, self._capacity, unfinished or BodyBudget(max_body), max_body)
         self._takes_any_age = not self._rules.max_queue_age
-        self._callbacks = Callbacks(self._rules.guard, Names())
+        self._callbacks = CallbackChecks(self._rules.guard, Names())
 
     def check(self, incoming: Incoming) -> CheckedCall:
         """What can be refused before the body is read. Raises FunctionNotFound, InvalidRequest, TooLarge or
@@ -268,7 +268,9 @@ class Asynchronous:
         return Invocation(
             call_id=call_id,
             function=route.name,
-            queue=route.queue if checked.options is NO_OPTIONS else lane(route.queue, checked.options.priority),
+            queue=route.queue
+            if checked.options is NO_OPTIONS
+            else priority_queue(route.queue, checked.options.priority),
             invoked_as=incoming.name,
             method=incoming.method,
             path=incoming.path,

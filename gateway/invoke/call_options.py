@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gateway.invoke.callbacks import Callbacks
+from gateway.invoke.callback_checks import CallbackChecks
 from gateway.invoke.incoming import Incoming
 from swarmfn.wire.durations import format_duration, parse_duration
 from swarmfn.wire.errors import InvalidRequest
@@ -38,7 +38,7 @@ class CallOptions:
 NO_OPTIONS = CallOptions()
 
 
-def options_of(incoming: Incoming, max_delay: float, callbacks: Callbacks) -> CallOptions:
+def options_of(incoming: Incoming, max_delay: float, callbacks: CallbackChecks) -> CallOptions:
     """Nothing runs later than `max_delay` seconds from now. Raises InvalidRequest that names the header and what it
     should hold."""
     for name, _ in incoming.headers:
@@ -47,7 +47,7 @@ def options_of(incoming: Incoming, max_delay: float, callbacks: Callbacks) -> Ca
     return NO_OPTIONS  # as most calls do
 
 
-def _options(incoming: Incoming, max_delay: float, callbacks: Callbacks) -> CallOptions:
+def _options(incoming: Incoming, max_delay: float, callbacks: CallbackChecks) -> CallOptions:
     values: dict[str, str] = {}
     for name, value in incoming.headers:
         if name not in _NAMES:

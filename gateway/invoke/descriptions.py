@@ -10,7 +10,7 @@ from swarmfn.jobs.records import Record
 from swarmfn.wire.callback_urls import origin_of, without_credentials
 from swarmfn.wire.durations import format_duration
 from swarmfn.wire.headers import CREDENTIALS
-from swarmfn.wire.priorities import NORMAL, split_lane
+from swarmfn.wire.priorities import NORMAL, split_priority
 
 NOT_SHOWN = "(not shown)"
 
@@ -32,7 +32,7 @@ def describe(record: Record) -> dict[str, Any]:
     }
     optional = {"startedAt": record.started_at, "endedAt": record.ended_at, "expiresAt": record.expires_at}
     document.update({key: value for key, value in optional.items() if value})
-    priority = split_lane(record.queue)[1]
+    priority = split_priority(record.queue)[1]
     if priority != NORMAL:
         document["priority"] = priority
     if record.retry is not None:

@@ -22,10 +22,6 @@ SMALL_BODY = 64 * 1024
 tried when the first refuses."""
 
 
-PEER = "X-Swarmfn-Peer"
-"""The header in which the fast lane tells the Flask app who its client is, after a secret that the two share."""
-
-
 # Not frozen: making a frozen record of this many fields costs four times as much, and each call needs one.
 @dataclass(slots=True)
 class Incoming:

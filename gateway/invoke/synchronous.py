@@ -7,10 +7,10 @@ import time
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 
+from gateway.call_metrics import InvocationMetrics
 from gateway.invoke import forwarding
 from gateway.invoke.credentials import Credentials
 from gateway.invoke.incoming import CLIENT_GONE, Body, Incoming, RawHeaders
-from gateway.metrics import InvocationMetrics
 from swarmfn.upstream import Broken, DeadlinePassed, NotSent, Response, Upstream, UpstreamFailure, request_head
 from swarmfn.upstream.balance import InFlight
 from swarmfn.wire.errors import FaasError, InvalidRequest, NoReplicas, UpstreamError, UpstreamTimeout

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 
-from gateway.invoke.bodies import BodyBudget, Held
+from gateway.invoke.body_budget import BodyBudget, Held
 from gateway.invoke.incoming import Incoming
 from gateway.invoke.queue_capacity import QueueCapacity
 from swarmfn.jobs.submissions import Submissions

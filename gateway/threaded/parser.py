@@ -15,7 +15,7 @@ from waitress.utilities import BadRequest, Error
 
 from gateway.api.head_checks import Refusal, Verdict
 from gateway.connection_limiter import TOO_MANY_CONNECTIONS, is_reserved_for
-from gateway.invoke.bodies import BodyBudget, Held
+from gateway.invoke.body_budget import BodyBudget, Held
 from gateway.invoke.incoming import SMALL_BODY
 from swarmfn.wire import request_heads
 from swarmfn.wire.chunks import ChunkedDecoder

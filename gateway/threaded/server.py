@@ -16,8 +16,8 @@ from waitress.server import TcpWSGIServer
 
 from gateway.api.head_checks import HeadChecks
 from gateway.connection_limiter import RESERVED, ConnectionLimiter
-from gateway.invoke.bodies import BodyBudget
-from gateway.limits import Limits
+from gateway.invoke.body_budget import BodyBudget
+from gateway.request_limits import RequestLimits
 from gateway.threaded.channel import Channel
 from gateway.threaded.threads import THREADS, Threads
 
@@ -37,7 +37,7 @@ class FlaskServer:
         self,
         app: WSGIApplication,
         listener: socket.socket,
-        limits: Limits,
+        limits: RequestLimits,
         head_checks: HeadChecks,
         spool: BodyBudget | None = None,
         limiter: ConnectionLimiter | None = None,
@@ -114,7 +114,7 @@ class FlaskServer:
 
 class _Server(TcpWSGIServer):  # type: ignore[misc]
     channel_class = Channel
-    limits: Limits
+    limits: RequestLimits
     head_checks: HeadChecks
     spool: BodyBudget | None
     limiter: ConnectionLimiter | None

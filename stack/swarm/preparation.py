@@ -24,8 +24,8 @@ from stack.swarm.placement import Placement
 from stack.swarm.references import pinned
 from stack.swarm.registry import choose_redis_image
 from stack.swarm.registry_logins import logins_for
-from stack.swarm.secrets import ensure_secrets, ensure_value
 from stack.swarm.spec import Reference
+from stack.swarm.stack_passwords import ensure_secrets, ensure_value
 from swarmfn.wire.secret_files import REGISTRY_LOGINS
 
 Say = Callable[[str], None]

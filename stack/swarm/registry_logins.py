@@ -18,7 +18,7 @@ from docker import auth
 from stack.swarm.engine_client import engine_errors
 from stack.swarm.function_services import function_services
 from stack.swarm.services import StackServices
-from swarmfn.provider.swarm.logins import registry_of
+from swarmfn.provider.swarm.registry_logins import registry_of
 from swarmfn.wire.swarm_labels import OWN_LOGIN_LABEL
 
 

@@ -18,9 +18,9 @@ from stack.swarm.objects import StackObjects
 from stack.swarm.placement import Placement
 from stack.swarm.preparation import REDIS, Prepared
 from stack.swarm.removal import Removal
-from stack.swarm.secrets import remove_superseded
 from stack.swarm.services import StackServices
 from stack.swarm.spec import Reference, SpecContext, service_spec
+from stack.swarm.stack_passwords import remove_superseded
 from swarmfn.provider.swarm.hardening import offers_no_new_privileges
 from swarmfn.wire.secret_files import REDIS_PASSWORD
 

@@ -34,8 +34,8 @@ from stack.swarm.preparation import REDIS, REQUIRED, Preparation, Prepared, data
 from stack.swarm.references import is_local_only
 from stack.swarm.registry_logins import has_login, renew_logins
 from stack.swarm.rollout import ServiceRollout
-from stack.swarm.secrets import has_secrets
 from stack.swarm.services import StackServices
+from stack.swarm.stack_passwords import has_secrets
 from stack.swarm.stored_functions import restore, stored_configs, stored_images
 from stack.swarm.taking_down import TakingDown
 from swarmfn.wire.secret_files import REGISTRY_LOGINS

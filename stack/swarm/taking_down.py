@@ -14,8 +14,8 @@ from stack.swarm.function_services import function_services
 from stack.swarm.images import images_of, remove_built
 from stack.swarm.objects import StackObjects
 from stack.swarm.removal import Removal
-from stack.swarm.secrets import remove_secrets
 from stack.swarm.services import StackServices
+from stack.swarm.stack_passwords import remove_secrets
 from stack.swarm.stored_functions import forget, put_away, stored_images
 from swarmfn.wire.swarm_labels import STACK_LABEL
 

@@ -33,7 +33,7 @@ class Counted:
 
 
 @dataclass(frozen=True)
-class QueueLength:
+class QueueState:
     """How many of a queue's calls wait, are put off and run; seconds that the first one has waited, None without."""
 
     queue: str
@@ -56,7 +56,7 @@ class Census:
     """Counters and queues, read in one step."""
 
     counters: tuple[Counted, ...]
-    queues: tuple[QueueLength, ...]
+    queues: tuple[QueueState, ...]
     is_suspended: bool = False
     """RQ's workers are: what waits goes on waiting."""
 
@@ -81,8 +81,8 @@ def take_census(client: redis.Redis) -> Census:
     names, numbers = totals[::2], totals[1::2]
     counters = (_counted(name, number) for name, number in zip(names, numbers, strict=True))
     now = time.time()
-    lengths = sorted((_length(row, now) for row in queues), key=lambda length: length.queue)
-    return Census(tuple(counter for counter in counters if counter), tuple(lengths), bool(suspended))
+    states = sorted((_state(row, now) for row in queues), key=lambda state: state.queue)
+    return Census(tuple(counter for counter in counters if counter), tuple(states), bool(suspended))
 
 
 def _counted(name: bytes, number: bytes) -> Counted | None:
@@ -94,9 +94,9 @@ def _counted(name: bytes, number: bytes) -> Counted | None:
         return None  # somebody else's
 
 
-def _length(row: Sequence[bytes | int], now: float) -> QueueLength:
+def _state(row: Sequence[bytes | int], now: float) -> QueueState:
     queue, since, waiting, put_off, running = row
-    return QueueLength(_text(queue), int(waiting), int(put_off), int(running), _seconds_since(_text(since), now))
+    return QueueState(_text(queue), int(waiting), int(put_off), int(running), _seconds_since(_text(since), now))
 
 
 def _seconds_since(moment: str, now: float) -> float | None:

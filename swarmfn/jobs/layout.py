@@ -9,7 +9,7 @@ import zlib
 from functools import lru_cache
 
 from swarmfn.wire.names import CALLBACKS
-from swarmfn.wire.priorities import split_lane
+from swarmfn.wire.priorities import split_priority
 
 RQ_FUNCTION = "swarmfn.jobs.stock.run"
 """What a plain `rq worker` imports and calls for a job of ours."""
@@ -77,7 +77,7 @@ def successor(queue: str) -> str | None:
 @lru_cache(4096)
 def base_queue(queue: str) -> str:
     """The queue that `queue` is beside, for calls of a priority; else itself."""
-    return queue if is_callback_queue(queue) else split_lane(queue)[0]
+    return queue if is_callback_queue(queue) else split_priority(queue)[0]
 
 
 def is_our_data(data: bytes) -> bool:

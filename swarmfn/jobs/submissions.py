@@ -16,7 +16,7 @@ from swarmfn.jobs.terms import PLAIN, Full, Replay, Terms, full_of
 from swarmfn.jobs.uploads import Upload
 from swarmfn.wire.errors import KeyReused
 from swarmfn.wire.invocations import Invocation
-from swarmfn.wire.priorities import PRIORITIES, lane, split_lane
+from swarmfn.wire.priorities import PRIORITIES, priority_queue, split_priority
 
 _Reply = bool | str | list[Any]
 """Stored or not, an error's text, or what the call's terms led to."""
@@ -151,8 +151,8 @@ class Submissions:
         """How many calls of its queue come before a queued one, those of a higher priority included; of one that is
         over its function's limit, how many of that function. None when it is not queued, or there are more than 10,000
         of its own priority."""
-        base, priority = split_lane(record.queue)
-        higher = [lane(base, other) for other in PRIORITIES[: PRIORITIES.index(priority)]]
+        base, priority = split_priority(record.queue)
+        higher = [priority_queue(base, other) for other in PRIORITIES[: PRIORITIES.index(priority)]]
         pipeline: Any = self._client.pipeline(transaction=False)
         pipeline.lpos(keys.queue(record.queue), record.call_id, maxlen=10_000)
         pipeline.lpos(keys.held(record.function, record.queue), record.call_id, maxlen=10_000)

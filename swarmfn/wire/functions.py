@@ -15,7 +15,7 @@ from swarmfn.wire.errors import InvalidFunction, InvalidRequest
 from swarmfn.wire.names import CALLBACKS, NAMESPACE, check_new_name
 from swarmfn.wire.odd_names import odd_names
 from swarmfn.wire.policies import POLICY_ANNOTATIONS, Policy, policy_of
-from swarmfn.wire.priorities import is_lane
+from swarmfn.wire.priorities import is_priority_queue
 from swarmfn.wire.quantities import parse_cpu, parse_memory
 from swarmfn.wire.rollouts import Rollout
 
@@ -207,7 +207,7 @@ class FunctionSpec:
 
 def _is_kept(queue: str) -> bool:
     """Whether a queue of this name is for callbacks, or for calls of a priority."""
-    return queue.partition(":")[0] == CALLBACKS or is_lane(queue)
+    return queue.partition(":")[0] == CALLBACKS or is_priority_queue(queue)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from uvicorn.server import ServerState
 from gateway.connection_limiter import ConnectionLimiter
 from gateway.fastlane.client_connection import client_connection
 from gateway.fastlane.exchange import App
-from gateway.limits import Limits
+from gateway.request_limits import RequestLimits
 
 Talking = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[bytes]]
 
@@ -21,7 +21,7 @@ def talk(app: App, talking: Talking, read_timeout: float = 60) -> bytes:
     """What a client receives that does `talking`."""
 
     async def scenario() -> bytes:
-        kind = client_connection(Limits(read_timeout, 60), ConnectionLimiter(10, 10))
+        kind = client_connection(RequestLimits(read_timeout, 60), ConnectionLimiter(10, 10))
         config: Any = SimpleNamespace(loaded_app=app)
         loop = asyncio.get_running_loop()
         server = await loop.create_server(lambda: kind(config, ServerState(), {}), "127.0.0.1", 0)

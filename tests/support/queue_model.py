@@ -8,7 +8,7 @@ from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 
-from swarmfn.wire.priorities import lanes, split_lane
+from swarmfn.wire.priorities import priority_queues, split_priority
 from tests.support.queue_contents import compared
 from tests.support.queue_stage import CALLBACKS
 
@@ -170,9 +170,9 @@ class Model:
         return True
 
     def depth(self, base: str) -> int:
-        """How many wait or are put off in all lanes of a queue."""
+        """How many wait or are put off in a queue and those of its priorities."""
         waiting = self.with_status("queued", "scheduled", "deferred")
-        return sum(self.jobs[job_id].queue in lanes(base) for job_id in waiting)
+        return sum(self.jobs[job_id].queue in priority_queues(base) for job_id in waiting)
 
     def claim(
         self, claims: Sequence[Any], worker: str, base: str, wanted: int, limits: Limits | None, order: Sequence[str]
@@ -183,7 +183,7 @@ class Model:
         if self.is_suspended:
             return taken
         left = wanted
-        for queue in [base] if base.startswith("callbacks") else lanes(base):
+        for queue in [base] if base.startswith("callbacks") else priority_queues(base):
             turn = _Turn(self, claims, worker, queue, taken)
             left -= turn.any(left) if limits is None else turn.within(left, limits, order)
             if left <= 0:
@@ -438,7 +438,7 @@ class Model:
 
 
 class _Turn:
-    """One lane's turn within a claim."""
+    """The turn of one priority's queue within a claim."""
 
     def __init__(
         self, model: Model, claims: Sequence[Any], worker: str, queue: str, taken: list[tuple[str, bool]]
@@ -502,7 +502,7 @@ class _Turn:
 
 
 def base_of(queue: str) -> str:
-    return queue if queue.startswith("callbacks") else split_lane(queue)[0]
+    return queue if queue.startswith("callbacks") else split_priority(queue)[0]
 
 
 def _hash_of(job: Job) -> dict[str, Any]:

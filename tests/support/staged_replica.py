@@ -20,7 +20,7 @@ from types import TracebackType
 from swarmfn.process_identity import identify_child
 from swarmfn.provider.local.decisions import Phase
 from swarmfn.provider.local.definitions import Definition, DefinitionStore
-from swarmfn.provider.local.programs import Program
+from swarmfn.provider.local.function_programs import Program
 from swarmfn.provider.local.records import Record, RecordStore
 from swarmfn.provider.local.state_dir import StateDir
 from swarmfn.wire.functions import FunctionSpec

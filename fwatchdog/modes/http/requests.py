@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from fwatchdog.http.bodies import RequestBody
 from fwatchdog.http.messages import Request
+from fwatchdog.http.request_bodies import RequestBody
 from fwatchdog.modes.http.server_connection import ExchangeFailed, ServerConnection
 from swarmfn.wire.headers import end_to_end
 

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from fwatchdog.children import Child, Nursery
 from fwatchdog.function_log import FunctionLog
 from fwatchdog.modes import CannotStart
+from fwatchdog.modes.executables import ending, program_of
 from fwatchdog.modes.http.pool import Pool
 from fwatchdog.modes.http.server_connection import ExchangeFailed
-from fwatchdog.modes.programs import ending, program_of
 from fwatchdog.pipes import PipeReader
 from fwatchdog.settings import Settings
 

@@ -7,7 +7,7 @@ import contextlib
 import select
 from enum import Enum
 
-from fwatchdog.http.bodies import BodyDecoder, LengthDecoder
+from fwatchdog.http.request_bodies import BodyDecoder, LengthDecoder
 from fwatchdog.modes.http.response_head import BadResponse, ResponseHead, parse_response_head
 from swarmfn.wire.chunks import ChunkedDecoder
 from swarmfn.wire.request_heads import MAX_HEAD, BadRequest

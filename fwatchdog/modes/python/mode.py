@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from fwatchdog.children import Nursery
-from fwatchdog.http.bodies import HIGH_WATER
 from fwatchdog.http.messages import Request, Response, text_response
+from fwatchdog.http.request_bodies import HIGH_WATER
 from fwatchdog.modes import CannotStart
 from fwatchdog.modes.python.lane import WorkerDied
 from fwatchdog.modes.python.pool import NoWorkers, Pool

@@ -3,7 +3,7 @@
 --
 -- prelude: now, each, tally, dead_letters, rerun, held
 -- keys: ALONE, CLAIMS, DEFERRED, HELD, HELD_CALLS, JOB, LEASES, QUEUE, RUNNING, SET_ASIDE, SUSPENDED, WIP
--- constants: CALLBACKS, LANES
+-- constants: CALLBACKS, PRIORITY_SUFFIXES
 -- arguments: worker, prefix, lease, moment, data
 -- items: queue, wanted, limits
 -- meaning: prefix: what the executions begin with; lease: seconds; moment: now in RQ's form; data: what every job has;
@@ -209,7 +209,7 @@ local function write_claims(queue)
   redis.call('SADD', CLAIMS .. worker, unpack(entries))
 end
 
-local function claim_lane(queue, wanted, limits)
+local function claim_from(queue, wanted, limits)
   started, leased, entries = {}, {}, {}
   -- A queue whose key is not a list is skipped.
   local fine, used, is_more = pcall(limits and claim_within or claim_any, queue, wanted, limits)
@@ -241,7 +241,7 @@ local function claim_alone(limits)
   return redis.call('EXISTS', ALONE) == 1
 end
 
-local NO_LANES = {''}
+local NO_SUFFIXES = {''}
 local function claim(item)
   local queue, left, is_more = item.queue, tonumber(item.wanted), false
   local readable, limits = pcall(cjson.decode, item.limits)
@@ -250,8 +250,8 @@ local function claim(item)
     return
   end
   local is_callbacks = queue == CALLBACKS or string.sub(queue, 1, #CALLBACKS + 1) == CALLBACKS .. ':'
-  for _, lane in ipairs(is_callbacks and NO_LANES or LANES) do
-    local used, has_more = claim_lane(queue .. lane, left, readable and limits)
+  for _, suffix in ipairs(is_callbacks and NO_SUFFIXES or PRIORITY_SUFFIXES) do
+    local used, has_more = claim_from(queue .. suffix, left, readable and limits)
     left, is_more = left - used, is_more or has_more
     if left <= 0 then break end
   end

@@ -1,15 +1,15 @@
 -- Says which queues are long, for gateways that look once a second instead of at every call.
 --
 -- keys: DEFERRED, DUE, QUEUE, QUEUES, SCHEDULED
--- constants: LANES
+-- constants: PRIORITY_SUFFIXES
 -- arguments: limit
 -- meaning: limit: how many calls make a queue long
 -- reply: how many calls are put off in all; the longest queue and how many wait or are put off in it ('' and 0 without
 --   one); and the long queues. A queue's priorities count together
 
 local function base_of(queue)
-  for _, lane in ipairs(LANES) do
-    if lane ~= '' and string.sub(queue, -#lane) == lane then return string.sub(queue, 1, -#lane - 1) end
+  for _, suffix in ipairs(PRIORITY_SUFFIXES) do
+    if suffix ~= '' and string.sub(queue, -#suffix) == suffix then return string.sub(queue, 1, -#suffix - 1) end
   end
   return queue
 end

@@ -12,7 +12,7 @@ from typing import Any
 
 from swarmfn.jobs import keys
 from swarmfn.jobs.layout import CALLBACK_QUEUE, RUN_FIELDS
-from swarmfn.wire.priorities import lanes
+from swarmfn.wire.priorities import priority_queues
 
 _FOLDER = files(__package__)
 _SHEBANG = "#!lua"
@@ -21,11 +21,11 @@ _NAMES = r"^-- %s: ((?:.*,\n--   )*.*)$"
 _KEYS: dict[str, str] = {name: value for name, value in vars(keys).items() if name.isupper()}
 _CONSTANTS: dict[str, str | tuple[str, ...]] = {
     "CALLBACKS": CALLBACK_QUEUE,
-    "LANES": lanes(""),
+    "PRIORITY_SUFFIXES": priority_queues(""),
     "RUN_FIELDS": RUN_FIELDS,
 }
-"""What else Lua and Python both know. CALLBACKS: what queues of deliveries begin with; LANES: what the names of the
-queues for each priority end in; RUN_FIELDS: what a run leaves in the job's hash."""
+"""What else Lua and Python both know. CALLBACKS: what queues of deliveries begin with; PRIORITY_SUFFIXES: what the
+names of the queues for each priority end in; RUN_FIELDS: what a run leaves in the job's hash."""
 
 
 class BadScript(Exception):

@@ -2,7 +2,7 @@
 --
 -- prelude: now, each, tally, queueing
 -- keys: BODIES, BODY, DEFERRED, DUE, HELD, HELD_CALLS, IDEMPOTENCY, JOB, QUEUE, SCHEDULED
--- constants: LANES
+-- constants: PRIORITY_SUFFIXES
 -- arguments: data, moment
 -- items: id, queue, fn, call, body, size, upload, timeout, terms
 -- meaning: data: what every job has; moment: now in RQ's form; body: a small one; size, upload: of a large one, and the key
@@ -33,9 +33,9 @@ local depths, since = {}, {}
 local function depth_of(queue)
   if not depths[queue] then
     depths[queue] = 0
-    for _, lane in ipairs(LANES) do
-      depths[queue] = depths[queue] + redis.call('LLEN', QUEUE .. queue .. lane)
-        + redis.call('ZCARD', SCHEDULED .. queue .. lane) + redis.call('ZCARD', DEFERRED .. queue .. lane)
+    for _, suffix in ipairs(PRIORITY_SUFFIXES) do
+      depths[queue] = depths[queue] + redis.call('LLEN', QUEUE .. queue .. suffix)
+        + redis.call('ZCARD', SCHEDULED .. queue .. suffix) + redis.call('ZCARD', DEFERRED .. queue .. suffix)
     end
   end
   return depths[queue]
@@ -49,9 +49,9 @@ local function waits_since(queue)
     if type(moment) == 'string' and (since[queue] == '' or moment < since[queue]) then since[queue] = moment end
   end
   local own = {}
-  for _, lane in ipairs(LANES) do
-    own[queue .. lane] = true
-    look_at(QUEUE .. queue .. lane)
+  for _, suffix in ipairs(PRIORITY_SUFFIXES) do
+    own[queue .. suffix] = true
+    look_at(QUEUE .. queue .. suffix)
   end
   for _, name in ipairs(redis.call('SMEMBERS', HELD)) do
     if own[string.match(name, '^[^:]*:(.*)$') or false] then look_at(HELD_CALLS .. name) end

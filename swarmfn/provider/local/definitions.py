@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 from swarmfn.private_files import sync_folder, write_private
-from swarmfn.provider.local.programs import Program
+from swarmfn.provider.local.function_programs import Program
 from swarmfn.provider.local.state_dir import StateDir
 from swarmfn.wire.errors import EngineUnavailable, FaasError
 from swarmfn.wire.functions import FunctionSpec

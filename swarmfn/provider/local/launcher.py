@@ -12,8 +12,8 @@ from swarmfn.provider.local import processes
 from swarmfn.provider.local.decisions import Phase
 from swarmfn.provider.local.definitions import Definition
 from swarmfn.provider.local.environment import replica_environment
+from swarmfn.provider.local.function_programs import FORKING_MODES, IMPORTING_MODES
 from swarmfn.provider.local.output import Output
-from swarmfn.provider.local.programs import FORKING_MODES, IMPORTING_MODES
 from swarmfn.provider.local.records import Record
 from swarmfn.provider.local.resource_limits import DEFAULTS, ResourceLimits
 from swarmfn.provider.local.state_dir import StateDir

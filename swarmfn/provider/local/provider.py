@@ -9,11 +9,11 @@ from pathlib import Path
 
 from swarmfn.provider.local.decisions import Timing
 from swarmfn.provider.local.definitions import Definition, DefinitionStore
-from swarmfn.provider.local.engine import Engine
+from swarmfn.provider.local.function_programs import program_for
 from swarmfn.provider.local.launcher import Launcher
 from swarmfn.provider.local.mainloop import MainLoop
 from swarmfn.provider.local.output import Output
-from swarmfn.provider.local.programs import program_for
+from swarmfn.provider.local.reconciler import Reconciler
 from swarmfn.provider.local.replicas import Replicas
 from swarmfn.provider.local.resource_limits import DEFAULTS, ResourceLimits
 from swarmfn.provider.local.state_dir import Lock, StateDir
@@ -54,9 +54,9 @@ class LocalProvider:
             undo.callback(lock.release)
             notifier = self._notifier = Notifier()
             undo.callback(notifier.close)
-            loop = self._loop = MainLoop(lambda: self._engine.step())
+            loop = self._loop = MainLoop(lambda: self._reconciler.step())
             undo.callback(loop.close)
-            venvs = Venvs(state, timing, loop.post, lambda: self._engine.look_at_all())
+            venvs = Venvs(state, timing, loop.post, lambda: self._reconciler.look_at_all())
             undo.callback(venvs.close)
             self._output = Output(state)
             launcher = Launcher(
@@ -67,47 +67,47 @@ class LocalProvider:
                 gateway_url=as_url(gateway_address),
                 limits=limits,
             )
-            self._engine = Engine(
+            self._reconciler = Reconciler(
                 DefinitionStore(state), self._output, venvs, timing, default_exec_timeout, notifier.publish
             )
-            engine = self._engine
-            replicas = Replicas(state, launcher, loop.selector, timing, engine.look_at, engine.on_exit)
+            reconciler = self._reconciler
+            replicas = Replicas(state, launcher, loop.selector, timing, reconciler.look_at, reconciler.on_exit)
             undo.callback(replicas.close)
-            engine.open(replicas)
+            reconciler.open(replicas)
             undo.callback(loop.stop)
             loop.start()
             self._undo = undo.pop_all()
 
     def deploy(self, function: FunctionSpec) -> None:
-        if function.name in self._engine.snapshot.definitions:
+        if function.name in self._reconciler.snapshot.definitions:
             raise FunctionExists(f'a function "{function.name}" is deployed already.', "Update it with PUT instead.")
         _check_first_replicas(function)
         program = program_for(function)
-        self._loop.call(lambda: self._engine.deploy(function, program))
+        self._loop.call(lambda: self._reconciler.deploy(function, program))
 
     def update(self, function: FunctionSpec) -> None:
         self._definition(function.name)
         program = program_for(function)
-        self._loop.call(lambda: self._engine.update(function, program))
+        self._loop.call(lambda: self._reconciler.update(function, program))
 
     def remove(self, name: str) -> None:
-        self._loop.call(lambda: self._engine.remove(name))
+        self._loop.call(lambda: self._reconciler.remove(name))
 
     def functions(self) -> list[FunctionStatus]:
-        snapshot = self._engine.snapshot
+        snapshot = self._reconciler.snapshot
         return [_status(snapshot.definitions[name], snapshot.table) for name in sorted(snapshot.definitions)]
 
     def get(self, name: str) -> FunctionStatus:
-        return _status(self._definition(name), self._engine.snapshot.table)
+        return _status(self._definition(name), self._reconciler.snapshot.table)
 
     def scale(self, name: str, replicas: int) -> None:
         self._definition(name)
         if not 0 <= replicas <= MAX_REPLICAS:
             raise InvalidRequest(f"cannot run {replicas} replicas.", f"Ask for 0 to {MAX_REPLICAS}.")
-        self._loop.call(lambda: self._engine.scale(name, replicas))
+        self._loop.call(lambda: self._reconciler.scale(name, replicas))
 
     def table(self) -> ReplicaTable:
-        return self._engine.snapshot.table
+        return self._reconciler.snapshot.table
 
     def watch(self, listener: Callable[[ReplicaTable], None]) -> Callable[[], None]:
         return self._notifier.watch(listener)
@@ -117,7 +117,11 @@ class LocalProvider:
         return self._output.tail(name)
 
     def shortcomings(self) -> list[str]:
-        failing = [*self._loop.failures.sentences, *self._engine.tidying.sentences, *self._output.shortening.sentences]
+        failing = [
+            *self._loop.failures.sentences,
+            *self._reconciler.tidying.sentences,
+            *self._output.shortening.sentences,
+        ]
         if os.geteuid() != 0:
             return failing
         return ["functions run as root on this machine, and can read and change everything on it", *failing]
@@ -127,7 +131,7 @@ class LocalProvider:
         self._undo.close()
 
     def _definition(self, name: str) -> Definition:
-        definition = self._engine.snapshot.definitions.get(name)
+        definition = self._reconciler.snapshot.definitions.get(name)
         if definition is None:
             raise FunctionNotFound(name)
         return definition

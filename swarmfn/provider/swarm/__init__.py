@@ -5,8 +5,8 @@ the Engine's API. `docker` is imported here and in `stack` only. Not inside: the
 """
 
 from swarmfn.provider.swarm.hardening import Hardening
-from swarmfn.provider.swarm.logins import RegistryLogins
 from swarmfn.provider.swarm.provider import SwarmProvider
+from swarmfn.provider.swarm.registry_logins import RegistryLogins
 from swarmfn.provider.swarm.timing import Timing
 
 __all__ = ["Hardening", "RegistryLogins", "SwarmProvider", "Timing"]

@@ -18,9 +18,9 @@ from swarmfn.provider.swarm.hardening import DEFAULTS, Hardening, check_drop, of
 from swarmfn.provider.swarm.image_identity import identity_of
 from swarmfn.provider.swarm.investigator import Investigator
 from swarmfn.provider.swarm.log_frames import in_order, last_bytes, unframed
-from swarmfn.provider.swarm.logins import RegistryLogins, own_login
 from swarmfn.provider.swarm.observer import Observer
 from swarmfn.provider.swarm.references import check_image
+from swarmfn.provider.swarm.registry_logins import RegistryLogins, own_login
 from swarmfn.provider.swarm.replica_rows import status
 from swarmfn.provider.swarm.service_context import ContextFinder
 from swarmfn.provider.swarm.service_spec import check_constraints, marked, service_spec, warnings, with_login_noted

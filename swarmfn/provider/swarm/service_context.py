@@ -9,7 +9,7 @@ from swarmfn.provider.swarm.image_identity import environment_of
 from swarmfn.provider.swarm.service_spec import ServiceContext
 from swarmfn.wire.errors import EngineUnavailable, InvalidFunction
 from swarmfn.wire.functions import FunctionSpec
-from swarmfn.wire.swarm_labels import NETWORK_LABEL, NETWORK_VALUE, SECRET_OWNER_LABEL
+from swarmfn.wire.swarm_labels import NETWORK_LABEL, NETWORK_VALUE, SECRET_OWNER, SECRET_OWNER_LABEL
 
 
 class ContextFinder:
@@ -102,6 +102,6 @@ class ContextFinder:
             raise InvalidFunction(
                 "secrets",
                 f"there is no secret {', '.join(repr(name) for name in missing)} for functions.",
-                f"Create it with the label {SECRET_OWNER_LABEL}=openfaas first.",
+                f"Create it with the label {SECRET_OWNER_LABEL}={SECRET_OWNER} first.",
             )
         return found

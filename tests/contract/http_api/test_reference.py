@@ -11,10 +11,10 @@ import pytest
 from flask import Flask
 
 from gateway.api.management import Management, add_management
-from gateway.invoke.bodies import BodyBudget
+from gateway.call_metrics import InvocationMetrics
+from gateway.invoke.body_budget import BodyBudget
 from gateway.invoke.credentials import Credentials
 from gateway.load_metrics import LoadMetrics
-from gateway.metrics import InvocationMetrics
 from gateway.queue_metrics import QueueMetrics
 from gateway.redis_watch import RedisWatch
 from swarmfn.jobs.redis_clients import connect, connect_blocking

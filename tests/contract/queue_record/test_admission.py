@@ -10,7 +10,7 @@ import pytest
 from swarmfn.jobs.redis_commands import call
 from swarmfn.jobs.scripts import ROOM
 from swarmfn.jobs.terms import Full, IdempotencyKey, QueueLimits, Replay, Terms
-from swarmfn.wire.priorities import lane
+from swarmfn.wire.priorities import priority_queue
 from tests.support.queue_stage import QueueStage, invocation
 
 LARGE = b"L" * 100_000
@@ -57,10 +57,10 @@ def test_there_is_room_again_when_calls_have_left(stage: QueueStage) -> None:
 
 def test_priorities_and_calls_that_are_put_off_count_together(stage: QueueStage) -> None:
     for number, priority in enumerate(("high", "normal", "low")):
-        assert stage.submit(invocation(f"c{number}", queue=lane("echo", priority)), b"", depth(4)) is True
+        assert stage.submit(invocation(f"c{number}", queue=priority_queue("echo", priority)), b"", depth(4)) is True
     assert stage.submit("later", b"", Terms(delay=3600, limits=QueueLimits("echo", 4))) is True
     for priority in ("high", "normal", "low"):
-        assert isinstance(stage.submit(invocation("x", queue=lane("echo", priority)), b"", depth(4)), Full)
+        assert isinstance(stage.submit(invocation("x", queue=priority_queue("echo", priority)), b"", depth(4)), Full)
     assert isinstance(stage.submit("y", b"", Terms(delay=3600, limits=QueueLimits("echo", 4))), Full)
 
 
@@ -138,7 +138,7 @@ def test_no_more_are_put_off_than_may_be_whatever_their_queue(stage: QueueStage)
 def test_gateways_see_the_long_queues_in_one_look(stage: QueueStage) -> None:
     assert stage.run(call(stage.client, ROOM, limit=1)) == [0, b"", 0, []]
     for number, priority in enumerate(("high", "normal", "low")):
-        stage.submit(invocation(f"c{number}", queue=lane("echo", priority)))
+        stage.submit(invocation(f"c{number}", queue=priority_queue("echo", priority)))
     stage.submit("later", b"", Terms(delay=3600))
     stage.submit(invocation("x", "other"))
     assert stage.run(call(stage.client, ROOM, limit=4)) == [1, b"echo", 4, [b"echo"]]

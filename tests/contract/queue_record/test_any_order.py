@@ -25,7 +25,7 @@ from swarmfn.jobs.claim import Claim
 from swarmfn.jobs.completions import Completion
 from swarmfn.jobs.terms import Full, IdempotencyKey, QueueLimits, Replay, Terms
 from swarmfn.wire.errors import KeyReused
-from swarmfn.wire.priorities import PRIORITIES, lane
+from swarmfn.wire.priorities import PRIORITIES, priority_queue
 from tests.support.modelled_queue import ModelledQueue
 from tests.support.queue_contents import read_contents
 from tests.support.queue_model import ALONE, FINAL, Job, Limits, base_of
@@ -469,7 +469,7 @@ class AnyOrder(ModelledQueue, RuleBasedStateMachine):
 
     @step(1, function=functions, priority=priorities)
     def let_go(self, function: str, priority: str) -> None:
-        self._let_go(function, lane(_queue_of(function), priority))
+        self._let_go(function, priority_queue(_queue_of(function), priority))
 
     def _let_go(self, function: str, queue: str) -> None:
         self.stage.run(self.stage.worker.let_go(function, queue, at_once=2))
@@ -516,7 +516,7 @@ class AnyOrder(ModelledQueue, RuleBasedStateMachine):
     # --- parts of rules ---
 
     def _job(self, function: str, priority: str, size: str) -> Job:
-        return Job(f"c{next(self.number)}", function, lane(_queue_of(function), priority), body=size)
+        return Job(f"c{next(self.number)}", function, priority_queue(_queue_of(function), priority), body=size)
 
     def _submit(
         self, job: Job, terms: Terms | None = None, due: str = "", key: str = "", fingerprint: str = ""

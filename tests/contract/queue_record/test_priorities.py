@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 
 from swarmfn.jobs.terms import Terms
-from swarmfn.wire.priorities import lane
+from swarmfn.wire.priorities import priority_queue
 from tests.support.queue_stage import QueueStage, invocation
 from tests.support.waiting import wait_until
 
 
 def submit(stage: QueueStage, call_id: str, priority: str, function: str = "echo", terms: Terms | None = None) -> None:
-    call = invocation(call_id, function, queue=lane(function, priority))
+    call = invocation(call_id, function, queue=priority_queue(function, priority))
     assert stage.submit(call, b"", *([terms] if terms else []))
 
 

@@ -19,12 +19,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from fwatchdog.settings import MODES, STATIC
 from tests.support.processes import free_port
 from tests.support.watchdog import FUNCTIONS, Watchdog, WatchdogAt
 
 Start = Callable[..., Watchdog]
 
-EVERY_MODE = ("fork", "serializing", "streaming", "http", "python", "wsgi", "asgi")
+EVERY_MODE = tuple(mode for mode in MODES if mode != STATIC)
 """The modes that run a function; mode=static has none."""
 
 OVER_HTTP = frozenset({"served", "echoing"})

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from fwatchdog.settings import IN_WORKERS, MODES
 from tests.support.processes import REPOSITORY, free_port
 from tests.support.watchdog import FUNCTIONS, Watchdog
 
-EVERY_MODE = ("fork", "serializing", "streaming", "http", "static")
+WITHOUT_WORKERS = tuple(mode for mode in MODES if mode not in IN_WORKERS)
 MOST_MEMORY = 25_000_000
 
 # Importing one more is a decision: it is paid for in start time and memory by every replica.
@@ -51,7 +52,7 @@ print(*sys.modules)
 """
 
 
-@pytest.mark.parametrize("mode", EVERY_MODE)
+@pytest.mark.parametrize("mode", WITHOUT_WORKERS)
 def test_list_of_what_is_imported(mode: str) -> None:
     command = [sys.executable, "-I", "-S", "-c", _LIST, str(REPOSITORY), mode]
     modules = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
@@ -59,11 +60,11 @@ def test_list_of_what_is_imported(mode: str) -> None:
     own = {name for name in imported if not name.startswith("_") or name == "__future__"}
     assert own - set(_STANDARD_LIBRARY.split()) - MORE.get(mode, frozenset()) - NEWER == set()
     parts = {name.split(".")[2] for name in modules if name.startswith("fwatchdog.modes.")}
-    assert parts & {*EVERY_MODE, "python", "wsgi", "asgi"} == {"fork" if mode == "serializing" else mode}
+    assert parts & set(MODES) == {"fork" if mode == "serializing" else mode}
     assert {"ssl", "_ctypes", "_ssl"}.isdisjoint(modules)
 
 
-@pytest.mark.parametrize("mode", EVERY_MODE)
+@pytest.mark.parametrize("mode", WITHOUT_WORKERS)
 def test_memory_of_an_idle_watchdog(start: Callable[..., Watchdog], tmp_path: Path, mode: str) -> None:
     (tmp_path / "index.html").write_text("hello")
     port = free_port()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from swarmfn.wire.priorities import lane
+from swarmfn.wire.priorities import priority_queue
 from tests.support.http import Answer, Received, RecordingServer
 from tests.support.queue_stage import QueueStage, invocation
 from tests.support.waiting import wait_until
@@ -32,10 +32,10 @@ def test_a_high_call_overtakes_those_that_wait_and_no_other_function_waits_for_i
                 stage.submit(invocation(f"n{number}", exec_timeout=60))
             wait_until(lambda: len(echo.received) == 1, message="the only place is taken")
             for number in range(10):
-                stage.submit(invocation(f"h{number}", queue=lane("echo", "high"), exec_timeout=60))
-            stage.submit(invocation("l", queue=lane("echo", "low"), exec_timeout=60))
+                stage.submit(invocation(f"h{number}", queue=priority_queue("echo", "high"), exec_timeout=60))
+            stage.submit(invocation("l", queue=priority_queue("echo", "low"), exec_timeout=60))
             # A low one of another function does not wait for any of them.
-            stage.submit(invocation("o", "other", queue=lane("other", "low")))
+            stage.submit(invocation("o", "other", queue=priority_queue("other", "low")))
             assert stage.final("o").state == "succeeded"
             assert len(echo.received) == 1
             gate.set()

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from fwatchdog.http.bodies import RequestBody
 from fwatchdog.http.messages import Request
+from fwatchdog.http.request_bodies import RequestBody
 from fwatchdog.modes.cgi import cgi_variables
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from fwatchdog.http.addresses import HttpAddress
-from fwatchdog.http.bodies import RequestBody
 from fwatchdog.http.messages import Request, Response
+from fwatchdog.http.request_bodies import RequestBody
 from fwatchdog.modes.http.mode import HttpMode
 from fwatchdog.modes.http.pool import Pool
 from fwatchdog.settings import Settings

@@ -36,10 +36,10 @@ def test_the_modes_come_when_they_are_chosen() -> None:
     assert parts == {"fwatchdog.modes.choice"}
 
 
-@pytest.mark.parametrize("kind", ["handler", "classic", "responses", "wsgi"])
+@pytest.mark.parametrize("kind", ["handler", "surroundings", "responses", "wsgi"])
 def test_a_worker_process_has_little_of_ours_beside_the_function(kind: str) -> None:
     loaded = modules_after(f"import fwatchdog.python_worker.main, fwatchdog.python_worker.{kind}")
     assert not loaded & (HEAVY | {"asyncio", "logging"})
     ours = {name for name in loaded if name.split(".")[0] in ("fwatchdog", "swarmfn")}
     parts = {name.split(".")[1] for name in ours if "." in name}
-    assert parts == {"python_worker", "wire", *({"cgi"} if kind == "classic" else ())}
+    assert parts == {"python_worker", "wire", *({"cgi"} if kind == "surroundings" else ())}

@@ -3,8 +3,8 @@ from __future__ import annotations
 import email.utils
 import time
 
-from fwatchdog.http.bodies import RequestBody
 from fwatchdog.http.messages import Request, Response, encode_head, has_body
+from fwatchdog.http.request_bodies import RequestBody
 
 
 def request(target: str) -> Request:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from fwatchdog.http.bodies import RequestBody
 from fwatchdog.http.messages import Request, Response
+from fwatchdog.http.request_bodies import RequestBody
 from fwatchdog.lock import LockFile
 from fwatchdog.metrics import Metrics
 from fwatchdog.service import Service

@@ -98,10 +98,13 @@ def test_no_key_and_no_lane_is_spelt_out(path: Path) -> None:
 def test_a_script_has_the_names_of_its_parts_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "prelude").mkdir()
     (tmp_path / "prelude" / "part.lua").write_text("-- keys: JOB, DUE\n")
-    (tmp_path / "some.lua").write_text("-- prelude: part\n-- keys: JOB\n-- constants: LANES\nreturn JOB .. LANES[1]")
+    (tmp_path / "some.lua").write_text(
+        "-- prelude: part\n-- keys: JOB\n-- constants: PRIORITY_SUFFIXES\nreturn JOB .. PRIORITY_SUFFIXES[1]"
+    )
     (tmp_path / "bad.lua").write_text("-- keys: JOB, JOBS\nreturn JOB")
     monkeypatch.setattr("swarmfn.jobs.scripts.script._FOLDER", tmp_path)
-    assert load("some").text.startswith("local JOB, DUE, LANES = 'rq:job:', 'swarmfn:due', {':high', '', ':low'}\n")
+    names = "local JOB, DUE, PRIORITY_SUFFIXES = 'rq:job:', 'swarmfn:due', {':high', '', ':low'}\n"
+    assert load("some").text.startswith(names)
     with pytest.raises(BadScript, match="there are no keys called JOBS"):
         load("bad")
 

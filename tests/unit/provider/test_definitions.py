@@ -13,7 +13,7 @@ import pytest
 from swarmfn.process_identity import ProcessIdentity
 from swarmfn.provider.local.decisions import Phase
 from swarmfn.provider.local.definitions import Definition, DefinitionStore
-from swarmfn.provider.local.programs import Program
+from swarmfn.provider.local.function_programs import Program
 from swarmfn.provider.local.records import Record, RecordStore
 from swarmfn.provider.local.state_dir import Lock, StateDir
 from swarmfn.wire.errors import EngineUnavailable

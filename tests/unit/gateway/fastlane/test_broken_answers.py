@@ -11,7 +11,7 @@ import pytest
 
 from gateway.fastlane.app import FastLane
 from gateway.fastlane.exchange import Exchange
-from gateway.invoke.bodies import BodyBudget
+from gateway.invoke.body_budget import BodyBudget
 from gateway.invoke.incoming import RawHeaders
 from swarmfn.upstream import Broken
 from swarmfn.wire.errors import NoReplicas

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from gateway.invoke.bodies import BodyBudget
+from gateway.invoke.body_budget import BodyBudget
 from gateway.invoke.incoming import Incoming
 from gateway.invoke.queue_capacity import QueueCapacity
 from gateway.invoke.uploads import PIECE, WHOLE, Beginning, Uploads, held_of

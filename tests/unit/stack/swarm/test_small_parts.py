@@ -8,7 +8,7 @@ from stack.state import Settings
 from stack.swarm.addresses import candidates
 from stack.swarm.preparation import variables_of
 from stack.swarm.references import is_local_only, reference
-from stack.swarm.secrets import check_of
+from stack.swarm.stack_passwords import check_of
 
 HERE = {"ID": "n1", "Status": {"Addr": "10.0.0.1"}}
 

@@ -6,7 +6,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from gateway.api.logins import BURST, EVERY, FailedLogins
+from gateway.api.failed_logins import BURST, EVERY, FailedLogins
 from gateway.invoke.clients import neighbourhood, through_proxies
 
 PROXIES = (ip_network("10.0.0.0/8"), ip_network("2001:db8:1::/48"))

@@ -7,7 +7,7 @@ import threading
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.metrics import InvocationMetrics
+from gateway.call_metrics import InvocationMetrics
 from swarmfn.exposition.listener import serve_metrics
 from swarmfn.wire.replicas import ReplicaTable, Route
 

@@ -15,7 +15,7 @@ _MAX_URL = 8192
 _LOOKUP_TIMEOUT = 2.0
 
 
-class Callbacks:
+class CallbackChecks:
     """Checks callback URLs as they come in. The worker looks again when it connects."""
 
     def __init__(self, guard: CallbackGuard, names: Names) -> None:

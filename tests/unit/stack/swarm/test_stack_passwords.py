@@ -13,7 +13,7 @@ from stack.compose.model import Secret
 from stack.credentials import put_in_force
 from stack.errors import StackError
 from stack.state import StateDirectory
-from stack.swarm.secrets import CHECK_LABEL, OWNER_LABEL, ensure_secrets, has_secrets, remove_superseded
+from stack.swarm.stack_passwords import CHECK_LABEL, OWNER_LABEL, ensure_secrets, has_secrets, remove_superseded
 from swarmfn.wire.secret_files import PASSWORD, USER
 
 NAMES = (USER, PASSWORD)

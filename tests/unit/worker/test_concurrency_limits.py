@@ -6,7 +6,7 @@ import json
 
 from swarmfn.wire.policies import Policy
 from swarmfn.wire.replicas import ReplicaTable, Route
-from worker.limits import Limits
+from worker.concurrency_limits import ConcurrencyLimits
 
 
 def route(name: str, queue: str, concurrency: int = 0) -> Route:
@@ -19,7 +19,7 @@ def table(*routes: Route) -> ReplicaTable:
 
 def test_a_queue_is_limited_by_the_functions_that_are_on_it() -> None:
     one, two, three = route("one", "shared", 2), route("two", "shared"), route("three", "three", 5)
-    limits = Limits(lambda: table(one, two, three, route("four", "four")))
+    limits = ConcurrencyLimits(lambda: table(one, two, three, route("four", "four")))
     assert json.loads(limits.of("shared")) == {"limits": {"one": 2}, "others": True}
     assert json.loads(limits.of("three")) == {"limits": {"three": 5}, "others": False}
     assert limits.of("four") == limits.of("unknown") == ""
@@ -27,14 +27,14 @@ def test_a_queue_is_limited_by_the_functions_that_are_on_it() -> None:
 
 def test_another_table_has_other_limits() -> None:
     tables = [table(route("one", "one", 2)), table(route("one", "one"))]
-    limits = Limits(lambda: tables[0])
+    limits = ConcurrencyLimits(lambda: tables[0])
     assert limits.of("one")
     del tables[0]
     assert limits.of("one") == ""
 
 
 def test_calls_are_held_where_their_function_is_limited_now() -> None:
-    limits = Limits(lambda: table(route("one", "shared", 2), route("two", "shared")))
+    limits = ConcurrencyLimits(lambda: table(route("one", "shared", 2), route("two", "shared")))
     assert limits.holds("one", "shared")
     assert limits.holds("one", "shared:high")
     assert not limits.holds("one", "one")  # it has moved to another queue

@@ -23,8 +23,8 @@ from swarmfn.provider.local.decisions import (
     next_deadline,
 )
 from swarmfn.provider.local.definitions import Definition, DefinitionStore
+from swarmfn.provider.local.function_programs import Program
 from swarmfn.provider.local.output import Output
-from swarmfn.provider.local.programs import Program
 from swarmfn.provider.local.replicas import Replica, Replicas
 from swarmfn.provider.local.troubles import Troubles
 from swarmfn.provider.local.venvs import Venvs
@@ -48,7 +48,7 @@ class Snapshot:
     table: ReplicaTable
 
 
-class Engine:
+class Reconciler:
     """Belongs to the main loop, `snapshot` excepted. `publish` is called with each table that differs from the last."""
 
     def __init__(

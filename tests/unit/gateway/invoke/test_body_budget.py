@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.invoke.bodies import BodyBudget
+from gateway.invoke.body_budget import BodyBudget
 from swarmfn.wire.errors import Unavailable
 
 MIB = 1 << 20

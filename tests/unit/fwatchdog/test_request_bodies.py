@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from fwatchdog.http.bodies import LengthDecoder, RequestBody
+from fwatchdog.http.request_bodies import LengthDecoder, RequestBody
 from swarmfn.wire.chunks import ChunkedDecoder
 from swarmfn.wire.request_heads import BadRequest
 

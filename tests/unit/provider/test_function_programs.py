@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from swarmfn.provider.local.programs import Program, program_for
+from fwatchdog import settings as watchdog
+from swarmfn.provider.local.function_programs import FORKING_MODES, IMPORTING_MODES, Program, program_for
 from swarmfn.wire.errors import InvalidFunction
 from swarmfn.wire.functions import FunctionSpec, Resources
 
@@ -26,6 +27,11 @@ def function(folder: Path) -> FunctionSpec:
 
 def with_handler(folder: Path) -> None:
     (folder / "handler.py").write_text("def handle(req):\n    return req\n")
+
+
+def test_the_modes_are_those_of_the_watchdog() -> None:
+    assert {*IMPORTING_MODES} == {*watchdog.IN_WORKERS}
+    assert {*FORKING_MODES} == {*watchdog.FORKING, watchdog.CLASSIC}
 
 
 def test_a_folder_with_a_handler_runs_in_an_environment_of_its_own(function: FunctionSpec, folder: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from swarmfn.provider.swarm.deployed import Deployed
-from swarmfn.provider.swarm.logins import NOBODY, RegistryLogins, own_login, registry_of
+from swarmfn.provider.swarm.registry_logins import NOBODY, RegistryLogins, own_login, registry_of
 from swarmfn.wire.errors import SettingsError
 from swarmfn.wire.functions import FunctionSpec
 

@@ -10,7 +10,7 @@ from swarmfn.jobs.layout import base_queue
 from swarmfn.wire.replicas import ReplicaTable
 
 
-class Limits:
+class ConcurrencyLimits:
     """Reads the present table, and works it out again only when there is another one."""
 
     def __init__(self, table: Callable[[], ReplicaTable]) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Limits:
+class RequestLimits:
     """Seconds for a whole request to arrive, for a client that does not read, and for an idle connection; bytes of a
     request's head."""
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from gateway.invoke import callbacks as module
-from gateway.invoke.callbacks import Callbacks
+from gateway.invoke import callback_checks as module
+from gateway.invoke.callback_checks import CallbackChecks
 from swarmfn.upstream import Names
 from swarmfn.wire.callback_guard import OFF, PRIVATE, parse_guard
 from swarmfn.wire.errors import InvalidRequest
@@ -31,7 +31,7 @@ def lookup(host: str) -> Sequence[str]:
 
 
 def check(url: str, mode: str = PRIVATE) -> None:
-    callbacks = Callbacks(parse_guard(mode, "listed.example, 10.20.0.0/16"), Names(lookup))
+    callbacks = CallbackChecks(parse_guard(mode, "listed.example, 10.20.0.0/16"), Names(lookup))
     callbacks.check(url)
     asyncio.run(callbacks.check_addresses(url))
 
@@ -98,7 +98,7 @@ def test_a_name_server_that_hangs_holds_up_nobody_for_long(monkeypatch: pytest.M
         time.sleep(2)
         return ("10.0.0.1",)
 
-    callbacks = Callbacks(parse_guard(PRIVATE, ""), Names(hang))
+    callbacks = CallbackChecks(parse_guard(PRIVATE, ""), Names(hang))
     asyncio.run(callbacks.check_addresses("http://slow.example/"))
 
 
@@ -110,7 +110,7 @@ def test_names_that_hang_keep_no_other_call_waiting() -> None:
         return ("10.0.0.1",)
 
     async def scenario() -> None:
-        callbacks = Callbacks(parse_guard(PRIVATE, ""), Names(hang, at_once=3, patience=60.0))
+        callbacks = CallbackChecks(parse_guard(PRIVATE, ""), Names(hang, at_once=3, patience=60.0))
         hanging = [
             asyncio.create_task(callbacks.check_addresses(f"http://hangs{number}.example/")) for number in range(3)
         ]

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from gateway.invoke.bridge import Bridge, CallerGone
+from gateway.api.bridge import Bridge, CallerGone
 from tests.support.waiting import wait_until
 
 
