@@ -1,4 +1,4 @@
-"""What is said of work that fails again and again."""
+"""What is logged of work that fails again and again."""
 
 from __future__ import annotations
 
@@ -70,9 +70,9 @@ def test_a_failure_that_was_expected_is_a_warning_without_a_traceback(
     failures.note(OSError("the engine is away"), is_foreseen=True)
     failures.note(OSError(), is_foreseen=True)
     failures.note(OSError("x" * 400))
-    foreseen, wordless, other = caplog.records
-    assert (foreseen.levelno, foreseen.exc_info) == (logging.WARNING, None)
-    assert "failed (the engine is away); " in foreseen.getMessage()
+    expected, wordless, other = caplog.records
+    assert (expected.levelno, expected.exc_info) == (logging.WARNING, None)
+    assert "failed (the engine is away); " in expected.getMessage()
     assert "failed (OSError: ); " in wordless.getMessage()
     assert (other.levelno, bool(other.exc_info)) == (logging.ERROR, True)
     assert f"failed (OSError: {'x' * 300}); " in other.getMessage()

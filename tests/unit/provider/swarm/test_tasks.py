@@ -87,7 +87,7 @@ def test_one_that_no_node_takes_waits() -> None:
         ("starting", False, "1970-01-01T00:01:00.123456789Z", None),
         ("running", True, "1970-01-01T00:01:00.123456789Z", None),
         ("starting", True, "", None),
-        ("starting", True, "lately", None),
+        ("starting", True, "recently", None),
     ],
 )
 def test_since_when_it_starts(state: str, is_wanted: bool, since: str, began: float | None) -> None:
