@@ -6,6 +6,8 @@ import json
 import os
 import resource
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -134,6 +136,35 @@ def test_logs_go_with_the_function(engine: LocalEngine, provider: LocalProvider)
     provider.remove("talk")
     wait_until(lambda: list((engine.state_dir / "logs" / "functions").iterdir()) == [])
     wait_until(lambda: not (engine.state_dir / "functions" / "talk").exists())
+
+
+STAYS = """
+import os, pathlib, time
+
+def handle(req):
+    own = pathlib.Path(os.environ["TMPDIR"])
+    (own / "begun").touch()
+    while not pathlib.Path(req).exists():
+        time.sleep(0.01)
+    return str([path.name for path in own.iterdir()])
+"""
+
+
+def test_a_call_under_way_keeps_its_files_when_the_function_is_removed(
+    engine: LocalEngine, provider: LocalProvider, tmp_path: Path
+) -> None:
+    provider.deploy(engine.handler("stays", STAYS))
+    wait_for_replicas(provider, "stays", 1)
+    own = engine.state_dir / "functions" / "stays"
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(call_function, engine, "stays", str(tmp_path / "go on"))
+        wait_until(lambda: list(own.glob("*/begun")))
+        provider.remove("stays")
+        wait_until(lambda: "stays" not in provider.table())
+        time.sleep(0.3)  # it has been tidied up several times by then
+        (tmp_path / "go on").touch()
+        assert answer.result(30).body == "['begun']"
+    wait_until(lambda: not own.exists())
 
 
 def test_every_replica_has_a_port_of_its_own(engine: LocalEngine, provider: LocalProvider) -> None:
