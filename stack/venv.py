@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-_PIN = re.compile(r"([A-Za-z0-9._-]+)==([^\s;#]+)")
+_PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;#]+)(?: *(;))?", re.MULTILINE)
 _FETCHING = re.compile(r"(?:Collecting|Processing) (?:\S*/)?([^\s;]+)")
 _INCLUDE = re.compile(r"-r\s+(\S+)")
 
@@ -43,9 +43,12 @@ def python_for(root: str) -> str:
 
 
 def has_pins(requirements: Path) -> bool:
-    """Whether this interpreter has every exact version that `requirements` names."""
+    """Whether this interpreter has every exact version that `requirements` names.
+
+    Those that only some interpreters need are left out: whatever needs them has brought them.
+    """
     pins = _PIN.findall(requirements.read_text())
-    return bool(pins) and all(_installed(name) == version for name, version in pins)
+    return bool(pins) and all(is_conditional or _installed(name) == version for name, version, is_conditional in pins)
 
 
 def _installed(name: str) -> str | None:
@@ -62,11 +65,16 @@ class Venv:
     is there only while an installation runs, so that one that was killed is known by it.
     """
 
-    def __init__(self, directory: Path, requirements: Path, progress: Callable[[str], None] = say) -> None:
+    def __init__(
+        self, directory: Path, requirements: Path, progress: Callable[[str], None] = say, interpreter: str = ""
+    ) -> None:
+        """`interpreter` makes it; without one, that which runs this."""
         self.directory = directory
         self.python = directory / "bin" / "python"
         self._requirements = requirements
         self._say = progress
+        # Not sys.executable: that may lie in an environment that is about to be cleared away.
+        self._interpreter = interpreter or getattr(sys, "_base_executable", sys.executable)
         self._marker = directory / ".installing"
         self._log = directory / "install.log"
 
@@ -123,13 +131,11 @@ class Venv:
 
     def _create(self, lock: int) -> None:
         self._say(f"making a virtual environment in {self.directory}")
-        # Not sys.executable: that may lie in the environment that was just cleared away.
-        base = getattr(sys, "_base_executable", sys.executable)
-        self._run([base, "-m", "venv", str(self.directory)], lock, lambda line: None)
+        self._run([self._interpreter, "-m", "venv", str(self.directory)], lock, lambda line: None)
 
     def _run_pip(self, lock: int) -> None:
         total = len(_PIN.findall("".join(file.read_text() for file in requirement_files(self._requirements))))
-        self._say(f"installing {total} packages and what they need (once, about a minute)")
+        self._say(f"installing {total} packages (once, about a minute)")
 
         def show(line: str) -> None:
             if match := _FETCHING.match(line):

@@ -11,7 +11,7 @@ from typing import Any
 from tests.support.processes import REPOSITORY
 
 _FOLDERS = ("fwatchdog", "gateway", "stack", "swarmfn", "template", "worker")
-_FILES = ("Dockerfile", "deploy_extended.py", "docker-compose.swarm.yml", "requirements.txt")
+_FILES = ("Dockerfile", "deploy_extended.py", "docker-compose.swarm.yml", "requirements.txt", "sbom.cdx.json")
 
 
 class Checkout:

@@ -99,7 +99,7 @@ class GatewayProcess:
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._session.close()
-        self.process.kill()
+        self.process.end()
         stop_all(self.state_dir, timeout=0.5)
 
 

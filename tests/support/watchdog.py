@@ -101,7 +101,7 @@ class Watchdog(WatchdogAt):
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.process.kill()
+        self.process.end()
 
 
 def receive_all(raw: socket.socket, may_break: bool = False) -> bytes:

@@ -29,4 +29,4 @@ class WorkerProcess:
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.process.kill()
+        self.process.end()

@@ -215,6 +215,20 @@ def test_an_interpreter_that_has_everything_is_used_as_it_is(tmp_path: Path) -> 
     assert not (tmp_path / ".venv").exists()
 
 
+def test_what_only_other_interpreters_need_is_not_missed(tmp_path: Path) -> None:
+    pins = f"pytest=={pytest.__version__} \\\n    --hash=sha256:00\n    # via us\n"
+    (tmp_path / "requirements.txt").write_text(f"{pins}no-such-thing==1.0 ; python_full_version < '3.11.3'\n")
+    assert has_pins(tmp_path / "requirements.txt")
+
+
+def test_a_package_whose_hash_is_another_one_is_not_installed(tmp_path: Path, wheel: Path) -> None:
+    (tmp_path / "requirements.txt").write_text(f"tiny-thing @ file://{wheel} --hash=sha256:{'0' * 64}\n")
+    venv = venv_in(tmp_path)
+    with pytest.raises(VenvError, match="DO NOT MATCH THE HASHES"):
+        venv.ensure()
+    assert not venv.is_current()
+
+
 def test_an_installed_distribution_needs_no_environment(tmp_path: Path) -> None:
     assert python_for(str(tmp_path)) == sys.executable
 

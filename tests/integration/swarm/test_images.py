@@ -52,6 +52,7 @@ def root(tmp_path: Path) -> Path:
     """A repository of little content."""
     (tmp_path / "Dockerfile").write_text("ARG BASE=nowhere\nFROM $BASE\nCOPY gateway /gateway\n")
     (tmp_path / "requirements.txt").write_text("")
+    (tmp_path / "sbom.cdx.json").write_text("{}")
     (tmp_path / "gateway").mkdir()
     (tmp_path / "gateway" / "__main__.py").write_text("1")
     return tmp_path

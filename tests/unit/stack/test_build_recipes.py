@@ -136,7 +136,8 @@ def test_a_template_has_the_layout_that_faas_cli_knows(lang: str) -> None:
 def test_the_images_hold_the_programs_and_not_the_rest_of_the_repository() -> None:
     stack, watchdog = names(stack_recipe(ROOT)), names(watchdog_recipe(ROOT))
     assert {"gateway/ui/templates/ui/base.html", "worker/__main__.py", "swarmfn/__init__.py"} <= stack
-    assert {name.split("/")[0] for name in stack} == {"Dockerfile", "requirements.txt", "swarmfn", "gateway", "worker"}
+    programs = {"swarmfn", "gateway", "worker"}
+    assert {name.split("/")[0] for name in stack} == {"Dockerfile", "requirements.txt", "sbom.cdx.json"} | programs
     assert {"fwatchdog/run.py", "swarmfn/wire/logs.py", "swarmfn/__init__.py"} <= watchdog
     assert {name.split("/")[0] for name in watchdog} == {"Dockerfile", "swarmfn", "fwatchdog"}
     assert {"/".join(name.split("/")[:2]) for name in watchdog if name.startswith("swarmfn/")} == {
