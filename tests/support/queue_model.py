@@ -22,8 +22,8 @@ _OF_ONE_RUN = ("state", "failures", "attempts", "interruptions", "answer", "call
 @dataclass
 class Job:
     """A call, or the delivery that `reports` one. status and state are those of its record; body and answer: `small`,
-    `large` or empty; is_due: it was put off until now or earlier; results: how
-    often it has ended; expires: `soon`, `late` (it has passed) or empty."""
+    `large` or empty; is_due: it was put off until now or earlier; has_started: it was claimed to be run, not only
+    to be recorded as expired; results: how often it has ended; expires: `soon`, `late` (it has passed) or empty."""
 
     job_id: str
     function: str
@@ -41,6 +41,7 @@ class Job:
     delivery: str = ""
     expires: str = ""
     is_due: bool = False
+    has_started: bool = False
     results: int = 0
 
     def letter(self) -> str:
@@ -492,6 +493,7 @@ class _Turn:
             self._model.begin_anew(job)
         if job.expires != "late":
             self._model._count("started", job)
+            job.has_started = True
         position = len(self._taken)
         job.execution = self._claims[position].execution if position < len(self._claims) else "none"
         lease = Lease(job_id, job.execution, self._queue, self._worker, limited=limited)

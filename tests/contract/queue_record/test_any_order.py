@@ -245,10 +245,10 @@ class AnyOrder(ModelledQueue, RuleBasedStateMachine):
         which=which,
         size=sizes,
         by_rq=yes_or_no,
-        is_cancelled=yes_or_no,
+        then=st.sampled_from(" cp"),
     )
-    def fail_and_run_again(self, which: int, size: str, by_rq: bool, is_cancelled: bool) -> None:
-        """While its first callback is on its way."""
+    def fail_and_run_again(self, which: int, size: str, by_rq: bool, then: str) -> None:
+        """While its first callback is on its way; it may be cancelled or purged before it runs."""
         worker, claim, job = self._claimed(which, lambda job: job.failures > 0, _has_a_past)
         self._finish((worker, claim, job), ends_well=False, size=size, has_callback=True)
         if job.status != "failed":
@@ -257,8 +257,10 @@ class AnyOrder(ModelledQueue, RuleBasedStateMachine):
             self._requeue_through_rq(job)
         else:
             self._redrive(job.job_id)
-        if is_cancelled:
+        if then == "c":
             self._cancel(job.job_id)
+        elif then == "p":
+            self._purge(job.job_id)
 
     @step(
         4,
@@ -492,9 +494,12 @@ class AnyOrder(ModelledQueue, RuleBasedStateMachine):
         3, lambda self: self.model.held(), which=which, worker=workers, is_cancelled=yes_or_no, has_no_limit=yes_or_no
     )
     def make_room(self, which: int, worker: str, is_cancelled: bool, has_no_limit: bool) -> None:
-        """For calls that are over their function's limit; one of them was cancelled by RQ."""
+        """For calls that are over their function's limit, of which more come; one of them may be cancelled by RQ."""
         held = self.model.held()
         function, queue = held[which % len(held)]
+        for _ in range(2):
+            self._submit(Job(f"c{next(self.number)}", function, queue))
+        self.claim(worker, base_of(queue), 1, {function: 1})
         ids = self.model.lists[f"swarmfn:held:{function}:{queue}"]
         alive = [job_id for job_id in ids if job_id in self.model.with_status("deferred")]
         if is_cancelled and alive:
@@ -653,7 +658,7 @@ def _is_selected(job: Job, selection: Selection) -> bool:
     states = {"queued": "queued", "deferred": "queued", "started": "running", "canceled": "cancelled"}
     state = states.get(job.status, job.state)
     if job.status == "scheduled":
-        state = "retrying" if job.attempts or job.interruptions else "scheduled"
+        state = "retrying" if job.has_started else "scheduled"
     return state == selection.state
 
 
