@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
 
 from stack.credentials import Credentials
 from stack.errors import StackError
 from stack.gateway_client import ANSWER_TIMEOUT, GatewayClient
 from stack.swarm.engine_client import engine_host
+from swarmfn.provider.swarm.documents import NodeDocument
 from swarmfn.wire.addresses import join_address, parse_engine_address
 
 PATIENCE = 20.0
@@ -17,7 +17,7 @@ _POLL = 0.3
 _GLANCE = 2.0
 
 
-def candidates(variables: Mapping[str, str], own_node: str, gateway_node: Mapping[str, Any], port: int) -> list[str]:
+def candidates(variables: Mapping[str, str], own_node: str, gateway_node: NodeDocument, port: int) -> list[str]:
     """host:port in the order to try them. `gateway_node` is the gateway's node as the engine lists it.
 
     A port in host mode is published by the gateway's own node only: the engine's machine where that is the one, else

@@ -7,7 +7,6 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 import docker
 import requests
@@ -15,6 +14,7 @@ from docker import errors as docker_errors
 
 from stack.build_recipes import Recipe
 from stack.errors import StackError
+from stack.swarm.engine_api import TransferEntry, api_of
 from stack.swarm.engine_client import GONE, explanation
 
 _STEP = re.compile(r"Step (\d+/\d+) : (.*)")
@@ -42,7 +42,7 @@ def build(
     progress = Progress(name, say)
     try:
         # The classic builder: it needs no plugin, and every engine has it.
-        entries = client.api.build(
+        entries = api_of(client).build(
             fileobj=io.BytesIO(recipe.archive()),
             custom_context=True,
             tag=name,
@@ -73,7 +73,7 @@ class Progress:
         self._step = self._shown_step = ""
         self._lines: deque[str] = deque(maxlen=_SHOWN)
 
-    def follow(self, entries: Iterable[Mapping[str, Any]]) -> None:
+    def follow(self, entries: Iterable[TransferEntry]) -> None:
         """Until the build has ended. Raises BuildFailed when it fails."""
         error = ""
         # Read to the end even after an error: docker-py closes its connection only then.

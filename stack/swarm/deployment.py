@@ -4,19 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Protocol
 
 from stack.compose.model import Service
 from stack.errors import StackError
-from stack.swarm.health import HealthWait
-from stack.swarm.objects import StackObjects
 from stack.swarm.plan import Plan, make_plan
-from stack.swarm.removal import Removal
-from stack.swarm.services import Present, StackServices
+from stack.swarm.services import Present
 from stack.swarm.spec import SPEC_MARK
+from swarmfn.provider.swarm.documents import ServiceSpec
 
-Spec = Mapping[str, Any]
 _PATIENCE = 30.0
+
+
+class Services(Protocol):
+    """The services that are changed; see StackServices."""
+
+    def present(self) -> dict[str, Present]: ...
+    def find(self, name: str) -> Present | None: ...
+    def create(self, spec: ServiceSpec) -> None: ...
+    def update(self, spec: ServiceSpec) -> None: ...
+    def remove(self, name: str, /) -> None: ...
+
+
+class Objects(Protocol):
+    """What services refer to; see StackObjects."""
+
+    def remove_created(self, timeout: float) -> None: ...
+
+
+class Health(Protocol):
+    """Waits until a service is healthy; see HealthWait."""
+
+    def until_ready(self, spec: ServiceSpec, is_changed: bool) -> None: ...
+
+
+class Remover(Protocol):
+    """Takes services away and waits for their end; see Removal."""
+
+    def remove(self, names: Sequence[str], /) -> None: ...
 
 
 class Deployment:
@@ -24,10 +49,10 @@ class Deployment:
 
     def __init__(
         self,
-        services: StackServices,
-        objects: StackObjects,
-        health: HealthWait,
-        removal: Removal,
+        services: Services,
+        objects: Objects,
+        health: Health,
+        removal: Remover,
         say: Callable[[str], None],
     ) -> None:
         self._services = services
@@ -36,9 +61,9 @@ class Deployment:
         self._removal = removal
         self._say = say
         self._created: list[str] = []
-        self._before: dict[str, Spec] = {}
+        self._before: dict[str, ServiceSpec] = {}
 
-    def apply(self, stages: Sequence[Sequence[Spec]]) -> Plan:
+    def apply(self, stages: Sequence[Sequence[ServiceSpec]]) -> Plan:
         """Changes what differs and waits until everything is healthy, one stage after the other.
 
         Returns what was done. Raises StackError; then `restore` puts back what was there before.
@@ -73,7 +98,7 @@ class Deployment:
             self._attempt(partial(self._health.until_ready, spec, is_changed=False))
         self._attempt(partial(self._objects.remove_created, _PATIENCE))
 
-    def _change(self, spec: Spec, plan: Plan, present: Mapping[str, Present]) -> None:
+    def _change(self, spec: ServiceSpec, plan: Plan, present: Mapping[str, Present]) -> None:
         name = spec["Name"]
         if name in plan.create:
             self._say(f"{name}: creating")
@@ -84,7 +109,7 @@ class Deployment:
             self._before[name] = present[name].spec
             self._services.update(spec)
 
-    def _go_back(self, spec: Spec) -> None:
+    def _go_back(self, spec: ServiceSpec) -> None:
         found = self._services.find(spec["Name"])
         # Swarm may have rolled it back already.
         if found is None or _mark(found.spec) != _mark(spec):
@@ -97,7 +122,7 @@ class Deployment:
             self._say(f"could not be put back: {exc}")
 
 
-def stages_of(services: Mapping[str, Service], specs: Mapping[str, Spec]) -> list[list[Spec]]:
+def stages_of(services: Mapping[str, Service], specs: Mapping[str, ServiceSpec]) -> list[list[ServiceSpec]]:
     """The specifications (by the service's name in the compose file) in groups: each after those it depends on."""
     left, stages = dict(services), []
     done: set[str] = set()
@@ -112,5 +137,5 @@ def stages_of(services: Mapping[str, Service], specs: Mapping[str, Spec]) -> lis
     return stages
 
 
-def _mark(spec: Spec) -> object:
+def _mark(spec: ServiceSpec) -> object:
     return (spec.get("Labels") or {}).get(SPEC_MARK)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import docker
 from docker import errors as docker_errors
 
+from stack.swarm.engine_api import api_of
 from stack.swarm.engine_client import GONE
 from stack.swarm.tasks import Task, with_exit
+from swarmfn.provider.swarm.documents import ServiceSpec
 
 _REMEMBERED = 60
 """Seconds; the engine remembers its latest events."""
@@ -24,7 +25,7 @@ class FailureReports:
     """Puts together what Swarm says, what the health check said, and the end of the log."""
 
     def __init__(self, client: docker.DockerClient) -> None:
-        self._api: Any = client.api
+        self._api = api_of(client)
         self._kept: dict[str, tuple[str, list[str]]] = {}
         self._exits: dict[str, int | None] = {}
 
@@ -52,7 +53,7 @@ class FailureReports:
             self._exits[task.id] = next((int(status) for status in found if status.isdigit()), None)
         return self._exits[task.id]
 
-    def describe(self, spec: Mapping[str, Any], reason: str, task: Task | None) -> str:
+    def describe(self, spec: ServiceSpec, reason: str, task: Task | None) -> str:
         """One message. `task` is the attempt that failed; without one there is no log."""
         said, lines = _NOTHING
         if task is not None:
@@ -86,7 +87,9 @@ class FailureReports:
 
     def _health_check_output(self, task: Task) -> str:
         try:
-            state = self._api.inspect_container(task.container)["State"] if task.container else {}
+            if not task.container:
+                return ""
+            state = self._api.inspect_container(task.container)["State"]
         except GONE:
             return ""
         checks = (state.get("Health") or {}).get("Log") or []
@@ -95,18 +98,20 @@ class FailureReports:
 
     def _log(self, task: Task) -> list[str]:
         """From the container where it is on this node, else through Swarm, which knows only of whole services."""
-        options = {"stdout": True, "stderr": True, "tail": _LINES}
+        text = b""
         try:
-            text = self._api.logs(task.container, **options) if task.container else b""
+            if task.container:
+                text = self._api.logs(task.container, stdout=True, stderr=True, tail=_LINES)
         except docker_errors.NotFound:
-            text = self._service_log(task, options)
+            text = self._service_log(task)
         except GONE:
             return []
         return [line[:_LONGEST_LINE] for line in text.decode(errors="replace").splitlines()[-_LINES:]]
 
-    def _service_log(self, task: Task, options: Mapping[str, Any]) -> bytes:
+    def _service_log(self, task: Task) -> bytes:
         try:
-            return b"".join(self._api.service_logs(task.service_id, is_tty=False, **options))
+            chunks = self._api.service_logs(task.service_id, is_tty=False, stdout=True, stderr=True, tail=_LINES)
+            return b"".join(chunks)
         except GONE:
             return b""
 
@@ -119,7 +124,7 @@ def _port_hint(ports: Sequence[int]) -> str:
     return f"{named} of the node is in use. Choose another, such as --port {ports[0] + 1 if ports else 9000}"
 
 
-def hint_for(reason: str, spec: Mapping[str, Any]) -> str:
+def hint_for(reason: str, spec: ServiceSpec) -> str:
     """What helps, as far as the reason tells; else ""."""
     container = spec["TaskTemplate"]["ContainerSpec"]
     if "No such image" in reason or "pull access denied" in reason or "manifest unknown" in reason:

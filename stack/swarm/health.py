@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Protocol
 
 from stack.errors import DeployFailed
-from stack.swarm.failures import FailureReports
-from stack.swarm.services import StackServices
+from stack.swarm.services import Present
 from stack.swarm.spec import TASK_MARK
 from stack.swarm.tasks import Hopeless, Ready, Seen, Task, Verdict, Waiting, judge
+from swarmfn.provider.swarm.documents import ServiceSpec
 
 READY_TIMEOUT = 180.0
 """Seconds for a service, on top of what its replicas before may take to end."""
@@ -29,13 +29,29 @@ _FAST_POLL = 0.08
 _ENOUGH_HISTORY = 3
 
 
+class Services(Protocol):
+    """What is asked about the services of a stack; see StackServices."""
+
+    def find(self, name: str) -> Present | None: ...
+    def tasks(self, service_id: str) -> list[Task]: ...
+    def task_history(self) -> int: ...
+
+
+class Reports(Protocol):
+    """What is asked about tasks that failed; see FailureReports."""
+
+    def with_exits(self, tasks: Iterable[Task]) -> list[Task]: ...
+    def keep(self, tasks: Iterable[Task]) -> None: ...
+    def describe(self, spec: ServiceSpec, reason: str, task: Task | None) -> str: ...
+
+
 class HealthWait:
     """Waits for services of one stack. `clock` and `pause` stand for time."""
 
     def __init__(
         self,
-        services: StackServices,
-        reports: FailureReports,
+        services: Services,
+        reports: Reports,
         say: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
         pause: Callable[[float], None] = time.sleep,
@@ -46,7 +62,7 @@ class HealthWait:
         self._clock = clock
         self._pause = pause
 
-    def until_ready(self, spec: Mapping[str, Any], is_changed: bool, timeout: float = READY_TIMEOUT) -> None:
+    def until_ready(self, spec: ServiceSpec, is_changed: bool, timeout: float = READY_TIMEOUT) -> None:
         """Returns once every replica of the specification is healthy. Raises DeployFailed with the reason and the end
         of the log.
 
@@ -91,7 +107,7 @@ class HealthWait:
         found = self._services.find(name)
         return self._services.tasks(found.id) if found else []
 
-    def _failure(self, spec: Mapping[str, Any], reason: str, task: Task | None) -> DeployFailed:
+    def _failure(self, spec: ServiceSpec, reason: str, task: Task | None) -> DeployFailed:
         name = spec["Name"]
         if task is None:
             ours = spec["TaskTemplate"]["ContainerSpec"].get("Labels", {}).get(TASK_MARK, "")
@@ -99,7 +115,7 @@ class HealthWait:
         return DeployFailed(self._reports.describe(spec, reason, task))
 
 
-def _verdict(spec: Mapping[str, Any], tasks: Sequence[Task], update_state: str, known: Collection[str]) -> Verdict:
+def _verdict(spec: ServiceSpec, tasks: Sequence[Task], update_state: str, known: Collection[str]) -> Verdict:
     mark = spec["TaskTemplate"]["ContainerSpec"].get("Labels", {}).get(TASK_MARK, "")
     replicated = spec["Mode"].get("Replicated")
     # Of a global service there are as many as Swarm has made.
@@ -107,6 +123,6 @@ def _verdict(spec: Mapping[str, Any], tasks: Sequence[Task], update_state: str, 
     return judge(tasks, mark, replicas, update_state, known)
 
 
-def _grace(spec: Mapping[str, Any]) -> float:
+def _grace(spec: ServiceSpec) -> float:
     """How long the replicas that are replaced may take to end."""
     return float(spec["TaskTemplate"]["ContainerSpec"].get("StopGracePeriod", 0)) / 1e9

@@ -21,8 +21,10 @@ from stack.build_recipes import Recipe, stack_recipe, watchdog_recipe
 from stack.errors import StackError
 from stack.function_images import build_recipe
 from stack.swarm.building import NO_BASE, BuildFailed, build
+from stack.swarm.engine_api import api_of
 from stack.swarm.engine_client import engine_errors
 from stack.swarm.registry import pull
+from swarmfn.provider.swarm.documents import ImageSummary, ServiceDocument, ServiceSpec
 
 CODE_LABEL = "com.swarmfn.code"
 """On images: the digest of what they were built from."""
@@ -133,7 +135,7 @@ def remove_superseded(client: docker.DockerClient, keep: Iterable[str]) -> list[
     One that a container still uses is left for the next time. `keep` has to name what services may return to.
     """
     with engine_errors("list the images"):
-        images = client.api.images()
+        images = api_of(client).images()
     kept = set(keep)
     removed = []
     for image in images:
@@ -147,7 +149,7 @@ def remove_built(client: docker.DockerClient, keep: Iterable[str], say: Say) -> 
     """Removes every image that was built here and is in `keep` neither by name nor by id; their names. What cannot be
     removed is reported."""
     with engine_errors("list the images"):
-        images = client.api.images()
+        images = api_of(client).images()
     kept = set(keep)
     removed = []
     for image in images:
@@ -165,27 +167,30 @@ def remove_built(client: docker.DockerClient, keep: Iterable[str], say: Say) -> 
     return removed
 
 
-def own_tags(image: Mapping[str, Any]) -> list[str]:
+def own_tags(image: ImageSummary) -> list[str]:
     """The tags of an image, as `GET /images/json` lists it, that show it to be built here."""
     code = (image.get("Labels") or {}).get(CODE_LABEL)
     return [tag for tag in image.get("RepoTags") or () if code and tag.endswith(f":{code}")]
 
 
-def images_of(specs: Iterable[Mapping[str, Any]]) -> set[str]:
+def images_of(services: Iterable[ServiceDocument]) -> set[str]:
     """The images that services name, in their present and in their previous spec, without digests."""
-    names = (
-        (spec.get("TaskTemplate") or {}).get("ContainerSpec", {}).get("Image", "")
-        for service in specs
-        for spec in (service.get("Spec") or {}, service.get("PreviousSpec") or {})
-    )
-    return {name.partition("@")[0] for name in names if name}
+    specs = (spec for service in services for spec in (service.get("Spec"), service.get("PreviousSpec")))
+    return {name.partition("@")[0] for spec in specs if spec and (name := _image(spec))}
+
+
+def _image(spec: ServiceSpec) -> str:
+    """The empty text for a service that runs something else than containers."""
+    template = spec.get("TaskTemplate")
+    container = template.get("ContainerSpec") if template else None
+    return container.get("Image", "") if container else ""
 
 
 def _name(client: docker.DockerClient, image_id: str, repository: str, tag: str) -> None:
     present = _find(client, f"{repository}:{tag}")
     if present is None or present["Id"] != image_id:
         with engine_errors(f"name the image {repository}:{tag}"):
-            client.api.tag(image_id, repository, tag, force=True)
+            api_of(client).tag(image_id, repository, tag, force=True)
 
 
 def _find(client: docker.DockerClient, name: str) -> dict[str, Any] | None:
@@ -199,7 +204,7 @@ def _find(client: docker.DockerClient, name: str) -> dict[str, Any] | None:
 def _remove(client: docker.DockerClient, tag: str, force: bool = False) -> bool:
     with engine_errors(f"remove the image {tag}"):
         try:
-            client.api.remove_image(tag, force=force)
+            api_of(client).remove_image(tag, force=force)
         except docker_errors.ImageNotFound:
             return False
         except docker_errors.APIError as exc:
@@ -209,8 +214,8 @@ def _remove(client: docker.DockerClient, tag: str, force: bool = False) -> bool:
     return True
 
 
-def _is_latest(image: Mapping[str, Any], tags: Sequence[str]) -> bool:
-    return any(_alias(tag) in image["RepoTags"] for tag in tags)
+def _is_latest(image: ImageSummary, tags: Sequence[str]) -> bool:
+    return any(_alias(tag) in (image.get("RepoTags") or ()) for tag in tags)
 
 
 def _alias(tag: str) -> str:

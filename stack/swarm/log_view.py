@@ -13,9 +13,11 @@ from typing import Any
 import docker
 
 from stack.errors import StackError
+from stack.swarm.engine_api import api_of
 from stack.swarm.engine_client import GONE, engine_errors
 from stack.swarm.function_services import function_name, function_services
 from stack.swarm.log_lines import LineReader, LogLine
+from swarmfn.provider.swarm.documents import ServiceDocument
 from swarmfn.wire.swarm_labels import STACK_LABEL
 from swarmfn.wire.visible import visible
 
@@ -77,7 +79,7 @@ def logs(
 def log_sources(client: docker.DockerClient, stack: str, name: str | None) -> list[Source]:
     """The services that `name` means. Raises StackError, which lists the names there are."""
     with engine_errors("list the services"):
-        services = client.api.services(filters={"label": f"{STACK_LABEL}={stack}"})
+        services = api_of(client).services(filters={"label": f"{STACK_LABEL}={stack}"})
     own = {service["Spec"]["Name"].removeprefix(f"{stack}_"): service for service in services}
     if name is None:
         if not own:
@@ -153,7 +155,7 @@ class LogViewer:
     def _are_gone(self) -> bool:
         """Whether no service is there any more: an engine does not end their logs then."""
         try:
-            present = {service["ID"] for service in self._client.api.services()}
+            present = {service["ID"] for service in api_of(self._client).services()}
         except GONE:
             # The streams end too when the engine has.
             return False
@@ -164,7 +166,7 @@ class LogViewer:
     ) -> None:
         reader = LineReader(source.has_terminal)
         try:
-            chunks = self._client.api.service_logs(
+            chunks = api_of(self._client).service_logs(
                 source.id,
                 details=True,
                 timestamps=True,
@@ -191,16 +193,16 @@ class LogViewer:
         """The replica's number, which Swarm keeps when it starts a task in another's place."""
         if task not in self._slots:
             try:
-                tasks = self._client.api.tasks(filters={"service": source.id})
+                tasks = api_of(self._client).tasks(filters={"service": source.id})
             except GONE:
                 tasks = []
-            self._slots.update({one["ID"]: str(one.get("Slot") or one["NodeID"][:_SHORT_ID]) for one in tasks})
+            self._slots.update({one["ID"]: str(one.get("Slot") or one.get("NodeID", "")[:_SHORT_ID]) for one in tasks})
             # Swarm forgets old tasks before their logs are gone.
             self._slots.setdefault(task, task[:_SHORT_ID])
         return self._slots[task]
 
 
-def _source(label: str, service: dict[str, Any]) -> Source:
+def _source(label: str, service: ServiceDocument) -> Source:
     container = service["Spec"]["TaskTemplate"].get("ContainerSpec") or {}
     return Source(service["ID"], label, bool(container.get("TTY")))
 

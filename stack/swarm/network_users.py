@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from docker import errors as docker_errors
 
+from stack.swarm.engine_api import EngineApi
 from stack.swarm.engine_client import engine_errors
 from stack.swarm.portable_specs import attachments
 
@@ -14,7 +14,7 @@ _TASK = re.compile(r"in use by task (\w+)")
 _SERVICE_LABEL = "com.docker.swarm.service.id"
 
 
-def containers_on(api: Any, network: str, refusal: str) -> list[str]:
+def containers_on(api: EngineApi, network: str, refusal: str) -> list[str]:
     """The containers that somebody attached to the network by hand: `probe`, or `1a2b3c4d5e6f on node2`. Of those on
     other nodes only the one that Swarm's `refusal` to remove the network speaks of."""
     with engine_errors("see what uses the network"):
@@ -24,7 +24,7 @@ def containers_on(api: Any, network: str, refusal: str) -> list[str]:
         return names or _container_of_task(api, refusal)
 
 
-def services_on(api: Any, network: str) -> list[str]:
+def services_on(api: EngineApi, network: str) -> list[str]:
     """The names of the services that are attached to the network."""
     with engine_errors("see what uses the network"):
         return sorted(
@@ -34,7 +34,7 @@ def services_on(api: Any, network: str) -> list[str]:
         )
 
 
-def _container_of_task(api: Any, refusal: str) -> list[str]:
+def _container_of_task(api: EngineApi, refusal: str) -> list[str]:
     """Swarm has a task without a service for a container that is attached by hand."""
     match = _TASK.search(refusal)
     if match is None:
@@ -43,8 +43,9 @@ def _container_of_task(api: Any, refusal: str) -> list[str]:
         task = api.inspect_task(match.group(1))
     except docker_errors.NotFound:
         return []
-    spec = task["Spec"].get("NetworkAttachmentSpec")
+    template = task.get("Spec")
+    spec = template.get("NetworkAttachmentSpec") if template else None
     if not spec:
         return []
-    nodes = {node["ID"]: str(node["Description"]["Hostname"]) for node in api.nodes()}
-    return [f"{spec['ContainerID'][:12]} on {nodes.get(task.get('NodeID', ''), 'another node')}"]
+    nodes = {node["ID"]: (node.get("Description") or {}).get("Hostname", "") for node in api.nodes()}
+    return [f"{spec['ContainerID'][:12]} on {nodes.get(task.get('NodeID', '')) or 'another node'}"]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import docker
 
 from stack.errors import StackError
+from stack.swarm.engine_api import api_of
 from stack.swarm.engine_client import engine_errors
+from swarmfn.provider.swarm.documents import NodeDocument
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,10 @@ class Node:
 def list_nodes(client: docker.DockerClient) -> list[Node]:
     """The swarm's nodes by name."""
     with engine_errors("list the nodes"):
-        return read_nodes(client.api.nodes())
+        return read_nodes(api_of(client).nodes())
 
 
-def read_nodes(entries: Iterable[Mapping[str, Any]]) -> list[Node]:
+def read_nodes(entries: Iterable[NodeDocument]) -> list[Node]:
     """The nodes in what the engine answers to GET /nodes, by name."""
     nodes = [
         Node(

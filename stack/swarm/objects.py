@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import docker
 from docker import errors as docker_errors
 
 from stack.compose.model import Config, Network
 from stack.errors import StackError
+from stack.swarm.engine_api import Filters, api_of
 from stack.swarm.engine_client import engine_errors, explanation
 from stack.swarm.network_users import containers_on, services_on
 from stack.swarm.spec import Reference
+from swarmfn.provider.swarm.documents import NetworkDocument
 from swarmfn.wire.swarm_labels import STACK_LABEL
 
 _POLL = 0.3
@@ -26,7 +27,7 @@ class StackObjects:
     made."""
 
     def __init__(self, client: docker.DockerClient, stack: str) -> None:
-        self._api: Any = client.api
+        self._api = api_of(client)
         self._stack = stack
         self.created_networks: list[str] = []
         self.created_configs: list[str] = []
@@ -82,11 +83,11 @@ class StackObjects:
             f"End that, with {' or '.join(commands)} and the name, then do this again."
         )
 
-    def _networks(self, filters: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def _networks(self, filters: Filters) -> list[NetworkDocument]:
         with engine_errors("list the networks"):
-            return list(self._api.networks(filters={**filters, "scope": ["swarm"]}))
+            return self._api.networks(filters={**filters, "scope": ["swarm"]})
 
-    def _ensure_network(self, network: Network, present: Mapping[str, Mapping[str, Any]]) -> str:
+    def _ensure_network(self, network: Network, present: Mapping[str, NetworkDocument]) -> str:
         name = network.name_in(self._stack)
         if network.is_external:
             if name not in present:
@@ -162,7 +163,7 @@ def _is_in_use(error: docker_errors.APIError) -> bool:
     return "in use" in text or "active endpoints" in text
 
 
-def _check_network(name: str, found: Mapping[str, Any], network: Network, labels: Mapping[str, str]) -> None:
+def _check_network(name: str, found: NetworkDocument, network: Network, labels: Mapping[str, str]) -> None:
     present = found.get("Labels") or {}
     if present.get(STACK_LABEL) != labels[STACK_LABEL]:
         raise StackError(f"the network {name} exists and is not of this stack. Choose another name with --stack.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -12,10 +12,12 @@ import docker
 
 from stack.posture import NOTHING_KNOWN, Posture
 from stack.status import FunctionLine, made_from, where, with_posture
+from stack.swarm.engine_api import api_of
 from stack.swarm.engine_client import engine_errors
 from stack.swarm.function_services import function_name, function_services
 from stack.tables import brief, table
 from swarmfn.provider.swarm.diagnosis import Failure, describe
+from swarmfn.provider.swarm.documents import ServiceDocument, ServiceMode
 from swarmfn.provider.swarm.tasks import Task, latest_failure, read_tasks, unreachable_nodes
 from swarmfn.wire.durations import format_duration
 from swarmfn.wire.swarm_labels import FUNCTION_LABEL, STACK_LABEL
@@ -116,10 +118,10 @@ def observe(
     what the gateway said; `compose_files`: what the last `up` made it from.
     Raises StackError for an engine without an answer."""
     with engine_errors("look at the stack"):
-        services = client.api.services(filters={"label": f"{STACK_LABEL}={stack}"})
-        tasks = client.api.tasks(filters={"label": f"{STACK_LABEL}={stack}"})
-        tasks += client.api.tasks(filters={"label": FUNCTION_LABEL})
-        nodes = client.api.nodes()
+        services = api_of(client).services(filters={"label": f"{STACK_LABEL}={stack}"})
+        tasks = api_of(client).tasks(filters={"label": f"{STACK_LABEL}={stack}"})
+        tasks += api_of(client).tasks(filters={"label": FUNCTION_LABEL})
+        nodes = api_of(client).nodes()
     functions = function_services(client, stack)
     unreachable = unreachable_nodes(nodes)
     by_service: dict[str, list[Task]] = {}
@@ -146,7 +148,7 @@ def observe(
 
 
 def service_row(
-    service: Mapping[str, Any], tasks: Sequence[Task], unreachable: Collection[str], now: datetime
+    service: ServiceDocument, tasks: Sequence[Task], unreachable: Collection[str], now: datetime
 ) -> ServiceRow:
     """A service and its tasks as one row."""
     running = [task for task in tasks if task.is_wanted and task.state == "running"]
@@ -204,7 +206,7 @@ def _reason(tasks: Sequence[Task]) -> str:
     return f"a replica is {latest.state}" if latest is not None else ""
 
 
-def _replicas(mode: Mapping[str, Any], tasks: Sequence[Task]) -> int:
+def _replicas(mode: ServiceMode, tasks: Sequence[Task]) -> int:
     """How many are wanted; of a global service as many as Swarm has made tasks."""
     if "Replicated" in mode:
         return int((mode["Replicated"] or {}).get("Replicas") or 0)

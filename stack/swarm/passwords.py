@@ -6,9 +6,8 @@ the one that Redis still has. Then Redis gets the new one.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from stack.compose.model import Service
 from stack.swarm.services import Present
@@ -43,7 +42,7 @@ def granted(service: Present | None, file: str) -> Reference | None:
     """The secret that a service has as the file of that name."""
     if service is None:
         return None
-    secrets: Sequence[Mapping[str, Any]] = service.spec["TaskTemplate"]["ContainerSpec"].get("Secrets") or ()
+    secrets = service.spec["TaskTemplate"]["ContainerSpec"].get("Secrets") or ()
     for secret in secrets:
         if secret["File"]["Name"].rpartition("/")[2] == file:
             return Reference(secret["SecretID"], secret["SecretName"])

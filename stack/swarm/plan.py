@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from stack.swarm.spec import SPEC_MARK
-
-Spec = Mapping[str, Any]
+from swarmfn.provider.swarm.documents import ServiceSpec
 
 
 @dataclass(frozen=True)
@@ -24,7 +22,7 @@ class Plan:
         return not (self.remove or self.create or self.update)
 
 
-def make_plan(wanted: Mapping[str, Spec], present: Mapping[str, Spec]) -> Plan:
+def make_plan(wanted: Mapping[str, ServiceSpec], present: Mapping[str, ServiceSpec]) -> Plan:
     """`wanted` and `present` hold specifications by the service's name on the engine."""
     return Plan(
         remove=tuple(name for name in present if name not in wanted),
@@ -33,18 +31,18 @@ def make_plan(wanted: Mapping[str, Spec], present: Mapping[str, Spec]) -> Plan:
     )
 
 
-def differs(wanted: Spec, present: Spec) -> bool:
+def differs(wanted: ServiceSpec, present: ServiceSpec) -> bool:
     """Whether the service has to be updated: by its mark, or because someone changed it by hand since."""
     marks = [(spec.get("Labels") or {}).get(SPEC_MARK) for spec in (wanted, present)]
     return marks[0] != marks[1] or not _is_within(wanted, present)
 
 
-def _is_within(wanted: Any, present: Any) -> bool:
+def _is_within(wanted: object, present: object) -> bool:
     """Whether `present` says all that `wanted` says. The engine adds defaults, and drops what is empty."""
     if isinstance(wanted, Mapping):
         entries = present if isinstance(present, Mapping) else {}
         return all(_is_within(value, entries.get(key)) for key, value in wanted.items())
     if isinstance(wanted, list):
-        items = present or []
+        items = present if isinstance(present, list) else []
         return len(wanted) == len(items) and all(map(_is_within, wanted, items))
     return bool(wanted == present or (not wanted and not present))

@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any
 
 from stack.errors import StackError
+from swarmfn.provider.swarm.documents import NetworkAttachment, ServiceSpec
 
-Document = dict[str, Any]
 
-
-def attachments(spec: Mapping[str, Any]) -> list[Document]:
+def attachments(spec: ServiceSpec) -> list[NetworkAttachment]:
     """The networks a service is attached to. Old clients wrote them beside the task template instead of into it."""
     return list(spec["TaskTemplate"].get("Networks") or spec.get("Networks") or [])
 
 
-def portable(spec: Mapping[str, Any], network_names: Mapping[str, str]) -> Document:
+def portable(spec: ServiceSpec, network_names: Mapping[str, str]) -> ServiceSpec:
     """The spec with networks by name; `network_names` has them by id."""
-    result = copy.deepcopy(dict(spec))
+    result = copy.deepcopy(spec)
     networks = attachments(result)
     for network in networks:
         network["Target"] = network_names.get(network["Target"], network["Target"])
@@ -33,27 +31,27 @@ def portable(spec: Mapping[str, Any], network_names: Mapping[str, str]) -> Docum
 
 
 def resolved(
-    spec: Mapping[str, Any], networks: Mapping[str, str], secrets: Mapping[str, str], configs: Mapping[str, str]
-) -> Document:
+    spec: ServiceSpec, networks: Mapping[str, str], secrets: Mapping[str, str], configs: Mapping[str, str]
+) -> ServiceSpec:
     """A portable spec with the ids that its networks, secrets and configs have now, which the mappings give by name.
 
     Raises StackError for those that are not there.
     """
-    result = copy.deepcopy(dict(spec))
+    result = copy.deepcopy(spec)
     container = result["TaskTemplate"]["ContainerSpec"]
-    places = (
-        (attachments(result), "network", "Target", "Target", networks),
-        (container.get("Secrets") or [], "secret", "SecretName", "SecretID", secrets),
-        (container.get("Configs") or [], "config", "ConfigName", "ConfigID", configs),
-    )
-    missing = []
-    for references, kind, name_key, id_key, known in places:
-        for reference in references:
-            name = reference[name_key]
-            if name in known:
-                reference[id_key] = known[name]
-            else:
-                missing.append(f'{kind} "{name}"')
+    missing: list[str] = []
+
+    def found(kind: str, name: str, known: Mapping[str, str]) -> str:
+        if name not in known:
+            missing.append(f'{kind} "{name}"')
+        return known.get(name, "")
+
+    for network in attachments(result):
+        network["Target"] = found("network", network["Target"], networks)
+    for secret in container.get("Secrets") or []:
+        secret["SecretID"] = found("secret", secret["SecretName"], secrets)
+    for config in container.get("Configs") or []:
+        config["ConfigID"] = found("config", config["ConfigName"], configs)
     if missing:
         raise StackError(f"it needs what is not there any more: {', '.join(missing)}")
     return result

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import docker
@@ -18,6 +17,7 @@ from stack.draining import with_room_to_drain
 from stack.errors import StackError
 from stack.settings_check import check_settings
 from stack.state import Settings, StateDirectory
+from stack.swarm.engine_api import api_of
 from stack.swarm.engine_client import engine_errors, engine_host
 from stack.swarm.images import STACK_IMAGE, ensure_stack_image
 from stack.swarm.placement import Placement
@@ -128,7 +128,7 @@ def variables_of(settings: Settings, environ: Mapping[str, str]) -> dict[str, st
 
 def data_node(client: docker.DockerClient, remembered: str, own: str) -> str:
     """The node that named volumes lie on: the previous one while it is in the swarm, else this one."""
-    api: Any = client.api
+    api = api_of(client)
     with engine_errors("list the nodes"):
         ids = {node["ID"] for node in api.nodes()}
     return remembered if remembered in ids else own

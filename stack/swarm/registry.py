@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 import docker
 from docker import errors as docker_errors
 from docker.utils import parse_repository_tag
 
 from stack.errors import StackError
+from stack.swarm.engine_api import TransferEntry, api_of
 from stack.swarm.engine_client import engine_errors
 
 REDIS_IMAGE = "redis:7"
@@ -55,7 +55,7 @@ def pull(client: docker.DockerClient, image: str, say: Say) -> None:
     repository, tag = parse_repository_tag(image)
     say(f"{image}: pulling")
     with engine_errors(what):
-        entries = client.api.pull(repository, tag=tag or "latest", stream=True, decode=True)
+        entries = api_of(client).pull(repository, tag=tag or "latest", stream=True, decode=True)
         _follow(entries, f"{image}: pulling", what, say)
 
 
@@ -70,15 +70,15 @@ def push(client: docker.DockerClient, image: str, registry: str, say: Say) -> st
     what = f"push {pushed}:{tag}"
     say(f"{image}: pushing to {registry}")
     with engine_errors(what):
-        client.api.tag(image, pushed, tag, force=True)
-        entries = client.api.push(pushed, tag=tag, stream=True, decode=True)
+        api_of(client).tag(image, pushed, tag, force=True)
+        entries = api_of(client).push(pushed, tag=tag, stream=True, decode=True)
         digest = _follow(entries, f"{image}: pushing", what, say)
     if not digest:
         raise StackError(f"cannot {what}: the registry did not say its digest.")
     return f"{pushed}:{tag}@{digest}"
 
 
-def _follow(entries: Iterable[Mapping[str, Any]], prefix: str, what: str, say: Say) -> str:
+def _follow(entries: Iterable[TransferEntry], prefix: str, what: str, say: Say) -> str:
     """Until a transfer has ended; the digest, if the registry told it. Raises StackError when it fails."""
     began = reported = time.monotonic()
     error = digest = ""

@@ -8,16 +8,17 @@ import docker
 from docker import auth
 from docker import errors as docker_errors
 
+from stack.swarm.engine_api import api_of
 from stack.swarm.engine_client import engine_errors
-from stack.swarm.portable_specs import Document
+from swarmfn.provider.swarm.documents import ServiceSpec
 
 
-def make_service(client: docker.DockerClient, name: str, spec: Document, say: Callable[[str], None]) -> bool:
+def make_service(client: docker.DockerClient, name: str, spec: ServiceSpec, say: Callable[[str], None]) -> bool:
     """Whether the service was made; False where one of the name is there."""
     image = spec["TaskTemplate"]["ContainerSpec"]["Image"]
     with engine_errors("make its service"):
         try:
-            client.api.create_service(
+            api_of(client).create_service(
                 spec["TaskTemplate"],
                 name=spec["Name"],
                 labels=spec.get("Labels"),

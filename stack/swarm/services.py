@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import docker
 from docker import errors as docker_errors
 
+from stack.swarm.engine_api import api_of
 from stack.swarm.engine_client import engine_errors, explanation
 from stack.swarm.tasks import Task, read_tasks
+from swarmfn.provider.swarm.documents import ServiceDocument, ServiceSpec
 from swarmfn.wire.swarm_labels import STACK_LABEL
 
 _TRIES = 5
@@ -23,7 +23,7 @@ class Present:
 
     id: str
     version: int
-    spec: Mapping[str, Any]
+    spec: ServiceSpec
     update_state: str
 
 
@@ -31,7 +31,7 @@ class StackServices:
     """Everything by the service's name on the engine. Every method may raise StackError."""
 
     def __init__(self, client: docker.DockerClient, stack: str) -> None:
-        self._api: Any = client.api
+        self._api = api_of(client)
         self._stack = stack
 
     def present(self) -> dict[str, Present]:
@@ -48,11 +48,11 @@ class StackServices:
             except docker_errors.NotFound:
                 return None
 
-    def create(self, spec: Mapping[str, Any]) -> None:
+    def create(self, spec: ServiceSpec) -> None:
         with engine_errors(f"create the service {spec['Name']}"):
             self._api.create_service(name=spec["Name"], **_arguments(spec), endpoint_spec=spec.get("EndpointSpec"))
 
-    def update(self, spec: Mapping[str, Any]) -> None:
+    def update(self, spec: ServiceSpec) -> None:
         """Gives the service of that name the specification, whatever it has now."""
         name = spec["Name"]
         for attempt in range(_TRIES):
@@ -95,15 +95,15 @@ class StackServices:
         """The ids of the nodes that take part."""
         with engine_errors("list the nodes"):
             entries = self._api.nodes()
-        return {entry["ID"] for entry in entries if entry["Status"].get("State") == "ready"}
+        return {entry["ID"] for entry in entries if (entry.get("Status") or {}).get("State") == "ready"}
 
 
-def _present(entry: Mapping[str, Any]) -> Present:
+def _present(entry: ServiceDocument) -> Present:
     update = entry.get("UpdateStatus") or {}
     return Present(entry["ID"], entry["Version"]["Index"], entry["Spec"], update.get("State", ""))
 
 
-def _arguments(spec: Mapping[str, Any]) -> dict[str, Any]:
+def _arguments(spec: ServiceSpec) -> dict[str, object]:
     return {
         "task_template": spec["TaskTemplate"],
         "labels": spec.get("Labels"),

@@ -6,9 +6,26 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from stack.compose.model import Attachment, Grant, Healthcheck, Mount, Port, Resources, Rollout, Service, Tmpfs, Volume
+from swarmfn.provider.swarm.documents import (
+    Amounts,
+    ConfigGrant,
+    ContainerSpec,
+    DnsConfig,
+    FileTarget,
+    HealthcheckSpec,
+    MountSpec,
+    NetworkAttachment,
+    PlacementSpec,
+    PortConfig,
+    RolloutConfig,
+    SecretGrant,
+    ServiceSpec,
+    TaskTemplate,
+    TmpfsOptions,
+    VolumeOptions,
+)
 from swarmfn.wire.swarm_labels import STACK_LABEL
 
 SPEC_MARK = "com.swarmfn.spec"
@@ -49,33 +66,34 @@ class SpecContext:
     has_no_new_privileges: bool = False
 
 
-def service_spec(service: Service, context: SpecContext) -> dict[str, Any]:
+def service_spec(service: Service, context: SpecContext) -> ServiceSpec:
     """The whole specification of a service, with its marks."""
     template = _task_template(service, context)
     ports = [_port(port) for port in service.ports]
     # A replica that publishes another port is another replica, though its template is the same.
     template["ContainerSpec"]["Labels"][TASK_MARK] = mark({"template": template, "ports": ports})
-    spec: dict[str, Any] = {
+    labels = {**service.deploy.labels, STACK_LABEL: context.stack, IMAGE_LABEL: service.image}
+    spec: ServiceSpec = {
         "Name": f"{context.stack}_{service.name}",
-        "Labels": {**service.deploy.labels, STACK_LABEL: context.stack, IMAGE_LABEL: service.image},
+        "Labels": labels,
         "TaskTemplate": template,
         "Mode": {"Global": {}} if service.deploy.mode == "global" else {"Replicated": {"Replicas": service.replicas}},
         "UpdateConfig": _rollout(service.deploy.update),
         "RollbackConfig": _rollout(service.deploy.rollback),
         "EndpointSpec": {"Mode": service.deploy.endpoint_mode, "Ports": ports},
     }
-    spec["Labels"][SPEC_MARK] = mark(spec)
+    labels[SPEC_MARK] = mark(spec)
     return spec
 
 
-def mark(document: Mapping[str, Any]) -> str:
+def mark(document: Mapping[str, object]) -> str:
     """Equal for equal documents."""
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def _task_template(service: Service, context: SpecContext) -> dict[str, Any]:
+def _task_template(service: Service, context: SpecContext) -> TaskTemplate:
     restart = service.deploy.restart
-    template: dict[str, Any] = {
+    template: TaskTemplate = {
         "ContainerSpec": _container(service, context),
         "RestartPolicy": {
             "Condition": restart.condition,
@@ -96,8 +114,8 @@ def _task_template(service: Service, context: SpecContext) -> dict[str, Any]:
     return template
 
 
-def _container(service: Service, context: SpecContext) -> dict[str, Any]:
-    container: dict[str, Any] = {
+def _container(service: Service, context: SpecContext) -> ContainerSpec:
+    container: ContainerSpec = {
         "Image": context.images.get(service.name, service.image),
         "Labels": {**service.labels, STACK_LABEL: context.stack},
         # A bare name takes away what the image has.
@@ -110,17 +128,19 @@ def _container(service: Service, context: SpecContext) -> dict[str, Any]:
             *(_mount(mount, context) for mount in service.mounts),
             *(_tmpfs(tmpfs) for tmpfs in service.tmpfs),
         ],
-        "Secrets": [_grant("Secret", grant, context.secrets[grant.source]) for grant in service.secrets],
-        "Configs": [_grant("Config", grant, context.configs[grant.source]) for grant in service.configs],
+        "Secrets": [_secret(grant, context.secrets[grant.source]) for grant in service.secrets],
+        "Configs": [_config(grant, context.configs[grant.source]) for grant in service.configs],
     }
-    container |= {key: value for key, value in _optional(service).items() if value}
+    _add_program(container, service)
+    _add_surroundings(container, service)
     if service.has_init is not None:
         container["Init"] = service.has_init
     if service.is_read_only:
         container["ReadOnly"] = True
-    for key, names in (("CapabilityAdd", service.cap_add), ("CapabilityDrop", service.cap_drop)):
-        if names:
-            container[key] = [_capability(name) for name in names]
+    if service.cap_add:
+        container["CapabilityAdd"] = [_capability(name) for name in service.cap_add]
+    if service.cap_drop:
+        container["CapabilityDrop"] = [_capability(name) for name in service.cap_drop]
     if context.has_no_new_privileges:
         container["Privileges"] = {"NoNewPrivileges": True}
     if service.healthcheck:
@@ -128,22 +148,44 @@ def _container(service: Service, context: SpecContext) -> dict[str, Any]:
     return container
 
 
-def _optional(service: Service) -> dict[str, Any]:
-    """What a container has only if the file says it, by the key of the engine's API."""
-    nameservers = {"Nameservers": list(service.dns), "Search": list(service.dns_search)}
-    return {
-        "Command": list(service.entrypoint),
-        "Args": list(service.command),
-        "User": service.user,
-        "Dir": service.working_dir,
-        "Hostname": service.hostname,
-        "StopSignal": service.stop_signal,
-        "DNSConfig": {key: value for key, value in nameservers.items() if value},
-        "Sysctls": dict(service.sysctls),
-        "Ulimits": [{"Name": limit.name, "Soft": limit.soft, "Hard": limit.hard} for limit in service.ulimits],
+def _add_program(container: ContainerSpec, service: Service) -> None:
+    """What the file says of the program, where it says something."""
+    if service.entrypoint:
+        container["Command"] = list(service.entrypoint)
+    if service.command:
+        container["Args"] = list(service.command)
+    if service.user:
+        container["User"] = service.user
+    if service.working_dir:
+        container["Dir"] = service.working_dir
+    if service.stop_signal:
+        container["StopSignal"] = service.stop_signal
+
+
+def _add_surroundings(container: ContainerSpec, service: Service) -> None:
+    """The same of what is around the program."""
+    if service.hostname:
+        container["Hostname"] = service.hostname
+    if dns := _dns(service):
+        container["DNSConfig"] = dns
+    if service.sysctls:
+        container["Sysctls"] = dict(service.sysctls)
+    if service.ulimits:
+        container["Ulimits"] = [
+            {"Name": limit.name, "Soft": limit.soft, "Hard": limit.hard} for limit in service.ulimits
+        ]
+    if service.extra_hosts:
         # As in /etc/hosts.
-        "Hosts": [f"{address} {name}" for name, address in service.extra_hosts],
-    }
+        container["Hosts"] = [f"{address} {name}" for name, address in service.extra_hosts]
+
+
+def _dns(service: Service) -> DnsConfig:
+    found: DnsConfig = {}
+    if service.dns:
+        found["Nameservers"] = list(service.dns)
+    if service.dns_search:
+        found["Search"] = list(service.dns_search)
+    return found
 
 
 def _capability(name: str) -> str:
@@ -151,14 +193,16 @@ def _capability(name: str) -> str:
     return "ALL" if name == "ALL" else f"CAP_{name.removeprefix('CAP_')}"
 
 
-def _attachment(service: Service, network: str, context: SpecContext) -> dict[str, Any]:
+def _attachment(service: Service, network: str, context: SpecContext) -> NetworkAttachment:
     said = service.attachments.get(network, Attachment())
-    found: dict[str, Any] = {"Target": context.networks[network], "Aliases": [*said.aliases, service.name]}
-    return {**found, "DriverOpts": dict(said.options)} if said.options else found
+    found: NetworkAttachment = {"Target": context.networks[network], "Aliases": [*said.aliases, service.name]}
+    if said.options:
+        found["DriverOpts"] = dict(said.options)
+    return found
 
 
-def _placement(service: Service, context: SpecContext) -> dict[str, Any]:
-    placement: dict[str, Any] = {"Constraints": _constraints(service, context)}
+def _placement(service: Service, context: SpecContext) -> PlacementSpec:
+    placement: PlacementSpec = {"Constraints": _constraints(service, context)}
     if service.deploy.spread:
         placement["Preferences"] = [{"Spread": {"SpreadDescriptor": label}} for label in service.deploy.spread]
     if service.deploy.max_replicas_per_node:
@@ -182,43 +226,56 @@ def _volume(mount: Mount, context: SpecContext) -> Volume:
     return context.volumes.get(mount.source) or Volume(mount.source)
 
 
-def _mount(mount: Mount, context: SpecContext) -> dict[str, Any]:
-    found: dict[str, Any] = {"Type": mount.kind, "Source": mount.source, "Target": mount.target}
+def _mount(mount: Mount, context: SpecContext) -> MountSpec:
+    found: MountSpec = {"Type": mount.kind, "Source": mount.source, "Target": mount.target}
     if mount.is_read_only:
         found["ReadOnly"] = True
     if mount.propagation:
         found["BindOptions"] = {"Propagation": mount.propagation}
     if mount.kind == "volume":
-        options: dict[str, Any] = {"NoCopy": True} if mount.has_no_copy else {}
+        options: VolumeOptions = {"NoCopy": True} if mount.has_no_copy else {}
         if mount.source:
             volume = _volume(mount, context)
             found["Source"] = volume.name_in(context.stack)
-            options |= {} if volume.is_external else _new_volume(volume, context.stack)
+            if not volume.is_external:
+                _describe_new(volume, context.stack, options)
         found["VolumeOptions"] = options
     return found
 
 
-def _new_volume(volume: Volume, stack: str) -> dict[str, Any]:
-    """How the engine makes it, on each node that needs it."""
-    made: dict[str, Any] = {"Labels": {**volume.labels, STACK_LABEL: stack}}
+def _describe_new(volume: Volume, stack: str, options: VolumeOptions) -> None:
+    """Puts in how the engine makes it, on each node that needs it."""
+    options["Labels"] = {**volume.labels, STACK_LABEL: stack}
     if volume.driver or volume.options:
-        made["DriverConfig"] = {"Name": volume.driver or "local", "Options": dict(volume.options)}
-    return made
+        options["DriverConfig"] = {"Name": volume.driver or "local", "Options": dict(volume.options)}
 
 
-def _tmpfs(tmpfs: Tmpfs) -> dict[str, Any]:
-    found: dict[str, Any] = {"Type": "tmpfs", "Target": tmpfs.target}
-    options = {key: value for key, value in (("SizeBytes", tmpfs.size), ("Mode", tmpfs.mode)) if value}
-    return {**found, "TmpfsOptions": options} if options else found
+def _tmpfs(tmpfs: Tmpfs) -> MountSpec:
+    options: TmpfsOptions = {}
+    if tmpfs.size:
+        options["SizeBytes"] = tmpfs.size
+    if tmpfs.mode:
+        options["Mode"] = tmpfs.mode
+    found: MountSpec = {"Type": "tmpfs", "Target": tmpfs.target}
+    if options:
+        found["TmpfsOptions"] = options
+    return found
 
 
-def _grant(kind: str, grant: Grant, reference: Reference) -> dict[str, Any]:
+def _secret(grant: Grant, reference: Reference) -> SecretGrant:
+    return {"SecretID": reference.id, "SecretName": reference.name, "File": _file(grant)}
+
+
+def _config(grant: Grant, reference: Reference) -> ConfigGrant:
+    return {"ConfigID": reference.id, "ConfigName": reference.name, "File": _file(grant)}
+
+
+def _file(grant: Grant) -> FileTarget:
     # Readable for every user of the container: who that is, is the image's business, and nobody else is in it.
-    file = {"Name": grant.target, "UID": grant.uid, "GID": grant.gid, "Mode": grant.mode}
-    return {f"{kind}ID": reference.id, f"{kind}Name": reference.name, "File": file}
+    return {"Name": grant.target, "UID": grant.uid, "GID": grant.gid, "Mode": grant.mode}
 
 
-def _healthcheck(check: Healthcheck) -> dict[str, Any]:
+def _healthcheck(check: Healthcheck) -> HealthcheckSpec:
     return {
         "Test": list(check.test),
         "Interval": _nanoseconds(check.interval),
@@ -228,18 +285,20 @@ def _healthcheck(check: Healthcheck) -> dict[str, Any]:
     }
 
 
-def _rollout(rollout: Rollout) -> dict[str, Any]:
-    ratio = {"MaxFailureRatio": rollout.max_failure_ratio} if rollout.max_failure_ratio else {}
-    return ratio | {
+def _rollout(rollout: Rollout) -> RolloutConfig:
+    found: RolloutConfig = {
         "Parallelism": rollout.parallelism,
         "Delay": _nanoseconds(rollout.delay),
         "FailureAction": rollout.failure_action,
         "Monitor": _nanoseconds(rollout.monitor),
         "Order": rollout.order,
     }
+    if rollout.max_failure_ratio:
+        found["MaxFailureRatio"] = rollout.max_failure_ratio
+    return found
 
 
-def _port(port: Port) -> dict[str, Any]:
+def _port(port: Port) -> PortConfig:
     return {
         "Protocol": port.protocol,
         "TargetPort": port.target,
@@ -248,9 +307,15 @@ def _port(port: Port) -> dict[str, Any]:
     }
 
 
-def _amounts(amounts: Resources) -> dict[str, int]:
-    found = {"MemoryBytes": amounts.memory, "NanoCPUs": round(amounts.cpus * 1e9), "Pids": amounts.pids}
-    return {name: amount for name, amount in found.items() if amount}
+def _amounts(amounts: Resources) -> Amounts:
+    found: Amounts = {}
+    if amounts.memory:
+        found["MemoryBytes"] = amounts.memory
+    if nanocpus := round(amounts.cpus * 1e9):
+        found["NanoCPUs"] = nanocpus
+    if amounts.pids:
+        found["Pids"] = amounts.pids
+    return found
 
 
 def _nanoseconds(seconds: float) -> int:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import docker
 
@@ -23,6 +22,7 @@ from stack.swarm import passwords
 from stack.swarm.addresses import candidates, likely_address, reach_gateway
 from stack.swarm.data_server import require_reader
 from stack.swarm.docker_command import how_to_deploy
+from stack.swarm.engine_api import api_of
 from stack.swarm.engine_client import SwarmState, engine_errors
 from stack.swarm.function_examples import deploy_swarm_examples
 from stack.swarm.images import images_of, remove_superseded
@@ -229,7 +229,7 @@ class SwarmStack:
 
     def _remove_old_images(self) -> None:
         """What no service may return to; the disk would fill with every change of the code."""
-        services: Any = self._client.api
+        services = api_of(self._client)
         with engine_errors("list the services"):
             keep = images_of(services.services())
         remove_superseded(self._client, keep | stored_images(self._client))
@@ -239,7 +239,7 @@ class SwarmStack:
         gateway = self._services.find(f"{self._name}_gateway")
         tasks = self._services.tasks(gateway.id) if gateway else []
         nodes = {task.node for task in tasks if task.is_running}
-        api: Any = self._client.api
+        api = api_of(self._client)
         with engine_errors("list the nodes"):
             entries = [node for node in api.nodes() if node["ID"] in nodes]
         return [host for node in entries for host in candidates(self._environ, self._swarm.node_id, node, port)]

@@ -15,8 +15,10 @@ from stack.compose.model import Secret
 from stack.credentials import Credentials, make_credentials, read_one, secret_in_force
 from stack.errors import StackError
 from stack.state import StateDirectory
+from stack.swarm.engine_api import api_of
 from stack.swarm.engine_client import engine_errors
 from stack.swarm.spec import Reference
+from swarmfn.provider.swarm.documents import SecretDocument
 
 OWNER_LABEL = "com.swarmfn.stack"
 """On what belongs to a stack but survives its `down`. With Docker's own stack label, `docker stack rm` would delete
@@ -87,14 +89,14 @@ def remove_superseded(client: docker.DockerClient, stack: str, secrets: Mapping[
         for name, found in _versions(secret.external_name, stack, present).items():
             if found.id not in keep and found.stack == stack:
                 with engine_errors(f"remove the secret {name}"):
-                    client.api.remove_secret(found.id)
+                    api_of(client).remove_secret(found.id)
 
 
 def remove_secrets(client: docker.DockerClient, stack: str) -> None:
     """Removes those that this stack made."""
     with engine_errors("remove the secrets"):
-        for entry in client.api.secrets(filters={"label": [f"{OWNER_LABEL}={stack}"]}):
-            client.api.remove_secret(entry["ID"])
+        for entry in api_of(client).secrets(filters={"label": [f"{OWNER_LABEL}={stack}"]}):
+            api_of(client).remove_secret(entry["ID"])
 
 
 def check_of(value: str, salt: bytes) -> str:
@@ -133,13 +135,13 @@ def _matches(value: str, check: str, in_force: str | None) -> bool:
 
 def _present(client: docker.DockerClient) -> dict[str, _Found]:
     with engine_errors("list the secrets"):
-        entries = [entry["Spec"] | {"ID": entry["ID"]} for entry in client.api.secrets()]
-    labels = {entry["Name"]: entry.get("Labels") or {} for entry in entries}
-    return {
-        entry["Name"]: _Found(entry["ID"], of.get(CHECK_LABEL, ""), of.get(OWNER_LABEL, ""))
-        for entry in entries
-        for of in [labels[entry["Name"]]]
-    }
+        entries = api_of(client).secrets()
+    return {entry["Spec"]["Name"]: _found(entry) for entry in entries}
+
+
+def _found(entry: SecretDocument) -> _Found:
+    labels = entry["Spec"].get("Labels") or {}
+    return _Found(entry["ID"], labels.get(CHECK_LABEL, ""), labels.get(OWNER_LABEL, ""))
 
 
 def _value(state: StateDirectory, key: str) -> str:
@@ -153,7 +155,7 @@ def _value(state: StateDirectory, key: str) -> str:
 def _create(client: docker.DockerClient, stack: str, name: str, value: str) -> str:
     labels = {OWNER_LABEL: stack, CHECK_LABEL: check_of(value, os.urandom(12))}
     with engine_errors(f"create the secret {name}"):
-        created = client.api.create_secret(name, value.encode(), labels=labels)
+        created = api_of(client).create_secret(name, value.encode(), labels=labels)
     return str(created["ID"])
 
 

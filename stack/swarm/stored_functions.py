@@ -13,16 +13,17 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import docker
 from docker import errors as docker_errors
 
 from stack.errors import StackError
+from stack.swarm.engine_api import api_of
 from stack.swarm.engine_client import engine_errors
 from stack.swarm.function_services import function_name, function_services
-from stack.swarm.portable_specs import Document, portable, resolved
+from stack.swarm.portable_specs import portable, resolved
 from stack.swarm.restoring import make_service
+from swarmfn.provider.swarm.documents import ConfigDocument, Labels, ServiceSpec
 
 STACK_OF_FUNCTION = "com.swarmfn.stack"
 STORED_FUNCTION = "com.swarmfn.stored-function"
@@ -58,7 +59,7 @@ def put_away(client: docker.DockerClient, stack: str, say: Say) -> list[str]:
         name = function_name(service)
         _store(client, stack, name, portable(service["Spec"], network_names))
         with engine_errors(f'remove the function "{name}"'), contextlib.suppress(docker_errors.NotFound):
-            client.api.remove_service(service["ID"])
+            api_of(client).remove_service(service["ID"])
         say(f"{name}: stopped, its definition is kept")
     return [function_name(service) for service in services]
 
@@ -94,18 +95,18 @@ def forget(client: docker.DockerClient, stack: str) -> list[str]:
     return [stored_name(config) for config in configs]
 
 
-def stored_configs(client: docker.DockerClient, stack: str) -> list[Document]:
+def stored_configs(client: docker.DockerClient, stack: str) -> list[ConfigDocument]:
     """The configs that hold the stack's functions, by the function's name."""
     with engine_errors("list the stored functions"):
-        found: list[Document] = client.api.configs(filters={"label": f"{STACK_OF_FUNCTION}={stack}"})
-    found = [config for config in found if STORED_FUNCTION in config["Spec"]["Labels"]]
+        found = api_of(client).configs(filters={"label": f"{STACK_OF_FUNCTION}={stack}"})
+    found = [config for config in found if STORED_FUNCTION in _labels(config)]
     return sorted(found, key=stored_name)
 
 
 def stored_images(client: docker.DockerClient) -> set[str]:
     """The images that stored functions of all stacks will need, without digests."""
     with engine_errors("list the stored functions"):
-        configs: list[Document] = client.api.configs(filters={"label": STORED_FUNCTION})
+        configs = api_of(client).configs(filters={"label": STORED_FUNCTION})
     images = set()
     for config in configs:
         # What another release stored cannot be read.
@@ -115,21 +116,26 @@ def stored_images(client: docker.DockerClient) -> set[str]:
     return images
 
 
-def stored_name(config: Mapping[str, Any]) -> str:
+def stored_name(config: ConfigDocument) -> str:
     """The name of the function in a config."""
-    return str(config["Spec"]["Labels"][STORED_FUNCTION])
+    return _labels(config)[STORED_FUNCTION]
 
 
-def stored_spec(config: Mapping[str, Any]) -> Document:
+def stored_spec(config: ConfigDocument) -> ServiceSpec:
     """The portable spec in a config. Raises StackError for one that this release cannot read."""
     try:
         document = json.loads(base64.b64decode(config["Spec"]["Data"]))
         if document["format"] == _FORMAT:
-            return dict(document["service"])
+            spec: ServiceSpec = document["service"]
+            return spec
         problem = f"its format {document['format']} is of another release"
     except (ValueError, KeyError, TypeError) as exc:
         problem = repr(exc)
     raise StackError(f"the config {config['Spec']['Name']} cannot be read: {problem}")
+
+
+def _labels(config: ConfigDocument) -> Labels:
+    return config["Spec"].get("Labels") or {}
 
 
 def config_name(stack: str, name: str) -> str:
@@ -140,7 +146,7 @@ def config_name(stack: str, name: str) -> str:
     return f"{whole[: _LONGEST_NAME - 9]}-{hashlib.sha256(whole.encode()).hexdigest()[:8]}"
 
 
-def _store(client: docker.DockerClient, stack: str, name: str, spec: Document) -> None:
+def _store(client: docker.DockerClient, stack: str, name: str, spec: ServiceSpec) -> None:
     data = json.dumps({"format": _FORMAT, "service": spec}, sort_keys=True).encode()
     if len(data) > LARGEST:
         raise StackError(
@@ -149,28 +155,28 @@ def _store(client: docker.DockerClient, stack: str, name: str, spec: Document) -
         )
     labels = {STACK_OF_FUNCTION: stack, STORED_FUNCTION: name}
     with engine_errors(f'keep the function "{name}"'):
-        for config in client.api.configs(filters={"name": config_name(stack, name)}):
+        for config in api_of(client).configs(filters={"name": config_name(stack, name)}):
             # Left from a time before; the service itself is still there.
             if config["Spec"]["Name"] == config_name(stack, name):
-                client.api.remove_config(config["ID"])
-        client.api.create_config(config_name(stack, name), data, labels)
+                api_of(client).remove_config(config["ID"])
+        api_of(client).create_config(config_name(stack, name), data, labels)
 
 
-def _forget(client: docker.DockerClient, config: Mapping[str, Any]) -> None:
+def _forget(client: docker.DockerClient, config: ConfigDocument) -> None:
     with engine_errors(f"remove the config {config['Spec']['Name']}"), contextlib.suppress(docker_errors.NotFound):
-        client.api.remove_config(config["ID"])
+        api_of(client).remove_config(config["ID"])
 
 
 def _networks(client: docker.DockerClient) -> dict[str, str]:
     with engine_errors("list the networks"):
-        return {network["Name"]: network["Id"] for network in client.api.networks(filters={"scope": "swarm"})}
+        return {network["Name"]: network["Id"] for network in api_of(client).networks(filters={"scope": "swarm"})}
 
 
 def _secrets(client: docker.DockerClient) -> dict[str, str]:
     with engine_errors("list the secrets"):
-        return {secret["Spec"]["Name"]: secret["ID"] for secret in client.api.secrets()}
+        return {secret["Spec"]["Name"]: secret["ID"] for secret in api_of(client).secrets()}
 
 
 def _configs(client: docker.DockerClient) -> dict[str, str]:
     with engine_errors("list the configs"):
-        return {config["Spec"]["Name"]: config["ID"] for config in client.api.configs()}
+        return {config["Spec"]["Name"]: config["ID"] for config in api_of(client).configs()}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
 import docker
 from docker import errors as docker_errors
 
+from stack.swarm.engine_api import api_of
 from stack.swarm.engine_client import engine_errors, explanation
 from stack.swarm.function_services import function_services
 from stack.swarm.images import images_of, remove_built
@@ -31,7 +31,7 @@ class TakingDown:
         self, client: docker.DockerClient, stack: str, services: StackServices, say: Callable[[str], None]
     ) -> None:
         self._client = client
-        self._api: Any = client.api
+        self._api = api_of(client)
         self._stack = stack
         self._services = services
         self._removal = Removal(services, say)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from stack.swarm.spec import TASK_MARK
+from swarmfn.provider.swarm.documents import TaskDocument
 
 _GONE = "gone"
 """Our word for a task that was wanted, and that Swarm knows nothing of any more."""
@@ -77,7 +77,7 @@ class Hopeless:
 Verdict = Ready | Waiting | Hopeless
 
 
-def read_tasks(entries: Iterable[Mapping[str, Any]]) -> list[Task]:
+def read_tasks(entries: Iterable[TaskDocument]) -> list[Task]:
     """The tasks in what the engine answers to GET /tasks, the newest first."""
     return sorted((_task(entry) for entry in entries), key=lambda task: task.timestamp, reverse=True)
 
@@ -160,13 +160,14 @@ def _reason(failed: Sequence[Task], otherwise: str) -> str:
     return f"{otherwise} (state {failed[0].state})"
 
 
-def _task(entry: Mapping[str, Any]) -> Task:
+def _task(entry: TaskDocument) -> Task:
     status = entry.get("Status") or {}
-    container = entry.get("Spec", {}).get("ContainerSpec") or {}
+    template = entry.get("Spec")
+    labels = (template["ContainerSpec"].get("Labels") or {}) if template and template.get("ContainerSpec") else {}
     return Task(
         id=entry["ID"],
         service_id=entry.get("ServiceID", ""),
-        mark=(container.get("Labels") or {}).get(TASK_MARK, ""),
+        mark=labels.get(TASK_MARK, ""),
         state=status.get("State", ""),
         is_wanted=entry.get("DesiredState") == "running",
         error=status.get("Err", "").removeprefix("task: "),

@@ -122,6 +122,7 @@ class ContainerSpec(TypedDict, total=False):
     Sysctls: dict[str, str]
     Ulimits: list[UlimitSpec]
     Hosts: list[str]
+    TTY: bool
     Init: bool
     CapabilityAdd: list[str]
     CapabilityDrop: list[str]
@@ -157,6 +158,12 @@ class NetworkAttachment(TypedDict, total=False):
     DriverOpts: dict[str, str]
 
 
+class AttachedContainer(TypedDict):
+    """Swarm has a task without a service for a container that somebody attached to a network by hand."""
+
+    ContainerID: str
+
+
 class TaskTemplate(TypedDict, total=False):
     """What the tasks of a service are made from."""
 
@@ -168,6 +175,7 @@ class TaskTemplate(TypedDict, total=False):
     LogDriver: DriverConfig
     ForceUpdate: int
     Runtime: str
+    NetworkAttachmentSpec: AttachedContainer
 
 
 class ReplicatedMode(TypedDict, total=False):
@@ -233,6 +241,7 @@ class ServiceDocument(TypedDict):
     Version: ObjectVersion
     CreatedAt: NotRequired[str]
     Spec: ServiceSpec
+    PreviousSpec: NotRequired[ServiceSpec | None]
     UpdateStatus: NotRequired[UpdateStatus | None]
 
 
@@ -283,21 +292,42 @@ class NodeStatus(TypedDict, total=False):
     Addr: str
 
 
+class NodeDescription(TypedDict, total=False):
+    Hostname: str
+
+
+class NodeSpec(TypedDict, total=False):
+    Availability: str
+
+
 class NodeDocument(TypedDict):
     ID: str
+    Spec: NotRequired[NodeSpec | None]
+    Description: NotRequired[NodeDescription | None]
     Status: NotRequired[NodeStatus | None]
 
 
 class NetworkDocument(TypedDict):
     Id: str
     Name: str
+    Driver: NotRequired[str]
+    Internal: NotRequired[bool]
+    Attachable: NotRequired[bool]
+    Labels: NotRequired[Labels | None]
+    Options: NotRequired[dict[str, str] | None]
 
 
 class ObjectSpec(TypedDict):
-    """Of a secret or config."""
+    """Of a secret or config; a secret's data is never given back."""
 
     Name: str
     Labels: NotRequired[Labels | None]
+    Data: NotRequired[str]
+
+
+class ConfigDocument(TypedDict):
+    ID: str
+    Spec: ObjectSpec
 
 
 class SecretDocument(TypedDict):
@@ -315,5 +345,9 @@ class ImageDocument(TypedDict):
     Config: NotRequired[ImageConfig | None]
 
 
-class EventDocument(TypedDict, total=False):
-    Type: str
+class ImageSummary(TypedDict):
+    """An image as the engine lists it."""
+
+    Id: str
+    RepoTags: NotRequired[list[str] | None]
+    Labels: NotRequired[Labels | None]

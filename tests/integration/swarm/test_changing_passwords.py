@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any
 
 import docker
 import requests
@@ -19,7 +18,7 @@ def secret_names(client: docker.DockerClient, stack: str) -> dict[str, list[str]
     """By service, the names of the secrets that it has."""
     found: dict[str, list[str]] = {}
     for name, service in StackServices(client, stack).present().items():
-        secrets: list[dict[str, Any]] = service.spec["TaskTemplate"]["ContainerSpec"].get("Secrets") or []
+        secrets = service.spec["TaskTemplate"]["ContainerSpec"].get("Secrets") or []
         found[name.removeprefix(f"{stack}_")] = sorted(secret["SecretName"] for secret in secrets)
     return found
 

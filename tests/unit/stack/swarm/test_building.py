@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from stack.swarm.building import BuildFailed, Progress
+from stack.swarm.engine_api import TransferEntry
 
 
 class Clock:
@@ -23,7 +24,7 @@ def said() -> list[str]:
 
 def test_a_quick_build_needs_no_words(said: list[str]) -> None:
     Progress("one:1", said.append).follow(
-        [{"stream": "Step 1/2 : FROM base"}, {"stream": "\n"}, {"stream": " ---> 0123456789ab\n"}, {"aux": {"ID": "x"}}]
+        [{"stream": "Step 1/2 : FROM base"}, {"stream": "\n"}, {"stream": " ---> 0123456789ab\n"}, {"aux": {}}]
     )
     assert said == []
 
@@ -37,7 +38,7 @@ def test_a_long_step_shows_now_and_then_that_it_lives(said: list[str]) -> None:
     clock = Clock()
     progress = Progress("one:1", said.append, clock)
 
-    def entries() -> Iterator[dict[str, str]]:
+    def entries() -> Iterator[TransferEntry]:
         yield {"stream": "Step 1/3 : RUN pip install -r requirements.txt\n"}
         for second in range(1, 12):
             clock.now = float(second)
@@ -58,7 +59,7 @@ def test_a_long_step_shows_now_and_then_that_it_lives(said: list[str]) -> None:
 
 
 def test_a_failure_shows_the_step_and_the_last_lines(said: list[str]) -> None:
-    entries = [{"stream": f"line {n}\n"} for n in range(40)]
+    entries: list[TransferEntry] = [{"stream": f"line {n}\n"} for n in range(40)]
     with pytest.raises(BuildFailed) as caught:
         Progress("one:1", said.append).follow(
             [{"stream": "Step 2/3 : RUN make\n"}, *entries, {"error": "returned a non-zero code: 2"}]
@@ -69,7 +70,8 @@ def test_a_failure_shows_the_step_and_the_last_lines(said: list[str]) -> None:
 
 
 def test_the_whole_answer_is_read_even_after_an_error(said: list[str]) -> None:
-    entries = iter([{"error": "first"}, {"error": "second"}, {"stream": "more"}])
+    failures: list[TransferEntry] = [{"error": "first"}, {"error": "second"}, {"stream": "more"}]
+    entries = iter(failures)
     with pytest.raises(BuildFailed, match="first"):
         Progress("one:1", said.append).follow(entries)
     assert list(entries) == []

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 import pytest
 
@@ -11,17 +10,18 @@ from stack.errors import DeployFailed, StackError
 from stack.swarm.deployment import Deployment
 from stack.swarm.services import Present
 from stack.swarm.spec import SPEC_MARK
+from swarmfn.provider.swarm.documents import ServiceSpec
 
 
-def spec(name: str, mark: str) -> dict[str, Any]:
-    return {"Name": name, "Labels": {SPEC_MARK: mark}}
+def spec(name: str, mark: str) -> ServiceSpec:
+    return {"Name": name, "Labels": {SPEC_MARK: mark}, "TaskTemplate": {"ContainerSpec": {"Image": name}}}
 
 
 class Swarm:
     """Services, their health and their removal; what is done is noted in `done`. `sick` are names that do not become
     healthy, `refuses` those of which no change is taken."""
 
-    def __init__(self, *present: Mapping[str, Any]) -> None:
+    def __init__(self, *present: ServiceSpec) -> None:
         self.specs = {one["Name"]: one for one in present}
         self.done: list[str] = []
         self.said: list[str] = []
@@ -34,34 +34,34 @@ class Swarm:
     def find(self, name: str) -> Present | None:
         return self.present().get(name)
 
-    def create(self, wanted: Mapping[str, Any]) -> None:
-        self._set("create", wanted)
+    def create(self, spec: ServiceSpec) -> None:
+        self._set("create", spec)
 
-    def update(self, wanted: Mapping[str, Any]) -> None:
-        self._set("update", wanted)
+    def update(self, spec: ServiceSpec) -> None:
+        self._set("update", spec)
 
     def remove(self, names: str | Iterable[str]) -> None:
         for name in [names] if isinstance(names, str) else names:
             self.done.append(f"remove {name}")
             self.specs.pop(name, None)
 
-    def until_ready(self, wanted: Mapping[str, Any], is_changed: bool) -> None:
-        self.done.append(f"wait for {wanted['Name']}")
-        if wanted["Name"] in self.sick and is_changed:
-            raise DeployFailed(f"{wanted['Name']} is sick.")
+    def until_ready(self, spec: ServiceSpec, is_changed: bool) -> None:
+        self.done.append(f"wait for {spec['Name']}")
+        if spec["Name"] in self.sick and is_changed:
+            raise DeployFailed(f"{spec['Name']} is sick.")
 
-    def remove_created(self, patience: float) -> None:
+    def remove_created(self, timeout: float) -> None:
         self.done.append("remove objects")
 
-    def _set(self, what: str, wanted: Mapping[str, Any]) -> None:
-        name = wanted["Name"]
-        self.done.append(f"{what} {name} {wanted['Labels'][SPEC_MARK]}")
+    def _set(self, what: str, spec: ServiceSpec) -> None:
+        name = spec["Name"]
+        self.done.append(f"{what} {name} {spec['Labels'][SPEC_MARK]}")
         if name in self.refuses:
             raise StackError(f"{name} cannot be changed.")
-        self.specs[name] = wanted
+        self.specs[name] = spec
 
     def deployment(self) -> Deployment:
-        return Deployment(self, self, self, self, self.said.append)  # type: ignore[arg-type]  # a stand-in
+        return Deployment(self, self, self, self, self.said.append)
 
 
 def test_stages_are_changed_one_after_the_other_each_once_it_is_ready() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import pytest
 
@@ -12,10 +11,11 @@ from stack.swarm.health import SETTLED, HealthWait
 from stack.swarm.services import Present
 from stack.swarm.spec import TASK_MARK
 from stack.swarm.tasks import Task
+from swarmfn.provider.swarm.documents import ServiceSpec
 
-SPEC: dict[str, Any] = {
+SPEC: ServiceSpec = {
     "Name": "small_web",
-    "TaskTemplate": {"ContainerSpec": {"Labels": {TASK_MARK: "new"}}},
+    "TaskTemplate": {"ContainerSpec": {"Image": "i", "Labels": {TASK_MARK: "new"}}},
     "Mode": {"Replicated": {"Replicas": 1}},
 }
 
@@ -47,10 +47,10 @@ class Moments:
     def keep(self, tasks: Iterable[Task]) -> None:
         self.kept |= {task.id for task in tasks}
 
-    def tasks(self, service_id: str) -> list[Task]:
+    def tasks(self, service_id: str = "") -> list[Task]:
         return self._now
 
-    def describe(self, spec: object, reason: str, task: Task | None) -> str:
+    def describe(self, spec: ServiceSpec, reason: str, task: Task | None) -> str:
         return reason
 
     def pause(self, seconds: float) -> None:
@@ -62,7 +62,7 @@ class Moments:
     def wait(self, is_changed: bool) -> float:
         """Seconds until the service counted as ready."""
         began = self.time
-        waiting = HealthWait(self, self, lambda line: None, lambda: self.time, self.pause)  # type: ignore[arg-type]  # a stand-in
+        waiting = HealthWait(self, self, lambda line: None, lambda: self.time, self.pause)
         waiting.until_ready(SPEC, is_changed)
         return self.time - began
 

@@ -6,9 +6,10 @@ import pytest
 
 from stack.errors import StackError
 from stack.swarm.nodes import Node, pin_constraint, read_nodes, refuse_local_only, refuse_pin_away_from_data
+from swarmfn.provider.swarm.documents import NodeDocument
 
 
-def node(number: int, state: str = "ready", availability: str = "active") -> dict[str, object]:
+def node(number: int, state: str = "ready", availability: str = "active") -> NodeDocument:
     return {
         "ID": f"id{number}",
         "Description": {"Hostname": f"node{number}"},

@@ -27,7 +27,7 @@ def task(state: str = "running", is_wanted: bool = True, node: str = "n1", secon
     return Task(f"{state}{second}", "s1", node, state, is_wanted, since=since, error=error)
 
 
-def row(service: dict[str, Any], *tasks: Task, unreachable: tuple[str, ...] = ()) -> ServiceRow:
+def row(service: Any, *tasks: Task, unreachable: tuple[str, ...] = ()) -> ServiceRow:
     return service_row(service, tasks, unreachable, NOW)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from stack.compose.loading import load_compose
 from stack.swarm.spec import Reference, SpecContext, service_spec
+from swarmfn.provider.swarm.documents import ServiceSpec
 
 REST = """
 networks: {inner: {}, outer: {external: true, name: shared}}
@@ -20,7 +21,7 @@ secrets: {key: {external: true}}
 """
 
 
-def spec_of(tmp_path: Path, keys: str) -> dict[str, Any]:
+def spec_of(tmp_path: Path, keys: str) -> ServiceSpec:
     file = tmp_path / "compose.yml"
     file.write_text(f"services: {{a: {{image: b, {keys}}}}}\n{REST}")
     compose = load_compose(file, {})

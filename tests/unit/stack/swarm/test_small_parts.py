@@ -9,8 +9,9 @@ from stack.swarm.addresses import candidates
 from stack.swarm.preparation import variables_of
 from stack.swarm.references import is_local_only, reference
 from stack.swarm.stack_passwords import check_of
+from swarmfn.provider.swarm.documents import ImageDocument, NodeDocument
 
-HERE = {"ID": "n1", "Status": {"Addr": "10.0.0.1"}}
+HERE: NodeDocument = {"ID": "n1", "Status": {"Addr": "10.0.0.1"}}
 
 
 @pytest.mark.parametrize(
@@ -45,9 +46,7 @@ def test_an_address_of_the_longer_kind_gets_its_brackets() -> None:
         ("mine:1", {"Id": "sha256:1", "RepoDigests": ["redis@sha256:9"]}, "sha256:1"),
     ],
 )
-def test_a_service_names_what_cannot_become_something_else(
-    image: str, inspected: dict[str, object], expected: str
-) -> None:
+def test_a_service_names_what_cannot_become_something_else(image: str, inspected: ImageDocument, expected: str) -> None:
     assert reference(image, inspected) == expected
     assert is_local_only(expected) == expected.startswith("sha256:")
 

@@ -16,6 +16,7 @@ from stack.swarm.deployment import stages_of
 from stack.swarm.plan import differs, make_plan
 from stack.swarm.preparation import variables_of
 from stack.swarm.spec import SPEC_MARK, TASK_MARK, Reference, SpecContext, service_spec
+from swarmfn.provider.swarm.documents import ContainerSpec, ServiceSpec
 from tests.support.processes import REPOSITORY
 
 COMPOSE = load_compose(REPOSITORY / "docker-compose.swarm.yml", {})
@@ -29,13 +30,12 @@ CONTEXT = SpecContext(
 )
 
 
-def spec_of(name: str, context: SpecContext = CONTEXT, **changes: Any) -> dict[str, Any]:
+def spec_of(name: str, context: SpecContext = CONTEXT, **changes: Any) -> ServiceSpec:
     return service_spec(replace(COMPOSE.services[name], **changes), context)
 
 
-def container_of(spec: dict[str, Any]) -> dict[str, Any]:
-    container: dict[str, Any] = spec["TaskTemplate"]["ContainerSpec"]
-    return container
+def container_of(spec: ServiceSpec) -> ContainerSpec:
+    return spec["TaskTemplate"]["ContainerSpec"]
 
 
 def test_a_service_belongs_to_the_stack_and_is_found_by_its_plain_name() -> None:
@@ -136,14 +136,15 @@ def test_a_replica_with_another_port_is_another_replica() -> None:
     assert container_of(moved)["Labels"][TASK_MARK] != container_of(spec_of("gateway"))["Labels"][TASK_MARK]
 
 
-def as_the_engine_has_it(spec: dict[str, Any]) -> dict[str, Any]:
+def as_the_engine_has_it(spec: ServiceSpec) -> ServiceSpec:
     """With the defaults that an engine adds, and without what it drops."""
-    found = copy.deepcopy(spec)
+    found: Any = copy.deepcopy(spec)
     found["TaskTemplate"].update(ForceUpdate=0, Runtime="container")
-    container_of(found).update(Isolation="default", DNSConfig={})
+    container = found["TaskTemplate"]["ContainerSpec"]
+    container.update(Isolation="default", DNSConfig={})
     for empty in ("Secrets", "Configs", "Mounts"):
-        if not container_of(found)[empty]:
-            del container_of(found)[empty]
+        if not container[empty]:
+            del container[empty]
     found["TaskTemplate"]["Resources"] = {
         key: value for key, value in found["TaskTemplate"]["Resources"].items() if value
     }
@@ -151,7 +152,8 @@ def as_the_engine_has_it(spec: dict[str, Any]) -> dict[str, Any]:
         del found["EndpointSpec"]["Ports"]
     del found["UpdateConfig"]["Delay"]
     found["UpdateConfig"]["MaxFailureRatio"] = 0
-    return found
+    result: ServiceSpec = found
+    return result
 
 
 @pytest.mark.parametrize("name", ["gateway", "worker", "redis"])
@@ -174,9 +176,13 @@ def test_a_service_without_our_mark_is_brought_under_it() -> None:
     assert differs(spec_of("worker"), present)
 
 
+def bare(name: str, mark: str = "") -> ServiceSpec:
+    return {"Name": name, "Labels": {SPEC_MARK: mark}, "TaskTemplate": {"ContainerSpec": {"Image": name}}}
+
+
 def test_a_plan_creates_updates_and_removes() -> None:
-    a, b, c = ({"Name": name, "Labels": {SPEC_MARK: name}} for name in "abc")
-    plan = make_plan({"a": a, "b": b}, {"b": {**b, "Labels": {SPEC_MARK: "old"}}, "c": c})
+    a, b, c = (bare(name, name) for name in "abc")
+    plan = make_plan({"a": a, "b": b}, {"b": bare("b", "old"), "c": c})
     assert (plan.create, plan.update, plan.remove) == (("a",), ("b",), ("c",))
     assert not plan.is_empty
     assert make_plan({"a": a}, {"a": a}).is_empty
@@ -187,16 +193,16 @@ def services(**dependencies: tuple[str, ...]) -> dict[str, Service]:
 
 
 def test_services_follow_those_they_depend_on() -> None:
-    specs = {name: {"Name": name} for name in "abcd"}
+    specs = {name: bare(name) for name in "abcd"}
     stages = stages_of(services(a=("b",), b=(), c=("a", "d"), d=()), specs)
     assert [[spec["Name"] for spec in stage] for stage in stages] == [["b", "d"], ["a"], ["c"]]
 
 
 def test_a_circle_of_services_is_refused() -> None:
     with pytest.raises(StackError, match="in a circle: a, b"):
-        stages_of(services(a=("b",), b=("a",)), {"a": {}, "b": {}})
+        stages_of(services(a=("b",), b=("a",)), {"a": bare("a"), "b": bare("b")})
 
 
 def test_redis_is_there_before_those_who_need_it() -> None:
-    stages = stages_of(COMPOSE.services, {name: {"Name": name} for name in COMPOSE.services})
+    stages = stages_of(COMPOSE.services, {name: bare(name) for name in COMPOSE.services})
     assert [{spec["Name"] for spec in stage} for stage in stages] == [{"redis"}, {"gateway", "worker"}]

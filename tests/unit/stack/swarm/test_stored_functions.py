@@ -13,9 +13,10 @@ from stack.swarm.function_services import belongs, function_name
 from stack.swarm.portable_specs import portable, resolved
 from stack.swarm.restoring import is_in_registry
 from stack.swarm.stored_functions import config_name, stored_spec
+from swarmfn.provider.swarm.documents import ServiceDocument, ServiceSpec
 
 
-def spec(networks: list[str], labels: dict[str, str] | None = None, **container: Any) -> dict[str, Any]:
+def spec(networks: list[str], labels: dict[str, str] | None = None, **container: Any) -> Any:
     return {
         "Name": "echo",
         "Labels": {"com.openfaas.function": "echo", **(labels or {})},
@@ -25,6 +26,10 @@ def spec(networks: list[str], labels: dict[str, str] | None = None, **container:
         },
         "Mode": {"Replicated": {"Replicas": 3}},
     }
+
+
+def service(spec: ServiceSpec) -> ServiceDocument:
+    return {"ID": "s", "Version": {"Index": 1}, "Spec": spec}
 
 
 DEPLOYED = {"com.swarmfn.function": "{}"}
@@ -46,21 +51,21 @@ DEPLOYED = {"com.swarmfn.function": "{}"}
 def test_a_function_is_ours_by_its_network_or_by_who_deployed_it(
     networks: list[str], labels: dict[str, str], expected: bool
 ) -> None:
-    assert belongs({"Spec": spec(networks, labels)}, own={"ours"}, foreign={"theirs"}) is expected
+    assert belongs(service(spec(networks, labels)), own={"ours"}, foreign={"theirs"}) is expected
 
 
 def test_a_network_beside_the_task_template_counts_too() -> None:
     old_style = spec([])
     old_style["Networks"] = [{"Target": "ours"}]
-    assert belongs({"Spec": old_style}, own={"ours"}, foreign=set())
+    assert belongs(service(old_style), own={"ours"}, foreign=set())
     moved = portable(old_style, {"ours": "x_functions"})
     assert moved["TaskTemplate"]["Networks"] == [{"Target": "x_functions"}]
     assert "Networks" not in moved
 
 
 def test_a_function_is_called_by_its_label() -> None:
-    assert function_name({"Spec": {"Name": "other", "Labels": {"com.openfaas.function": "echo"}}}) == "echo"
-    assert function_name({"Spec": {"Name": "other", "Labels": {"com.openfaas.function": ""}}}) == "other"
+    assert function_name(service(spec([]) | {"Name": "other"})) == "echo"
+    assert function_name(service(spec([], {"com.openfaas.function": ""}) | {"Name": "other"})) == "other"
 
 
 def test_names_survive_and_ids_are_looked_up_anew() -> None:
@@ -95,12 +100,12 @@ def test_a_long_name_gives_a_config_name_that_docker_takes() -> None:
 @pytest.mark.parametrize("data", [b"", b"no json", b"[]", b'{"format": 2, "service": {}}', b'{"format": 1}'])
 def test_a_definition_that_cannot_be_read_is_an_error_that_names_it(data: bytes) -> None:
     with pytest.raises(StackError, match="the config swarmfn_function_echo cannot be read"):
-        stored_spec({"Spec": {"Name": "swarmfn_function_echo", "Data": base64.b64encode(data).decode()}})
+        stored_spec({"ID": "c", "Spec": {"Name": "swarmfn_function_echo", "Data": base64.b64encode(data).decode()}})
 
 
 def test_a_definition_is_read_as_it_was_written() -> None:
     data = base64.b64encode(json.dumps({"format": 1, "service": spec([])}).encode()).decode()
-    assert stored_spec({"Spec": {"Name": "x", "Data": data}}) == spec([])
+    assert stored_spec({"ID": "c", "Spec": {"Name": "x", "Data": data}}) == spec([])
 
 
 def test_a_login_is_likely_where_a_registry_is_named() -> None:

@@ -13,7 +13,7 @@ from stack.swarm.tasks import Hopeless, Ready, Verdict, Waiting, judge, read_tas
 NEW, OLD = "new", "old"
 
 
-def entry(number: int, state: str, mark: str = NEW, desired: str = "running", error: str = "") -> dict[str, Any]:
+def entry(number: int, state: str, mark: str = NEW, desired: str = "running", error: str = "") -> Any:
     """A task as the engine lists it; the higher the number the newer."""
     return {
         "ID": f"t{number}",
@@ -30,7 +30,7 @@ def entry(number: int, state: str, mark: str = NEW, desired: str = "running", er
     }
 
 
-def verdict(*entries: dict[str, Any], replicas: int = 1, update: str = "", known: tuple[str, ...] = ()) -> Verdict:
+def verdict(*entries: Any, replicas: int = 1, update: str = "", known: tuple[str, ...] = ()) -> Verdict:
     return judge(read_tasks(entries), NEW, replicas, update, known)
 
 
@@ -98,7 +98,7 @@ def test_no_suitable_node_is_no_reason_to_wait_long_unless_the_old_replica_holds
     )
 
 
-def spec(constraints: tuple[str, ...] = ()) -> dict[str, Any]:
+def spec(constraints: tuple[str, ...] = ()) -> Any:
     return {
         "Name": "swarmfn_gateway",
         "TaskTemplate": {"ContainerSpec": {"Image": "gone:1"}, "Placement": {"Constraints": list(constraints)}},
