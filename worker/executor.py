@@ -4,28 +4,55 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Protocol
 
 from swarmfn.jobs.claim import Claim
 from swarmfn.jobs.completions import Completion, Postponement
-from swarmfn.jobs.consumer import CannotRecord, ClaimBatch, Consumer
+from swarmfn.jobs.consumer import CannotRecord, ClaimBatch
 from swarmfn.jobs.layout import CALLBACK_QUEUE, base_queue, is_callback_queue
 from swarmfn.jobs.redis_commands import Unreachable
 from swarmfn.repeated_failures import RepeatedFailures
+from swarmfn.wire.replicas import ReplicaTable
 from worker.concurrency_limits import ConcurrencyLimits
 from worker.meter import Meter
-from worker.replicas import Announcements
-from worker.runs import Runs
 from worker.slots import Slots
 from worker.tasks import cancel_all
-from worker.upkeep import Upkeep
+from worker.upkeep import KeptQueue, Upkeep
 
 logger = logging.getLogger(__name__)
 
 _OUTAGE_PAUSE = 0.5
 _NO_ROOM_PAUSE = 0.2
 _RECORDING_GRACE = 5.0
+
+
+class ClaimedQueue(KeptQueue, Protocol):
+    """Where calls are claimed and their ends recorded; see Consumer."""
+
+    async def claim(self, wants: Sequence[tuple[str, int]], limit_of: Callable[[str], str]) -> ClaimBatch: ...
+    async def claim_alone(self, limits: str) -> ClaimBatch: ...
+    async def waiting_alone(self) -> int: ...
+    async def finish(self, claim: Claim, completion: Completion) -> bool: ...
+    async def retry_later(self, claim: Claim, postponement: Postponement) -> bool: ...
+    async def hand_back(self, claims: Sequence[Claim]) -> int: ...
+
+
+class ClaimRuns(Protocol):
+    """Runs what was claimed; see Runs."""
+
+    async def run(self, claim: Claim) -> Completion | Postponement: ...
+    def forget(self, claim: Claim) -> None: ...
+
+
+class Announced(Protocol):
+    """What the gateway says; see Announcements."""
+
+    table: ReplicaTable
+    has_table: asyncio.Event
+    has_looked: asyncio.Event
+
+    async def follow(self) -> None: ...
 
 
 class Executor:
@@ -37,9 +64,9 @@ class Executor:
 
     def __init__(
         self,
-        consumer: Consumer,
-        runs: Runs,
-        announcements: Announcements,
+        consumer: ClaimedQueue,
+        runs: ClaimRuns,
+        announcements: Announced,
         slots: Slots,
         meter: Meter,
         only_queues: Sequence[str] = (),

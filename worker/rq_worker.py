@@ -145,7 +145,7 @@ class FunctionWorker(BaseWorker):
         sizes = budget_sizes(memory_for_us(), settings.worker_processes, *asked_for)
         answers = GrowingBudget(sizes.answers)
         runs = Runs(
-            consumer=consumer,
+            bodies=consumer,
             functions=FunctionCaller(upstream, sizes.answer, settings.max_result, answers),
             sender=sender,
             receivers=receivers,

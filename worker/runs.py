@@ -6,16 +6,15 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from typing import Protocol
 
 from swarmfn.jobs.claim import Claim, Work
 from swarmfn.jobs.completions import Completion, Postponement
-from swarmfn.jobs.consumer import Consumer
 from swarmfn.jobs.outgoing import delivery_place
 from swarmfn.jobs.redis_commands import Unreachable
 from swarmfn.wire.invocations import Delivery, Foreign, Invocation, Newer
 from swarmfn.wire.replicas import ReplicaTable
-from worker.attempts import FunctionCaller
 from worker.budget import ByteBudget, GrowingBudget
 from worker.decisions import (
     Answer,
@@ -28,7 +27,6 @@ from worker.decisions import (
     after_invocation,
     worn_out,
 )
-from worker.deliveries import CallbackSender
 from worker.meter import Meter
 from worker.receivers import Receivers
 
@@ -40,14 +38,34 @@ _WAIT_FOR_NEWER = 30.0
 _GONE = Failure("its body is no longer stored", 0.0, is_hopeless=True)
 
 
+class Bodies(Protocol):
+    """Where the large body of a claimed call is; see Consumer."""
+
+    async def body(self, claim: Claim) -> bytes | None: ...
+
+
+class Functions(Protocol):
+    """Calls functions; see FunctionCaller."""
+
+    async def invoke(
+        self, table: ReplicaTable, work: Invocation, body: bytes, attempt: int, holder: Hashable
+    ) -> Answer | Failure: ...
+
+
+class Sender(Protocol):
+    """Delivers callbacks; see CallbackSender."""
+
+    async def deliver(self, work: Delivery, body: bytes) -> Answer | Failure: ...
+
+
 class Runs:
     """Runs claims, one attempt each. Cancelling a run closes its connection. `forget` must follow each `run`."""
 
     def __init__(
         self,
-        consumer: Consumer,
-        functions: FunctionCaller,
-        sender: CallbackSender,
+        bodies: Bodies,
+        functions: Functions,
+        sender: Sender,
         receivers: Receivers,
         table: Callable[[], ReplicaTable],
         budget: ByteBudget,
@@ -56,7 +74,7 @@ class Runs:
         worker: str,
         meter: Meter,
     ) -> None:
-        self._consumer = consumer
+        self._bodies = bodies
         self._functions = functions
         self._sender = sender
         self._receivers = receivers
@@ -150,7 +168,7 @@ class Runs:
         level = logging.WARNING
         while True:
             try:
-                return await self._consumer.body(claim)
+                return await self._bodies.body(claim)
             except Unreachable as exc:
                 logger.log(
                     level,

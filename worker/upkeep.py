@@ -7,9 +7,10 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Collection
+from typing import Protocol
 
 from swarmfn.jobs.claim import Claim
-from swarmfn.jobs.consumer import Consumer
+from swarmfn.jobs.consumer import Promoted
 from swarmfn.jobs.redis_commands import Unreachable
 from swarmfn.repeated_failures import RepeatedFailures
 
@@ -22,6 +23,21 @@ _OUTAGE_PAUSE = 0.5
 _CLOCK_SLACK = 2.0
 
 
+class KeptQueue(Protocol):
+    """What is done to the queue beside running its calls; see Consumer. Every method may raise Unreachable."""
+
+    @property
+    def lease(self) -> float: ...
+
+    async def queues(self) -> dict[str, int]: ...
+    async def held(self) -> list[tuple[str, str]]: ...
+    async def let_go(self, function: str, queue: str) -> None: ...
+    async def renew(self, claims: Collection[Claim]) -> frozenset[str]: ...
+    async def promote(self) -> Promoted: ...
+    async def reap(self) -> int: ...
+    async def tidy(self) -> None: ...
+
+
 class Upkeep:
     """Runs until cancelled. `running` tells what is in flight; `on_work` is called with each queue that holds jobs,
     `on_lost` with the entries of claims that are no longer ours; `is_limited` says of a function and a queue whether
@@ -29,7 +45,7 @@ class Upkeep:
 
     def __init__(
         self,
-        consumer: Consumer,
+        consumer: KeptQueue,
         running: Callable[[], Collection[Claim]],
         on_work: Callable[[str], None],
         on_lost: Callable[[Collection[str]], None],

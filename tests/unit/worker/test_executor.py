@@ -12,6 +12,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from swarmfn.jobs.claim import Claim
 from swarmfn.jobs.completions import Completion, Postponement
 from swarmfn.jobs.consumer import CannotRecord, ClaimBatch, Promoted
+from swarmfn.wire.replicas import ReplicaTable
 from tests.support.queue_stage import failure, invocation, postponement, success
 from tests.support.scripted_server import eventually
 from worker import executor as engine
@@ -52,8 +53,8 @@ class Queue:
     async def finish(self, claim: Claim, completion: Completion) -> bool:
         return await self._record(completion)
 
-    async def retry_later(self, claim: Claim, later: Postponement) -> bool:
-        return await self._record(later)
+    async def retry_later(self, claim: Claim, postponement: Postponement) -> bool:
+        return await self._record(postponement)
 
     async def _record(self, end: Completion | Postponement) -> bool:
         self.recorded.append(end)
@@ -70,10 +71,19 @@ class Queue:
     async def held(self) -> list[tuple[str, str]]:
         return []
 
+    async def let_go(self, function: str, queue: str) -> None:
+        raise AssertionError
+
+    async def reap(self) -> int:
+        return 0
+
+    async def tidy(self) -> None:
+        return
+
     async def renew(self, claims: Collection[Claim]) -> frozenset[str]:
         return frozenset()
 
-    async def hand_back(self, claims: list[Claim]) -> int:
+    async def hand_back(self, claims: Sequence[Claim]) -> int:
         self.handed_back += claims
         return len(claims)
 
@@ -98,8 +108,8 @@ class Announcements:
     """A table without functions, which is there."""
 
     def __init__(self) -> None:
-        self.table: dict[str, object] = {}
-        self.has_table = asyncio.Event()
+        self.table: ReplicaTable = {}
+        self.has_table, self.has_looked = asyncio.Event(), asyncio.Event()
         self.has_table.set()
 
     async def follow(self) -> None:
@@ -110,7 +120,7 @@ class Announcements:
 def test_a_cancelled_run_frees_its_slot(has_begun: bool) -> None:
     async def scenario() -> None:
         queue, runs, slots = Queue(), Runs(), Slots(1, 8)
-        executor = Executor(queue, runs, Announcements(), slots, Meter(dict))  # type: ignore[arg-type]
+        executor = Executor(queue, runs, Announcements(), slots, Meter(dict))
         working = asyncio.create_task(executor.run(drain_timeout=60))
         claim = Claim("a", "e", "echo", invocation("a"), b"", 0, 0)
         executor.note_work("echo")
@@ -139,7 +149,7 @@ class Stage:
     def __init__(self) -> None:
         self.queue, self.runs, self.slots = Queue(), Runs(), Slots(2, 8)
         self.meter = Meter(dict)
-        self.executor = Executor(self.queue, self.runs, Announcements(), self.slots, self.meter)  # type: ignore[arg-type]
+        self.executor = Executor(self.queue, self.runs, Announcements(), self.slots, self.meter)
 
     async def start(self, call_id: str = "a") -> Claim:
         """A claim whose run has begun."""
@@ -288,7 +298,7 @@ def test_a_drain_does_not_hand_back_what_is_being_recorded() -> None:
 def test_only_the_queues_that_are_named_are_claimed_from() -> None:
     async def scenario() -> None:
         slots = Slots(1, 8)
-        executor = Executor(Queue(), Runs(), Announcements(), slots, Meter(dict), ["one", "callbacks"])  # type: ignore[arg-type]
+        executor = Executor(Queue(), Runs(), Announcements(), slots, Meter(dict), ["one", "callbacks"])
         for queue in ("other", "one:high", "callbacks:receiver", "two"):
             executor.note_work(queue)
         assert sorted(queue for queue, _ in slots.wants()) == ["callbacks:receiver", "one"]

@@ -77,9 +77,9 @@ class Stage:
         self.receivers = Receivers(1, 8)
         self.table: ReplicaTable = {}
         self.runs = Runs(
-            self.bodies,  # type: ignore[arg-type]
-            self.functions,  # type: ignore[arg-type]
-            self.functions,  # type: ignore[arg-type]
+            self.bodies,
+            self.functions,
+            self.functions,
             self.receivers,
             lambda: self.table,
             self.budget,

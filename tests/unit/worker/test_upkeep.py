@@ -74,7 +74,7 @@ def upkeep_of(queue: RecordingQueue) -> tuple[Upkeep, list[str], list[str]]:
     def is_limited(function: str, queue: str) -> bool:
         return (function, queue) == ("limited", "one")
 
-    return Upkeep(queue, list, work.append, lost.extend, is_limited), work, lost  # type: ignore[arg-type]  # a stand-in
+    return Upkeep(queue, list, work.append, lost.extend, is_limited), work, lost
 
 
 def tend(subject: Upkeep) -> None:
