@@ -68,7 +68,7 @@ T = TypeVar("T")
 _ROOT = Path(__file__).resolve().parents[2]
 _COPIES = 2
 _PARTS = 8
-_TAKEN_AS_LOST = 300.0
+_TAKEN_AS_LOST = 60.0
 
 _APART = (
     *("unshare", *(("--user", "--map-root-user") if os.geteuid() else ())),

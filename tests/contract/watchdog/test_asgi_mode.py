@@ -73,6 +73,13 @@ def test_a_piece_goes_out_for_each_that_comes_in(app: Watchdog) -> None:
         assert receive_all(raw) == b"0\r\n\r\n"
 
 
+def test_who_listens_for_the_end_is_told_of_it(app: Watchdog, tmp_path: Path) -> None:
+    notes = tmp_path / "notes"
+    assert app.request(str(notes).encode(), "/listen").body == b"answered"
+    wait_until(notes.exists, timeout=20)
+    wait_until(lambda: notes.read_text() == "http.disconnect\n", timeout=20)
+
+
 def test_body_is_asked_for_only_when_the_application_reads(app: Watchdog) -> None:
     expecting = post("/", b"", b"Expect: 100-continue").replace(b"Length: 0", b"Length: 5")
     with app.connect() as raw:

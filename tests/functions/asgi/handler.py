@@ -115,6 +115,15 @@ async def background(scope, receive, send):
     note(file, "done")
 
 
+async def listen(scope, receive, send):
+    """Waits for the end in a task of its own, as frameworks do, and notes in the file how it was told."""
+    file = (await whole_body(receive)).decode()
+    listening = asyncio.create_task(receive())
+    await asyncio.sleep(0)
+    await answer(send, b"answered")
+    note(file, (await listening)["type"])
+
+
 async def fail(scope, receive, send):
     raise ValueError("a secret detail")
 
@@ -152,6 +161,7 @@ ROUTES = {
     "/stubborn": stubborn,
     "/hang": hang,
     "/background": background,
+    "/listen": listen,
     "/fail": fail,
     "/amid": amid,
     "/silent": silent,

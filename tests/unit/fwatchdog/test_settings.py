@@ -35,6 +35,31 @@ def test_limits_of_connections_are_settings() -> None:
             Settings.load({"fprocess": "cat", "max_head": size})
 
 
+def test_settings_go_up_to_their_bounds_and_not_beyond() -> None:
+    for size in ("1024", "1Mi"):
+        assert Settings.load({"fprocess": "cat", "max_head": size}).max_head in (1024, 2**20)
+    for name, text in (
+        ("max_head", "1023"),
+        ("max_head", str(2**20 + 1)),
+        ("port", "65536"),
+        ("port", "-1"),
+        ("metrics_port", "65536"),
+        ("workers", "0"),
+        ("threads", "0"),
+    ):
+        with pytest.raises(SettingsError, match=f"^cannot start: {name}: expected "):
+            Settings.load({"fprocess": "cat", name: text})
+    for name in ("workers", "threads", "port"):
+        assert getattr(Settings.load({"fprocess": "cat", name: "1"}), name) == 1
+
+
+def test_lines_of_the_log_are_as_long_as_they_may_be() -> None:
+    def longest(text: str) -> int:
+        return Settings.load({"fprocess": "cat", "log_buffer_size": text}).log_buffer_size
+
+    assert [longest(text) for text in ("", "0", "1", "100000", "-1")] == [65536, 65536, 1, 100000, 16 * 2**20]
+
+
 def test_healthcheck_interval_follows_write_timeout() -> None:
     assert Settings.load({"fprocess": "cat", "write_timeout": "1m30s"}).healthcheck_interval == 90
     assert (

@@ -50,6 +50,22 @@ def test_where_nobody_is_idle_a_newcomer_has_a_reserved_slot() -> None:
     assert busy[0].is_shed
 
 
+def test_where_nobody_was_idle_nobody_is_looked_at_again_for_a_moment() -> None:
+    now = 0.0
+    limiter = ConnectionLimiter(most=100, per_client=10, clock=lambda: now)
+    busy = arrive(limiter, 10)
+    assert limiter.admit(Client(), HERE) is Slot.RESERVED
+    busy[0].is_idle = True
+    now = 0.099
+    assert limiter.admit(Client(), HERE) is Slot.RESERVED
+    assert not busy[0].is_shed
+    now = 0.101
+    assert limiter.admit(Client(), HERE) is Slot.ORDINARY
+    # Where somebody was idle, the next one is looked for at once.
+    busy[1].is_idle = True
+    assert limiter.admit(Client(), HERE) is Slot.ORDINARY
+
+
 def test_all_together_have_a_limit_too() -> None:
     limiter = ConnectionLimiter(most=20, per_client=10)
     arrive(limiter, 10, "192.0.2.10")
