@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from stack.errors import Refused
-from stack.gateway_client import GatewayClient
+from stack.gateway_client import FunctionDocument, GatewayClient
 from stack.program import COMMAND
 from swarmfn.wire.functions import FunctionSpec
 from swarmfn.wire.rollouts import Rollout
@@ -22,7 +21,7 @@ was taken back is found out a moment later."""
 _REPORT_INTERVAL = 5.0
 
 
-def changed(functions: Sequence[FunctionSpec], deployed: Mapping[str, Mapping[str, Any]]) -> list[FunctionSpec]:
+def changed(functions: Sequence[FunctionSpec], deployed: Mapping[str, FunctionDocument]) -> list[FunctionSpec]:
     """Those of `functions` whose description differs from what the gateway lists."""
     return [function for function in functions if not _is_same(function, deployed.get(function.name))]
 
@@ -98,7 +97,7 @@ class _Waiting:
                 self._say(f"still waiting, {now - began:.0f} s: {', '.join(self._described(statuses))}")
             time.sleep(0.1)
 
-    def _look_at(self, name: str, status: Mapping[str, Any] | None, now: float) -> None:
+    def _look_at(self, name: str, status: FunctionDocument | None, now: float) -> None:
         rollout = _rollout(status)
         before, since = self._since.get(name, (None, now))
         if rollout != before:
@@ -112,33 +111,33 @@ class _Waiting:
                 self._problems[name] = "it was changed by somebody else in the meantime"
         elif now - since >= _PATIENCE.get(rollout, float("inf")):
             del self._waiting[name]
-            self._problems[name] = _failure(rollout, status or {})
+            self._problems[name] = _failure(rollout, status)
 
-    def _described(self, statuses: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    def _described(self, statuses: Mapping[str, FunctionDocument]) -> list[str]:
         return [f"{name} ({problem})" if (problem := _problem(statuses.get(name))) else name for name in self._waiting]
 
 
-def _what_is_done(status: Mapping[str, Any] | None, is_different: bool) -> str:
+def _what_is_done(status: FunctionDocument | None, is_different: bool) -> str:
     if status is None:
         return "deploying"
     return "updating" if is_different else "trying again"
 
 
-def _failure(rollout: Rollout, status: Mapping[str, Any]) -> str:
+def _failure(rollout: Rollout, status: FunctionDocument | None) -> str:
     problem = _problem(status) or "it fails"
-    if rollout is Rollout.FAILING and status.get("availableReplicas"):
+    if rollout is Rollout.FAILING and status is not None and status["availableReplicas"]:
         return f"its update fails, and the previous version keeps running: {problem}"
     return problem
 
 
-def _problem(status: Mapping[str, Any] | None) -> str:
-    return str((status or {}).get("problem", ""))
+def _problem(status: FunctionDocument | None) -> str:
+    return status.get("problem", "") if status is not None else ""
 
 
-def _rollout(status: Mapping[str, Any] | None) -> Rollout:
+def _rollout(status: FunctionDocument | None) -> Rollout:
     """A function that is not listed yet is on its way."""
     return Rollout.RUNNING if status is None else Rollout(status.get("rollout", Rollout.DONE))
 
 
-def _is_same(function: FunctionSpec, status: Mapping[str, Any] | None) -> bool:
+def _is_same(function: FunctionSpec, status: FunctionDocument | None) -> bool:
     return status is not None and FunctionSpec.from_json({**status, "service": status["name"]}) == function

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import requests
 
@@ -12,6 +12,26 @@ from stack.errors import Refused, StackError
 from swarmfn.wire.functions import FunctionSpec
 
 ANSWER_TIMEOUT = 30.0
+
+
+class FunctionDocument(TypedDict):
+    """A function's status as the gateway lists it; there is more in it, which FunctionSpec reads."""
+
+    name: str
+    replicas: int
+    availableReplicas: int
+    problem: NotRequired[str]
+    rollout: NotRequired[str]
+
+
+class LimitDocument(TypedDict):
+    """What is limited by a setting, and how much there is now. limit 0: nothing; now None: not known."""
+
+    setting: str
+    unit: str
+    limit: int | None
+    now: int | None
+    queue: NotRequired[str]
 
 
 class GatewayClient:
@@ -26,29 +46,24 @@ class GatewayClient:
         # A proxy set for the internet has no business between us and our own gateway.
         self._session.trust_env = False
 
-    def info(self) -> dict[str, Any]:
-        """What the gateway says of itself; proves that it serves and lets us in."""
-        reply = self._send("GET", "/system/info")
-        self._check(reply, "ask for its version")
-        return dict(reply.json())
+    def check_access(self) -> None:
+        """Returns if it serves and lets us in."""
+        self._ask("/system/info", "ask for its version")
 
-    def limits(self) -> list[dict[str, Any]]:
+    def limits(self) -> list[LimitDocument]:
         """What is limited, and how much there is now."""
-        reply = self._send("GET", "/system/limits")
-        self._check(reply, "ask for its limits")
-        return list(reply.json())
+        rows: list[LimitDocument] = self._ask("/system/limits", "ask for its limits")
+        return rows
 
     def warnings(self) -> list[str]:
         """What an operator should know about how open it is."""
-        reply = self._send("GET", "/system/warnings")
-        self._check(reply, "ask for its warnings")
-        return list(reply.json())
+        sentences: list[str] = self._ask("/system/warnings", "ask for its warnings")
+        return sentences
 
-    def functions(self) -> dict[str, dict[str, Any]]:
+    def functions(self) -> dict[str, FunctionDocument]:
         """Every deployed function's status by name."""
-        reply = self._send("GET", "/system/functions")
-        self._check(reply, "list the functions")
-        return {entry["name"]: entry for entry in reply.json()}
+        entries: list[FunctionDocument] = self._ask("/system/functions", "list the functions")
+        return {entry["name"]: entry for entry in entries}
 
     def deploy(self, function: FunctionSpec) -> None:
         """Deploys or updates it, as faas-cli does: PUT first, POST once that says 404."""
@@ -58,7 +73,16 @@ class GatewayClient:
             reply = self._send("POST", "/system/functions", body)
         self._check(reply, f'deploy "{function.name}"')
 
-    def _send(self, method: str, path: str, body: dict[str, Any] | None = None) -> requests.Response:
+    def _ask(self, path: str, what: str) -> Any:
+        """The document that it answers with."""
+        reply = self._send("GET", path)
+        self._check(reply, what)
+        try:
+            return reply.json()
+        except ValueError as exc:
+            raise Refused(f"cannot {what}: what answers at {self._address} is not a gateway.") from exc
+
+    def _send(self, method: str, path: str, body: dict[str, object] | None = None) -> requests.Response:
         try:
             return self._session.request(method, f"http://{self._address}{path}", json=body, timeout=self._timeout)
         except requests.RequestException as exc:

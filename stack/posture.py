@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from stack.credentials import Credentials
 from stack.errors import StackError
-from stack.gateway_client import GatewayClient
+from stack.gateway_client import GatewayClient, LimitDocument
 from stack.tables import table
 
 _GLANCE = 3.0
@@ -70,5 +69,5 @@ def read_posture(address: str, credentials: Credentials | None) -> Posture:
         return NOTHING_KNOWN
 
 
-def limit_of(row: Mapping[str, Any]) -> Limit:
+def limit_of(row: LimitDocument) -> Limit:
     return Limit(row["setting"], row["unit"], row["limit"], row["now"], row.get("queue", ""))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from gateway.invoke import forwarding
 from gateway.invoke.admission import limits_of, overloaded
@@ -14,8 +14,7 @@ from gateway.invoke.callback_checks import CallbackChecks
 from gateway.invoke.credentials import Credentials
 from gateway.invoke.incoming import SMALL_BODY, Incoming, RawHeaders
 from gateway.invoke.queue_capacity import QueueCapacity
-from gateway.invoke.uploads import WHOLE, Beginning, Unfinished, Uploads, held_of
-from swarmfn.jobs.submissions import Submissions
+from gateway.invoke.uploads import WHOLE, Beginning, Unfinished, Uploads, UploadStore, held_of
 from swarmfn.jobs.terms import (
     PLAIN,
     Full,
@@ -96,6 +95,13 @@ class Accepted(NamedTuple):
         return headers
 
 
+class CallStore(UploadStore, Protocol):
+    """Where calls are stored; see Submissions."""
+
+    async def probe(self, invocation: Invocation, terms: Terms) -> bool | Replay | Full: ...
+    async def submit(self, invocation: Invocation, body: bytes | Upload, terms: Terms) -> bool | Replay | Full: ...
+
+
 class Asynchronous:
     """Accepts asynchronous calls. `max_body` is in bytes; `own` are the gateway's credentials, which are not stored;
     `capacity` tells how much may still be stored, `unfinished` is the budget for what is half-way to Redis."""
@@ -103,7 +109,7 @@ class Asynchronous:
     def __init__(
         self,
         table: Callable[[], ReplicaTable],
-        submissions: Submissions,
+        store: CallStore,
         max_body: int,
         rules: Rules | None = None,
         own: Credentials | None = None,
@@ -111,12 +117,12 @@ class Asynchronous:
         unfinished: BodyBudget | None = None,
     ) -> None:
         self._table = table
-        self._submissions = submissions
+        self._store = store
         self._max_body = max_body
         self._rules = rules or Rules()
         self._own = own
         self._capacity = capacity or QueueCapacity(None, 0, self._rules.max_depth)
-        self._uploads = Uploads(submissions, self._capacity, unfinished or BodyBudget(max_body), max_body)
+        self._uploads = Uploads(store, self._capacity, unfinished or BodyBudget(max_body), max_body)
         self._takes_any_age = not self._rules.max_queue_age
         self._callbacks = CallbackChecks(self._rules.guard, Names())
 
@@ -146,7 +152,7 @@ class Asynchronous:
         # Many bodies may have come in since the first look, this one without a word of its length.
         self._capacity.take(len(body))
         try:
-            stored = await self._submissions.submit(self._invocation(incoming, checked, call_id), body, terms)
+            stored = await self._store.submit(self._invocation(incoming, checked, call_id), body, terms)
             if stored is not True:
                 return await self._instead(stored, incoming, checked, body, terms)
         finally:
@@ -192,7 +198,7 @@ class Asynchronous:
                 key = await self._fill(upload, incoming, checked, pieces)
                 terms = replace(terms, idempotency=key)
                 invocation = self._invocation(incoming, checked, call_id)
-                stored = await self._submissions.submit(invocation, upload.body, terms)
+                stored = await self._store.submit(invocation, upload.body, terms)
                 if stored is not True:
                     return await self._instead(stored, incoming, checked, upload.body, terms)
                 return Accepted(call_id)
@@ -205,7 +211,7 @@ class Asynchronous:
         terms = self._terms_with(None, checked, self._capacity.depth_limit(checked.route.queue))
         if checked.options.idempotency_key:
             return terms  # it may be known, which goes before any limit, and cannot be told without the body
-        would = await self._submissions.probe(self._invocation(incoming, checked, call_id), terms)
+        would = await self._store.probe(self._invocation(incoming, checked, call_id), terms)
         if isinstance(would, Full):
             raise overloaded(checked.route, terms.limits, would, terms.max_put_off)
         return terms
@@ -233,7 +239,7 @@ class Asynchronous:
         if stored is False:
             # The id is on record already (a callback carries its call's id, and functions forward headers).
             call_id = new_call_id()
-            stored = await self._submissions.submit(self._invocation(incoming, checked, call_id), body, terms)
+            stored = await self._store.submit(self._invocation(incoming, checked, call_id), body, terms)
             if stored is True:
                 return Accepted(call_id)
         if isinstance(stored, Replay):

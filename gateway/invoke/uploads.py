@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from io import BytesIO
+from typing import Protocol
 
 from gateway.invoke.body_budget import BodyBudget, Held
 from gateway.invoke.incoming import Incoming
 from gateway.invoke.queue_capacity import QueueCapacity
-from swarmfn.jobs.submissions import Submissions
 from swarmfn.jobs.uploads import Upload
 
 PIECE = 1 << 19
@@ -55,13 +55,19 @@ class Beginning:
         return buffer.getvalue()
 
 
+class UploadStore(Protocol):
+    """Where bodies go; see Submissions."""
+
+    def begin_upload(self, call_id: str) -> Upload: ...
+
+
 class Uploads:
     """Sends bodies to Redis. Those that are unfinished count towards `budget`, by what is announced of them. It is half
     of the memory that `capacity` leaves for calls, or its own size where no limit is known; room for a body of
     `max_body` bytes in any case."""
 
-    def __init__(self, submissions: Submissions, capacity: QueueCapacity, budget: BodyBudget, max_body: int) -> None:
-        self._submissions = submissions
+    def __init__(self, store: UploadStore, capacity: QueueCapacity, budget: BodyBudget, max_body: int) -> None:
+        self._store = store
         self._capacity = capacity
         self._budget = budget
         self._plain_size = budget.size
@@ -77,7 +83,7 @@ class Uploads:
     @contextmanager
     def begin(self, call_id: str, reserved: Held) -> Iterator[Unfinished]:
         """An upload that is dropped when the block fails."""
-        with self._submissions.begin_upload(call_id) as upload:
+        with self._store.begin_upload(call_id) as upload:
             yield Unfinished(upload, self._capacity, reserved)
 
 

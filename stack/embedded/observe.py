@@ -59,6 +59,6 @@ def _functions(address: str, credentials: Credentials) -> list[FunctionLine]:
     except StackError:
         return []
     return [
-        FunctionLine(name, int(status["availableReplicas"]), int(status["replicas"]), status.get("problem", ""))
+        FunctionLine(name, status["availableReplicas"], status["replicas"], status.get("problem", ""))
         for name, status in sorted(statuses.items())
     ]

@@ -67,7 +67,7 @@ def likely_address(addresses: Sequence[str], credentials: Credentials | None) ->
 def _problem(address: str, credentials: Credentials, timeout: float = ANSWER_TIMEOUT) -> str:
     with GatewayClient(address, credentials, timeout) as gateway:
         try:
-            gateway.info()
+            gateway.check_access()
         except StackError as exc:
             return str(exc)
     return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,7 +52,7 @@ def test_a_change_of_code_is_a_change_of_the_function(tmp_path: Path) -> None:
 
 def test_only_functions_that_differ_are_deployed_again(tmp_path: Path) -> None:
     functions = load_functions(stack_file(tmp_path))
-    deployed = {"greet": FunctionStatus(functions[0], 1, 1, "2026-01-01T00:00:00Z").to_json()}
+    deployed: dict[str, Any] = {"greet": FunctionStatus(functions[0], 1, 1, "2026-01-01T00:00:00Z").to_json()}
     assert changed(functions, {}) == functions
     assert changed(functions, deployed) == []
     deployed["greet"]["envVars"] = {"limit": "11"}

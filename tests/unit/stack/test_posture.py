@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from stack.gateway_client import LimitDocument
 from stack.posture import Posture, limit_of
 
 
 def test_each_limit_is_a_row_with_what_there_is_now() -> None:
-    rows = [
+    rows: list[LimitDocument] = [
         {"setting": "queue_max_memory", "unit": "bytes", "limit": 300 * 2**20, "now": 12 * 2**20},
         {"setting": "queue_max_depth", "unit": "calls", "limit": 0, "now": 3, "queue": "echo"},
         {"setting": "async_max_put_off", "unit": "calls", "limit": 100_000, "now": None},

@@ -10,6 +10,7 @@ from gateway.invoke.asynchronous import Asynchronous, CheckedCall
 from gateway.invoke.call_options import NO_OPTIONS
 from gateway.invoke.incoming import Incoming
 from swarmfn.jobs.terms import Terms
+from swarmfn.jobs.uploads import Upload
 from swarmfn.wire.errors import QueueUnavailable
 from swarmfn.wire.invocations import Invocation
 from swarmfn.wire.replicas import Route
@@ -24,14 +25,20 @@ class Refusing:
         self.taken = taken
         self.offered: list[str] = []
 
-    async def submit(self, invocation: Invocation, body: bytes, terms: Terms) -> bool:
+    async def submit(self, invocation: Invocation, body: bytes | Upload, terms: Terms) -> bool:
         self.offered.append(invocation.call_id)
         return len(self.offered) > self.taken
+
+    async def probe(self, invocation: Invocation, terms: Terms) -> bool:
+        raise AssertionError
+
+    def begin_upload(self, call_id: str) -> Upload:
+        raise AssertionError
 
 
 def accept(queue: Refusing) -> str:
     incoming = Incoming("POST", "echo", "", "", [(b"x-call-id", b"mine")], 0, "127.0.0.1")
-    asynchronous = Asynchronous(lambda: {"echo": ROUTE}, queue, 1000)  # type: ignore[arg-type]  # a stand-in
+    asynchronous = Asynchronous(lambda: {"echo": ROUTE}, queue, 1000)
     return asyncio.run(asynchronous.accept(incoming, CheckedCall(ROUTE, NO_OPTIONS), "mine", b"")).call_id
 
 

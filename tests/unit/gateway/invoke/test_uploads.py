@@ -11,6 +11,7 @@ from gateway.invoke.body_budget import BodyBudget
 from gateway.invoke.incoming import Incoming
 from gateway.invoke.queue_capacity import QueueCapacity
 from gateway.invoke.uploads import PIECE, WHOLE, Beginning, Uploads, held_of
+from swarmfn.jobs.uploads import Upload
 from swarmfn.wire.errors import Unavailable
 
 MIB = 1 << 20
@@ -20,8 +21,15 @@ def incoming(length: int | None, client: str = "10.0.0.1") -> Incoming:
     return Incoming("POST", "echo", "", "", [], length, client)
 
 
+class NoStore:
+    """Nothing gets there."""
+
+    def begin_upload(self, call_id: str) -> Upload:
+        raise AssertionError
+
+
 def uploads(max_memory: int | None, plain: int = 100 * MIB, max_body: int = 10 * MIB) -> Uploads:
-    return Uploads(None, QueueCapacity(None, max_memory, 0), BodyBudget(plain), max_body)  # type: ignore[arg-type]  # nothing is submitted
+    return Uploads(NoStore(), QueueCapacity(None, max_memory, 0), BodyBudget(plain), max_body)
 
 
 def test_half_of_the_room_for_calls_may_be_half_way_and_a_quarter_from_one_address() -> None:
