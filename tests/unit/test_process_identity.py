@@ -85,7 +85,7 @@ def test_a_pidfd_stands_for_it_also_when_it_is_a_zombie() -> None:
 
 
 def test_it_is_signalled_and_so_is_its_group() -> None:
-    with running("sh", "-c", "cat & wait") as process:
+    with running("sh", "-c", "sleep 600 & wait") as process:
         found = identify_child(process.pid)
         found.signal(signal.SIGTERM)
         assert process.wait(60) == -signal.SIGTERM
